@@ -1,0 +1,103 @@
+"""Which Kafka a command or a test talks to: its own embedded one, one in a container, or a cluster of yours."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from pipeline.domain.errors import ConfigError
+from pipeline.kafka.readiness import answers
+
+
+class Broker(Protocol):
+    """A Kafka cluster that can be started and stopped (an existing one ignores both)."""
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients."""
+
+    def start(self) -> None:
+        """Bring it up; returns when clients can use it. Raises ConfigError when it cannot be started."""
+
+    def stop(self) -> None:
+        """Bring it down cleanly; does nothing when it is down."""
+
+    def is_running(self) -> bool:
+        """Whether clients can use it now."""
+
+    def __enter__(self) -> Self:
+        """Start it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+
+
+class Running(ABC):
+    """Makes `with broker:` of `start` and `stop`."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Bring the broker up."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Bring the broker down."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class ExternalBroker(Running):
+    """A cluster that runs already; nothing is started or stopped."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port[,host:port…]` for clients."""
+        return self._bootstrap
+
+    def start(self) -> None:
+        """Check that the cluster answers. Raises ConfigError when it does not within ten seconds."""
+        if not self.is_running():
+            raise ConfigError(f"no Kafka answers at {self._bootstrap} (HEDX_BOOTSTRAP)")
+
+    def stop(self) -> None:
+        """Leave the cluster as it is."""
+
+    def is_running(self) -> bool:
+        """Whether the cluster answers within ten seconds."""
+        return answers(self._bootstrap, timeout=10)
+
+
+def broker_from_environment(directory: Path) -> Broker:
+    """The broker that the environment names; `directory` is where an embedded one keeps its data.
+
+    `HEDX_BOOTSTRAP=host:port` → that cluster; `HEDX_BROKER=docker` → `apache/kafka` in a container;
+    `HEDX_BROKER=embedded` or nothing → an embedded broker. Raises ConfigError for another value.
+    """
+    bootstrap = os.environ.get("HEDX_BOOTSTRAP")
+    if bootstrap:
+        return ExternalBroker(bootstrap)
+    kind = os.environ.get("HEDX_BROKER") or "embedded"
+    if kind == "embedded":
+        from pipeline.kafka.embedded import EmbeddedBroker
+
+        return EmbeddedBroker(directory)
+    if kind == "docker":
+        from pipeline.kafka.dockerised import DockerBroker
+
+        return DockerBroker()
+    raise ConfigError(f"HEDX_BROKER={kind}: must be `embedded` or `docker`")

@@ -1,0 +1,76 @@
+"""The broker's configuration, in one place for the embedded broker, the container and every later deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MESSAGE_MAX_BYTES = 1024 * 1024
+"""An envelope is at most 900 KiB; the rest is for keys, headers and the batch's own bytes."""
+
+
+def single_node() -> dict[str, str]:
+    """What differs from Kafka's defaults because the cluster has one broker, and few clients."""
+    return {
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "5",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "5",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    }
+
+
+def exchange() -> dict[str, str]:
+    """What the exchange wants of any broker, whatever its size."""
+    return {
+        # topics.yaml declares every topic; a typo must fail, not create one
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": str(MESSAGE_MAX_BYTES),
+        # a stopped worker must delay the readers of its outputs by its transaction time-out, not by ten seconds more
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    }
+
+
+def broker_properties(
+    *,
+    log_dirs: str,
+    listeners: Mapping[str, str],
+    controller_address: str,
+    advertised: Mapping[str, str] | None = None,
+    protocols: Mapping[str, str] | None = None,
+    inter_broker: str = "PLAINTEXT",
+    extra: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Configuration of a KRaft node that is broker and controller at once.
+
+    `listeners`: name -> `host:port` to bind, without the controller's; `advertised`: name -> `host:port` to tell
+    clients, where it differs; `protocols`: listener name -> security protocol, where it is not PLAINTEXT;
+    `controller_address`: `host:port` of the controller's listener; `extra` wins over everything.
+    """
+    bound = {**listeners, "CONTROLLER": controller_address}
+    told = {**listeners, **(advertised or {})}
+    secured = dict.fromkeys(bound, "PLAINTEXT") | dict(protocols or {})
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "listeners": ",".join(f"{name}://{address}" for name, address in bound.items()),
+        "advertised.listeners": ",".join(f"{name}://{address}" for name, address in told.items()),
+        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in secured.items()),
+        "inter.broker.listener.name": inter_broker,
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.bootstrap.servers": controller_address,
+        "log.dirs": log_dirs,
+        **single_node(),
+        **exchange(),
+        **(extra or {}),
+    }
+
+
+def as_file(properties: Mapping[str, str]) -> str:
+    """The text of a `.properties` file."""
+    return "".join(f"{key}={value}\n" for key, value in properties.items())
