@@ -1,0 +1,1 @@
+"""What the business is: applications, catalog, sections, certificates, dossiers. Standard library only."""

@@ -1,0 +1,27 @@
+"""Errors say whose fault it is, and steer the worker that meets them."""
+
+from __future__ import annotations
+
+
+class HedxError(Exception):
+    """Root of all errors this package raises on purpose."""
+
+
+class InvalidMessage(HedxError):
+    """The sender's fault: this message can never be processed. The worker dead-letters it and goes on.
+
+    `code` is stable and machine-readable (snake_case); `detail` never holds personal data.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class Retryable(HedxError):
+    """Nobody's fault, for now: the same call may succeed later. The worker aborts, rewinds and tries again."""
+
+
+class ConfigError(HedxError):
+    """The operator's fault: a file, setting or environment is wrong. The process says so and exits."""

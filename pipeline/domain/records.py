@@ -1,0 +1,488 @@
+"""The records of the exchange, as typed dictionaries; one `avro/<Name>.avsc` each, same field names and order.
+
+Records are plain dictionaries on purpose: fastavro reads and writes them without conversion, and at 12,000
+sub-queries a section a conversion would be the dearest thing the center does. Conventions:
+
+- dates are ISO strings `YYYY-MM-DD`; instants are `int` milliseconds since the epoch, UTC;
+- parties are `center`, `00` or the two digits of GB/T 2260;
+- `members` is a bit set over the roster indexes of a section: bit i is bit `i % 8` of byte `i // 8`
+  (see `domain.members`);
+- digests are SHA-256 (suite 1), 32 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+Value = None | bool | int | str
+"""A typed value of an answer. Decimals and dates travel as strings; the catalog item names the type."""
+
+DocumentType = Literal["resident_id", "residence_permit", "birth_certificate", "none"]
+"""resident_id 居民身份证; residence_permit 港澳台居民居住证/外国人永久居留证; birth_certificate 出生医学证明 (infants);
+none: an infant without any document, asked about through the guardian."""
+
+
+# ---- what a requester files -------------------------------------------------------------------------------------
+
+
+class Period(TypedDict):
+    """时间范围: latest (blank), one day, or an inclusive range."""
+
+    kind: Literal["latest", "day", "range"]
+    start: str | None
+    end: str | None
+
+
+class ScheduleRow(TypedDict):
+    """One row of the schedule (附表)."""
+
+    row: int  # 1-based, in the order of the form
+    provider: str  # as normalised: "all" (全国), "00" (部中心) or a province code
+    category: str  # catalog category id, e.g. "household_registration"
+    period: Period
+
+
+class Application(TypedDict):
+    """查询申请: every field of the annex."""
+
+    application_id: str  # UUID
+    requester: str
+    addressee: str  # 民政部低收入家庭认定指导中心
+    legal_basis: str  # 《社会救助暂行办法》(国务院令第649号)
+    approving_authority: str  # 审批机关, the entrusting unit (委托单位) of Art. 11
+    business_category: str  # 业务类别, e.g. 最低生活保障
+    purpose: str  # 用途: what the results will be used for
+    lead_person: str  # 「对…等」
+    person_count: int  # 「…人」
+    consent_held: bool  # written consent of each person or guardian is held
+    consent_scope: Literal["nationwide", "narrower"]  # 授权范围为全国各核对机构
+    roster_date: str  # 「…年…月…日提交的」
+    roster_dataset: str  # 「…电子数据」
+    contact_name: str
+    contact_phone: str
+    form_date: str
+    schedule: list[ScheduleRow]
+    seal_to_center: bool
+
+
+class Person(TypedDict):
+    """One line of the roster (被查询人员名单)."""
+
+    number: int  # 1-based line of the whole roster, unique in the application
+    household: str
+    name: str
+    document_type: DocumentType
+    document_number: str  # "" when document_type is none
+    relation: str  # 与户主关系, e.g. 户主 配偶 子 女
+    birth_date: str | None  # required unless resident_id
+    guardian_name: str | None
+    guardian_document_number: str | None
+    consent_reference: str  # reference of the written consent (授权书)
+    consent_by: Literal["self", "guardian"]
+    consent_scope: Literal["nationwide", "narrower"]
+    consent_date: str
+
+
+class SectionHead(TypedDict):
+    """Record 1 of an application or request bundle. `application` only towards the center."""
+
+    salt: bytes  # section salt, 32 bytes
+    roster_date: str
+    roster_dataset: str
+    application: Application | None
+
+
+class Warrant(TypedDict):
+    """Record 0 of an application or request bundle: what entitles the reader to go on."""
+
+    mandate: bytes  # COSE_Sign1 hedx/1/mandate
+    acceptance: bytes | None  # COSE_Sign1 hedx/1/acceptance, towards providers
+
+
+# ---- signed objects -----------------------------------------------------------------------------------------------
+
+
+class SectionRoot(TypedDict):
+    root: bytes
+    count: int
+
+
+class Mandate(TypedDict):
+    """hedx/1/mandate: signed by the requester, checked by the center and by every provider."""
+
+    application_id: str
+    requester: str
+    entrusting_unit: str  # 委托单位 = 审批机关
+    approving_authority: str
+    business_category: str
+    purpose: str
+    schedule: list[ScheduleRow]
+    reply_key: bytes  # SEC1 uncompressed P-256 point, 65 bytes
+    suite: int
+    sections: list[SectionRoot]  # in section order, sections are numbered from 1
+    evidence: list[bytes]  # digests of the documents held at the province
+    catalog_release: int
+    not_after: int
+    seal_to_center: bool
+    checkpoint: bytes | None
+
+
+class SubQuery(TypedDict):
+    """What one provider is asked, for one schedule row, of every person of the application."""
+
+    provider: str
+    row: int
+    category: str
+    period: Period
+    deadline: int
+    coverage: str  # region covered and as-of date, frozen at acceptance
+
+
+class Acceptance(TypedDict):
+    """hedx/1/acceptance: signed by the center."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    catalog_release: int
+    sub_queries: list[SubQuery]
+    suspended: list[str]  # parties that offer a category but are suspended; `unavailable` in the certificate
+    accepted_at: int
+
+
+class Receipt(TypedDict):
+    """hedx/1/receipt: `received` (intake, for an envelope) or `delivered` (the requester, for one provider's bundles)."""
+
+    kind: Literal["received", "delivered"]
+    application_id: str | None
+    provider: str | None
+    envelope_id: bytes | None
+    envelope_digest: bytes | None
+    bundles: list[bytes]  # bundle digests (leaves)
+    at: int
+
+
+class Fault(TypedDict):
+    """One reason for a rejection. Never holds a personal datum: `number` points into the requester's own roster."""
+
+    code: str
+    field: str
+    number: int | None  # roster number of the person concerned
+    row: int | None  # schedule row concerned
+    args: dict[str, str]  # fills the wording's placeholders; counts, dates, names of fields, never personal data
+
+
+class Rejection(TypedDict):
+    """hedx/1/rejection: signed by the center, lists every reason."""
+
+    application_id: str | None
+    mandate_digest: bytes | None
+    envelope_id: bytes | None
+    faults: list[Fault]
+    at: int
+
+
+Status = Literal["done", "refused", "unavailable", "expired", "withdrawn"]
+
+
+class BundleRef(TypedDict):
+    """A bundle that the requester must hold before the section is complete."""
+
+    provider: str
+    digest: bytes  # bundle leaf
+    count: int
+    rows: list[int]
+    members: bytes
+    version: int
+    outcome: Literal["done", "refused", "unavailable"]
+    late: bool
+    appended_at: int
+
+
+class CertificatePart(TypedDict):
+    status: Status
+    code: str | None
+    until: int | None
+    members: bytes | None  # None: every person of the section
+    count: int
+
+
+class CertificateLine(TypedDict):
+    """One provider x resource of the section; its parts cover every person exactly once."""
+
+    provider: str
+    row: int
+    category: str
+    parts: list[CertificatePart]
+
+
+class SectionCertificate(TypedDict):
+    """hedx/1/section-certificate: signed by the center at join."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    section: int
+    sections: int
+    version: int  # 1, then one more per supplement
+    person_count: int
+    lines: list[CertificateLine]
+    bundles: list[BundleRef]
+    closed_at: int
+
+
+class StatusCount(TypedDict):
+    provider: str
+    row: int
+    category: str
+    status: Status
+    code: str | None
+    count: int
+
+
+class SectionResult(TypedDict):
+    section: int
+    certificate: bytes  # COSE_Sign1 hedx/1/section-certificate
+    bundles: list[bytes]  # digests, in order
+
+
+class ApplicationResult(TypedDict):
+    """hedx/1/certificate: what the join gives for each application, signed by the center."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    version: int
+    person_count: int
+    sections: list[SectionResult]
+    statuses: list[StatusCount]
+    complete: bool  # every sub-query done
+    closed_at: int
+
+
+# ---- answers --------------------------------------------------------------------------------------------------------
+
+
+class ItemValue(TypedDict):
+    item: str
+    value: Value
+
+
+class Entry(TypedDict):
+    """One record found, e.g. one property."""
+
+    items: list[ItemValue]
+
+
+class ResourceAnswer(TypedDict):
+    row: int
+    status: Literal["found", "no_record"]
+    as_of: str
+    coverage: str
+    entries: list[Entry]
+
+
+class Answer(TypedDict):
+    """One person's answer from one provider; a record of an answer bundle."""
+
+    index: int  # roster index in the section, from 0
+    results: list[ResourceAnswer]
+
+
+# ---- catalog and trust ----------------------------------------------------------------------------------------------
+
+
+class CatalogItem(TypedDict):
+    item: str
+    name: str  # Chinese
+    type: Literal["text", "integer", "decimal", "date", "boolean"]
+    required: bool
+
+
+class CatalogEntry(TypedDict):
+    """One resource: what one provider offers in one category."""
+
+    provider: str
+    category: str
+    name: str  # Chinese name of the category, e.g. 户籍
+    items: list[CatalogItem]
+    region: str  # region covered
+    levels: str  # administrative levels covered (各级)
+    as_of: str  # data as of this date
+    update_cycle: str
+    feedback_seconds: int  # absolute feedback limit; working days come with the calendar
+    sharing_conditions: str
+    period_covered: str
+    version: int
+    release: int
+
+
+class CatalogManifest(TypedDict):
+    release: int
+    entries: int
+    digest: bytes
+    published_at: int
+
+
+class TrustEntry(TypedDict):
+    """One party: who it is and which certificates are its own."""
+
+    party: str
+    name: str
+    role: Literal["center", "provider", "province"]
+    signing_certificates: list[bytes]  # DER
+    sealing_certificates: list[bytes]  # DER, the newest first
+    minimum_suite: int
+    suspended: bool
+    number: int
+
+
+# ---- inside the center ------------------------------------------------------------------------------------------------
+
+
+class SectionReceived(TypedDict):
+    """intake -> applications. The sealed bundle as it came, or the faults that intake found."""
+
+    application_id: str
+    requester: str
+    section: int
+    sections: int
+    mandate: bytes
+    bundle: bytes | None
+    bundle_digest: bytes
+    person_count: int
+    person_tags: bytes  # 16 bytes a person, HMAC under a per-application key, in roster order
+    faults: list[Fault]
+    received_at: int
+
+
+class SectionExpected(TypedDict):
+    """applications -> join."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    section: int
+    sections: int
+    person_count: int
+    sub_queries: list[SubQuery]
+    suspended: list[str]
+    supplement_until: int
+
+
+class AnswerArrived(TypedDict):
+    """collect -> join. The provider's bundle, unchanged, with its proof."""
+
+    provider: str
+    sign1: bytes
+    bundle: bytes
+    index: int
+    size: int
+    path: list[bytes]
+    appended_at: int
+
+
+class Watermark(TypedDict):
+    """collect -> every join partition: all envelopes of `source` appended before `time` are forwarded."""
+
+    source: int
+    sources: int
+    time: int
+
+
+class SectionCertified(TypedDict):
+    """join -> applications."""
+
+    application_id: str
+    section: int
+    version: int
+    certificate: bytes  # COSE_Sign1
+
+
+class DeliveryReceipted(TypedDict):
+    """intake -> applications: a requester's signed delivery receipt, to be relayed to the provider."""
+
+    application_id: str
+    requester: str
+    provider: str
+    receipt: bytes  # COSE_Sign1
+    bundles: list[bytes]
+
+
+class LifecycleEvent(TypedDict):
+    """hedx.events: facts without personal data."""
+
+    event_id: str
+    at: int
+    stage: str
+    kind: str
+    application_id: str | None
+    section: int | None
+    party: str | None
+    provider: str | None
+    count: int
+    code: str | None
+
+
+class DeadLetter(TypedDict):
+    """Why a message was put aside; travels in the header `hedx.deadletter` beside the original bytes."""
+
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    code: str
+    detail: str
+    digest: bytes
+
+
+# ---- state of the center's stages (changelogs) ---------------------------------------------------------------------------
+
+
+class SeenEnvelope(TypedDict):
+    """intake, collect: idempotent receiver state, kept to exp + 1 d."""
+
+    digest: bytes
+    reply: bytes | None  # the receipt bundle to send again
+    expires_at: int
+
+
+class ApplicationState(TypedDict):
+    """applications: one per application."""
+
+    application_id: str
+    requester: str
+    phase: Literal["arriving", "open", "closed", "rejected"]
+    sections: int
+    arrived: list[int]
+    person_count: int
+    mandate: bytes
+    mandate_digest: bytes
+    acceptance: bytes | None
+    expires_at: int
+    version: int
+    certified: list[SectionResult]
+    certified_versions: list[int]
+    awaiting: list[bytes]  # bundle digests certified but not yet receipted by the requester
+    delivered: list[bytes]
+
+
+class JoinLine(TypedDict):
+    provider: str
+    row: int
+    category: str
+    deadline: int
+    done: bytes  # members answered in time
+    late: bytes  # members answered after the deadline
+    parts: list[CertificatePart]  # refused / unavailable parts, in order of arrival
+
+
+class JoinState(TypedDict):
+    """join: one per section: bundle roots and counts, never answers."""
+
+    expected: SectionExpected
+    lines: list[JoinLine]
+    bundles: list[BundleRef]
+    version: int  # 0 while open
+    closed_at: int
