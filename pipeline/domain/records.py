@@ -195,8 +195,9 @@ class BundleRef(TypedDict):
     members: bytes
     version: int
     outcome: Literal["done", "refused", "unavailable"]
-    late: bool
-    appended_at: int
+    code: str | None  # why not, when the outcome is not done
+    until: int | None  # until when unavailable
+    appended_at: int  # the broker's append time of the provider's envelope: what counts against the deadline
 
 
 class CertificatePart(TypedDict):
@@ -351,6 +352,8 @@ class SectionReceived(TypedDict):
     bundle: bytes | None
     bundle_digest: bytes
     person_count: int
+    stated_count: int  # 「…人」 of the form
+    lead_present: bool  # whether the lead person 「对…等」 is in this section
     person_tags: bytes  # 16 bytes a person, HMAC under a per-application key, in roster order
     faults: list[Fault]
     received_at: int
@@ -473,9 +476,8 @@ class JoinLine(TypedDict):
     row: int
     category: str
     deadline: int
-    done: bytes  # members answered in time
-    late: bytes  # members answered after the deadline
-    parts: list[CertificatePart]  # refused / unavailable parts, in order of arrival
+    punctual: bytes  # members answered (whatever the outcome) in time
+    answered: bytes  # members answered at all
 
 
 class JoinState(TypedDict):

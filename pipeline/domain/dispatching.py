@@ -1,0 +1,49 @@
+"""The splitter's rule: which provider is asked what, and by when (Art. 3, 7, 10; annex, note 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from pipeline.domain.catalog import Release
+from pipeline.domain.records import ScheduleRow, SubQuery
+
+ALL_PROVIDERS = "all"
+"""A row's provider for 全国: every party whose entry in the release offers the category."""
+
+
+def providers_of(row: ScheduleRow, release: Release) -> list[str]:
+    """The parties that `row` asks, in ascending order; empty when nobody offers the category.
+
+    全国 means every party that offers the category, 部中心 (`00`) and the requester's own province included.
+    """
+    offering = sorted(release.offers(row["category"]))
+    return offering if row["provider"] == ALL_PROVIDERS else [p for p in offering if p == row["provider"]]
+
+
+def sub_queries(schedule: Iterable[ScheduleRow], release: Release, accepted_at: int) -> list[SubQuery]:
+    """Every (row, provider) pair of the schedule, each with its own deadline (ms) and the coverage frozen now."""
+    found: list[SubQuery] = []
+    for row in schedule:
+        for provider in providers_of(row, release):
+            entry = release.entry(provider, row["category"])
+            found.append(
+                SubQuery(
+                    provider=provider,
+                    row=row["row"],
+                    category=row["category"],
+                    period=row["period"],
+                    deadline=accepted_at + entry["feedback_seconds"] * 1000,
+                    coverage=entry["region"],
+                )
+            )
+    return found
+
+
+def asked_of(provider: str, queries: Iterable[SubQuery]) -> list[SubQuery]:
+    """The sub-queries put to `provider`, in schedule order."""
+    return [query for query in queries if query["provider"] == provider]
+
+
+def active_providers(queries: Iterable[SubQuery], suspended: Collection[str]) -> list[str]:
+    """The parties a section is sent to, ascending; suspended ones are in the certificate only."""
+    return sorted({query["provider"] for query in queries} - set(suspended))
