@@ -1,0 +1,97 @@
+"""A provider's answers, looked up in its own SQL databases: one bulk look-up per resource and batch.
+
+Read-only SQLAlchemy Core over whatever the provider file (`provider_files`) describes. What a provider refuses or
+cannot answer now is a result like any other, not an error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pipeline.domain.errors import ConfigError, Retryable
+from pipeline.domain.records import Period, Person
+from pipeline.province.lookups import WARD, Lookup, Reading, split_table
+from pipeline.province.provider_files import ProviderSpec, load_provider
+
+
+def subject_of(person: Person) -> str:
+    """What a look-up asks for: the document number, or `guardian's number/name` for a person without a document."""
+    if person["document_type"] != "none":
+        return person["document_number"]
+    return f"{person['guardian_document_number'] or ''}{WARD}{person['name']}"
+
+
+class Sources:
+    """All resources of one provider on one database engine. Thread-safe as its engine is; `clock` gives ms."""
+
+    def __init__(
+        self, engine: sa.Engine, spec: ProviderSpec, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> None:
+        self.spec = spec
+        self._engine = engine
+        self._clock = clock
+
+    def check(self) -> None:
+        """Compare the provider file with the database. Raises ConfigError listing every missing table and column."""
+        inspector = sa.inspect(self._engine)
+        faults = []
+        for category, resource in self.spec.resources.items():
+            schema, name = split_table(resource.table)
+            if not (inspector.has_table(name, schema=schema) or name in inspector.get_view_names(schema=schema)):
+                faults.append(f"{category}: no table {resource.table}")
+                continue
+            present = {column["name"] for column in inspector.get_columns(name, schema=schema)}
+            faults += [f"{category}: no column {resource.table}.{c}" for c in resource.columns() if c not in present]
+        if faults:
+            raise ConfigError("\n".join(f"party {self.spec.party}: {fault}" for fault in faults))
+
+    def standing(self, category: str) -> tuple[str, str]:
+        """`as_of` (ISO date) and `coverage` that go with every answer of this category. Raises KeyError."""
+        resource = self.spec.resources[category]
+        return resource.as_of.isoformat(), resource.coverage
+
+    def lookup(self, category: str, period: Period, document_numbers: Sequence[str]) -> Lookup:
+        """What is on record about each subject (see `subject_of`) in `period`; entries in a fixed order.
+
+        Raises Retryable when the database does not answer; its message holds no personal data.
+        """
+        resource = self.spec.resources.get(category)
+        if resource is None:
+            return Lookup(refused_all="category_not_offered")
+        if resource.refuse is not None:
+            return Lookup(refused_all=resource.refuse)
+        if resource.dates is None and period["kind"] != "latest":
+            return Lookup(refused_all="period_not_covered")
+        if resource.unavailable_until is not None:
+            until = int(resource.unavailable_until.timestamp() * 1000)
+            if self._clock() < until:
+                return Lookup(unavailable_until=until)
+        try:
+            return Reading(resource, period, document_numbers).run(self._engine)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+            # from None: the driver's error would carry the numbers asked for into the log
+            raise Retryable(f"{category}: the database did not answer ({type(error).__name__})") from None
+
+
+def open_sources(spec_file: Path, database_url: str) -> Sources:
+    """The sources of one provider from its file and database URL, compared with each other.
+
+    Raises ConfigError when the file is wrong or the database lacks what it names. Errors of this engine never show
+    bound values (document numbers).
+    """
+    try:
+        engine = sa.create_engine(database_url, hide_parameters=True)
+        sources = Sources(engine, load_provider(spec_file))
+        sources.check()
+    except sa.exc.SQLAlchemyError as error:
+        raise ConfigError(f"{spec_file}: the database cannot be opened ({type(error).__name__})") from None
+    return sources
+
+
+def sqlite_url(path: Path) -> str:
+    """URL of a SQLite file, opened read-only (a provider's look-ups never write)."""
+    return f"sqlite:///file:{path.resolve()}?mode=ro&uri=true"
