@@ -1,1 +1,1 @@
-
+"""Avro schemas and framing."""
