@@ -1,0 +1,108 @@
+"""The certificate profile: P-384 root, P-256 issuing CA, and per party one certificate to sign and one to encrypt.
+
+A party's certificates carry the subject `CN=P37,OU=province,O=HEDX`, the SAN URI `urn:hedx:province:37`, and one
+private extended key usage each, so that neither can do the other's work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
+
+from pipeline.crypto.suite import H
+from pipeline.domain.errors import InvalidMessage
+
+SIGN_USAGE = x509.ObjectIdentifier("2.25.51837860837203087124002029131814062175")
+ENCRYPT_USAGE = x509.ObjectIdentifier("2.25.141488674202122267086694489876267111658")
+
+ORGANIZATION = "HEDX"
+
+
+def role_of(party: str) -> str:
+    """center, provider (the center's own resources, 00) or province."""
+    return {"center": "center", "00": "provider"}.get(party, "province")
+
+
+def uri_of(party: str) -> str:
+    """The party's name as a URI: `urn:hedx:center`, `urn:hedx:provider:00`, `urn:hedx:province:37`."""
+    return "urn:hedx:center" if party == "center" else f"urn:hedx:{role_of(party)}:{party}"
+
+
+def common_name(party: str) -> str:
+    """CN of the party's certificates, which Kafka takes as the principal: `center`, `P37`."""
+    return party if party == "center" else f"P{party}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCertificate:
+    """A certificate whose chain, usage and name hold. The bounds (ms) are those of the whole chain."""
+
+    party: str
+    role: str
+    public_key: ec.EllipticCurvePublicKey
+    not_before: int
+    not_after: int
+
+    def valid(self, at: int) -> bool:
+        """Whether the whole chain is valid `at` (ms)."""
+        return self.not_before <= at <= self.not_after
+
+
+class CertificateVerifier:
+    """Verifies party certificates against root certificates and the issuing CAs beneath them."""
+
+    def __init__(self, authorities: list[bytes]) -> None:
+        """`authorities`: DER; those that signed themselves are trusted, the others only help to build the chain."""
+        certificates = [x509.load_der_x509_certificate(der) for der in authorities]
+        self._store = Store([c for c in certificates if c.subject == c.issuer])
+        self._issuing = [c for c in certificates if c.subject != c.issuer]
+
+    def verify(self, der: bytes, party: str, role: str, usage: x509.ObjectIdentifier) -> TrustedCertificate:
+        """The certificate as `party`'s for `usage`. Raises InvalidMessage `certificate_invalid`.
+
+        Validity in time is left to `TrustedCertificate.valid`, so that the costly rest is done once.
+        """
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+            chain = self._verifier(usage, certificate.not_valid_before_utc).verify(certificate, self._issuing).chain
+            name = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (VerificationError, ValueError, x509.ExtensionNotFound) as error:
+            raise InvalidMessage("certificate_invalid", f"certificate of {party}: {type(error).__name__}") from None
+        key = certificate.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise InvalidMessage("certificate_invalid", f"certificate of {party}: not a P-256 key")
+        if list(name) != [x509.UniformResourceIdentifier(uri_of(party))] or role != role_of(party):
+            raise InvalidMessage("certificate_invalid", f"certificate of {party}: made out to another")
+        not_before = max(_ms(c.not_valid_before_utc) for c in chain)
+        not_after = min(_ms(c.not_valid_after_utc) for c in chain)
+        return TrustedCertificate(party, role, key, not_before, not_after)
+
+    def _verifier(self, usage: x509.ObjectIdentifier, at: datetime) -> x509.verification.ClientVerifier:
+        def only(policy: Policy, certificate: x509.Certificate, extension: x509.ExtendedKeyUsage) -> None:
+            if list(extension) != [usage]:
+                raise ValueError("extended key usage is not the one asked for")
+
+        end_entity = ExtensionPolicy.webpki_defaults_ee().require_present(
+            x509.ExtendedKeyUsage, Criticality.AGNOSTIC, only
+        )
+        return (
+            PolicyBuilder()
+            .store(self._store)
+            .time(at)
+            .max_chain_depth(1)
+            .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=end_entity)
+            .build_client_verifier()
+        )
+
+
+def thumbprint(der: bytes) -> bytes:
+    """x5t of a certificate: SHA-256 over its DER, 32 bytes."""
+    return H(der)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.astimezone(UTC).timestamp()) * 1000
