@@ -1,0 +1,201 @@
+"""topics.yaml: the topics and principals of the exchange as code, read strictly and expanded over the parties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from pipeline.domain.errors import ConfigError
+from pipeline.kafka.strict_yaml import read_strict
+
+PLACEHOLDER = "{party}"
+
+
+def _native(value: Any) -> str:
+    """A config value as Kafka writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float | str):
+        return str(value)
+    raise ValueError("must be a text, a number, true or false")
+
+
+Name = Annotated[str, StringConstraints(min_length=1)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+NativeConfig = dict[str, Annotated[str, BeforeValidator(_native)]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cluster(_Strict):
+    """Which cluster the file is for. Topics whose name starts with `prefix` are the file's business, others never are."""
+
+    name: Name
+    environment: Name
+    prefix: Name
+
+
+class Defaults(_Strict):
+    """What a topic has unless it says otherwise; `config` is merged key by key."""
+
+    partitions: Count
+    replicas: Count
+    config: NativeConfig = {}
+
+
+class _Expandable(_Strict):
+    name: Name
+    description: str = ""
+    foreach: Literal["parties"] | None = None
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> _Expandable:
+        if self.foreach and PLACEHOLDER not in self.name:
+            raise ValueError(f"`foreach: parties` needs {PLACEHOLDER} in the name, else all have the same")
+        return self
+
+
+class TopicEntry(_Expandable):
+    """One topic, or with `foreach` one per party, as written."""
+
+    owner: str = ""
+    partitions: Count | None = None
+    replicas: Count | None = None
+    config: NativeConfig = {}
+    keyed: bool = True
+    changelog_of: Name | None = None
+
+
+class PrincipalEntry(_Expandable):
+    """One principal, or with `foreach` one per party, as written."""
+
+    group: str = ""
+    produces: list[Name] = []
+    consumes: list[Name] = []
+
+
+class TopologyFile(_Strict):
+    """The whole file, as written."""
+
+    cluster: Cluster
+    defaults: Defaults
+    parties: list[str]
+    topics: list[TopicEntry]
+    principals: list[PrincipalEntry] = []
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """One topic as it shall be. `config` has Kafka's native keys and texts, the defaults merged in.
+
+    `keyed`: readers rely on all records of a key being in one partition. `changelog_of`: the input topic of the stage
+    that keeps its state here.
+    """
+
+    name: str
+    partitions: int
+    replicas: int
+    config: Mapping[str, str]
+    description: str
+    owner: str
+    keyed: bool = True
+    changelog_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalSpec:
+    """One Kafka principal and the topics it may write and read; `group` is the prefix of its consumer groups."""
+
+    name: str
+    description: str
+    group: str
+    produces: tuple[str, ...]
+    consumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What the file says for the selected parties.
+
+    `declared`: the topic names for *all* its parties, so that a restricted run does not take others' topics for strays.
+    """
+
+    cluster: Cluster
+    parties: tuple[str, ...]
+    topics: tuple[TopicSpec, ...]
+    principals: tuple[PrincipalSpec, ...]
+    declared: frozenset[str]
+
+    def topic(self, name: str) -> TopicSpec:
+        """The topic of that name. Raises KeyError when there is none."""
+        for spec in self.topics:
+            if spec.name == name:
+                return spec
+        raise KeyError(name)
+
+
+_KNOWN_KEYS = {
+    key
+    for model in (Cluster, Defaults, TopicEntry, PrincipalEntry, TopologyFile)
+    for key in model.model_fields  # a hint may name a key of another level: still a hint
+}
+
+
+def load(path: Path, parties: Sequence[str] | None = None) -> Topology:
+    """Read `path` and expand it over `parties` (None: all that the file lists).
+
+    Raises ConfigError for unreadable YAML, for unknown, missing, repeated or ill-typed keys (all of them, each with its
+    line and place), and for a party the file does not list. What the content means is judged by `topic_rules.validate`.
+    """
+    file = read_strict(path, TopologyFile, _KNOWN_KEYS)
+    strangers = sorted(set(parties or ()) - set(file.parties))
+    if strangers:
+        raise ConfigError(f"{path.name}: parties {', '.join(strangers)} are not in its list `parties`")
+    selected = tuple(file.parties if parties is None else [party for party in file.parties if party in parties])
+    return Topology(
+        cluster=file.cluster,
+        parties=selected,
+        topics=tuple(spec for entry in file.topics for spec in _topics(entry, file.defaults, selected)),
+        principals=tuple(spec for entry in file.principals for spec in _principals(entry, selected)),
+        declared=frozenset(name for entry in file.topics for name in _expand(entry.name, file.parties)),
+    )
+
+
+def _topics(entry: TopicEntry, defaults: Defaults, parties: Sequence[str]) -> Iterator[TopicSpec]:
+    for party in parties if entry.foreach else [None]:
+        yield TopicSpec(
+            name=_fill(entry.name, party),
+            partitions=entry.partitions or defaults.partitions,
+            replicas=entry.replicas or defaults.replicas,
+            config={**defaults.config, **entry.config},
+            description=_fill(entry.description, party),
+            owner=_fill(entry.owner, party),
+            keyed=entry.keyed,
+            changelog_of=_fill(entry.changelog_of, party) if entry.changelog_of else None,
+        )
+
+
+def _principals(entry: PrincipalEntry, parties: Sequence[str]) -> Iterator[PrincipalSpec]:
+    for party in parties if entry.foreach else [None]:
+        meant = [party] if party else parties  # without foreach, {party} stands for every one
+        yield PrincipalSpec(
+            name=_fill(entry.name, party),
+            description=_fill(entry.description, party),
+            group=_fill(entry.group, party),
+            produces=tuple(name for text in entry.produces for name in _expand(text, meant)),
+            consumes=tuple(name for text in entry.consumes for name in _expand(text, meant)),
+        )
+
+
+def _fill(text: str, party: str | None) -> str:
+    return text if party is None else text.replace(PLACEHOLDER, party)
+
+
+def _expand(text: str, parties: Iterable[str]) -> list[str]:
+    return [_fill(text, party) for party in parties] if PLACEHOLDER in text else [text]
