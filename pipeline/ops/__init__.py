@@ -1,1 +1,1 @@
-
+"""Operations: lag, metrics, the watch."""

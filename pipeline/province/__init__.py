@@ -1,1 +1,1 @@
-
+"""A province's adapter: outbox, data sources, delivery store."""
