@@ -96,8 +96,10 @@ class AnswerChecker:
         self._required = frozenset(item["item"] for item in entry["items"] if item["required"])
 
     def check(self, answer: ResourceAnswer) -> str | None:
-        """None when the answer fits, else `answer_status`, `answer_item_unknown`, `answer_item_repeated`,
-        `answer_item_missing` or `answer_type`."""
+        """None when the answer fits, else the code of what does not.
+
+        `answer_status`, `answer_item_unknown`, `answer_item_repeated`, `answer_item_missing` or `answer_type`.
+        """
         entries = answer["entries"]
         if bool(entries) != (answer["status"] == "found"):
             return "answer_status"

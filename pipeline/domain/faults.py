@@ -1,0 +1,204 @@
+"""The one table of faults: code → field, Chinese wording, English wording.
+
+The error report, the signed rejection and `docs/faults.md` are all made from it. Placeholders are filled from the
+fault's `args`: counts, dates, codes, names of fields. Never a name or a number of a person; `{label}` is the field's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from string import Formatter
+from typing import Final
+
+from pipeline.domain.records import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How one fault is told. `field` is where it usually sits; a fault may name another."""
+
+    field: str
+    zh: str
+    en: str
+
+    def placeholders(self) -> frozenset[str]:
+        """The args a fault of this code must bring."""
+        return frozenset(name for _, name, _, _ in Formatter().parse(self.zh) if name) - {"label"}
+
+
+FAULTS: Final[dict[str, Wording]] = {
+    # ---- any field
+    "missing": Wording("", "{label}未填写", "{label} is missing"),
+    "too_long": Wording("", "{label}超过 {limit} 个字", "{label} is longer than {limit} characters"),
+    "control_characters": Wording(
+        "", "{label}含有控制字符、不可见字符或乱码", "{label} holds control, invisible or damaged characters"
+    ),
+    "date_format": Wording(
+        "", "{label}不是有效日期,应为 YYYY-MM-DD", "{label} is not a date that exists, written YYYY-MM-DD"
+    ),
+    "date_future": Wording("", "{label}晚于今天", "{label} is in the future"),
+    "choice": Wording("", "{label}只能填写:{allowed}", "{label} must be one of: {allowed}"),
+    # ---- reading the files
+    "file_unreadable": Wording("file", "无法读取{label}:{reason}", "{label} cannot be read: {reason}"),
+    "key_unknown": Wording("form", "申请表中有未知的项目:{key}", "the form has an unknown key: {key}"),
+    "key_repeated": Wording("form", "申请表中的项目重复:{key}", "the form has the same key twice: {key}"),
+    "value_shape": Wording("form", "申请表中“{key}”的填写方式不对", "the form's value of {key} has the wrong shape"),
+    "column_unknown": Wording("roster", "名单中有未知的列:{column}", "the roster has an unknown column: {column}"),
+    "column_repeated": Wording("roster", "名单中的列重复:{column}", "the roster has the same column twice: {column}"),
+    "column_missing": Wording("roster", "名单缺少“{label}”列", "the roster has no column “{label}”"),
+    "header_missing": Wording("roster", "名单缺少表头", "the roster has no header line"),
+    "row_width": Wording("roster", "这一行的列数多于表头", "this line has more cells than the header"),
+    # ---- the application
+    "application_id": Wording("application_id", "申请编号不是 UUID", "the application id is not a UUID"),
+    "requester_unknown": Wording(
+        "requester", "申请单位不是省级核对机构", "the requester is not a provincial verification agency"
+    ),
+    "addressee_wrong": Wording("addressee", "受理单位应为“{expected}”", "the addressee must be “{expected}”"),
+    "consent_not_held": Wording(
+        "consent.held",
+        "未声明已取得被查询人本人或其监护人书面授权",
+        "written consent of each person or guardian is not declared to be held",
+    ),
+    "consent_narrower": Wording(
+        "consent.scope",
+        "授权范围小于“全国各核对机构”",
+        "the consent covers less than all verification agencies nation-wide",
+    ),
+    "person_count": Wording("person_count", "人数应为不小于 1 的整数", "the head count must be a whole number above 0"),
+    "phone_format": Wording("contact_phone", "联系电话格式不正确", "the contact's telephone number is malformed"),
+    # ---- the schedule
+    "schedule_empty": Wording("schedule", "附表没有内容", "the schedule is empty"),
+    "schedule_number": Wording("schedule", "附表行号不连续", "the schedule's rows are not numbered from 1 in order"),
+    "schedule_duplicate": Wording("schedule", "与附表第 {first} 行重复", "the same as schedule row {first}"),
+    "provider_unknown": Wording(
+        "provider",
+        "信息提供方“{given}”不是“全国”、“部中心”或省份名称",
+        "provider “{given}” is not 全国 (nation-wide), 部中心 (the Ministry's center) or a province",
+    ),
+    "category_unknown": Wording(
+        "category",
+        "资源目录中没有内容类别“{given}”;可填:{known}",
+        "the catalog has no category “{given}”; it has: {known}",
+    ),
+    "category_not_offered": Wording(
+        "category",
+        "目前没有任何单位提供“{category}”",
+        "nobody offers {category} at present",
+    ),
+    "provider_does_not_offer": Wording(
+        "category",
+        "{provider}不提供“{category}”;提供单位:{offered_by}",
+        "{provider} does not offer {category}; it is offered by: {offered_by}",
+    ),
+    "period_format": Wording(
+        "period",
+        "时间范围应为空、YYYY/MM/DD 或 YYYY/MM/DD-YYYY/MM/DD",
+        "the period must be blank, YYYY/MM/DD or YYYY/MM/DD-YYYY/MM/DD",
+    ),
+    "period_impossible": Wording("period", "时间范围中的日期不存在", "the period names a day that does not exist"),
+    "period_reversed": Wording("period", "时间范围的起始日期晚于截止日期", "the period starts after it ends"),
+    "period_future": Wording("period", "时间范围晚于今天", "the period reaches into the future"),
+    # ---- the roster as a whole
+    "roster_empty": Wording("roster", "名单中没有人员", "the roster has no persons"),
+    "roster_count": Wording(
+        "person_count",
+        "申请表人数为 {form},名单人数为 {roster}",
+        "the form says {form} persons, the roster has {roster}",
+    ),
+    "roster_date_differs": Wording(
+        "roster.date",
+        "名单的提交日期({roster})与申请表({form})不一致",
+        "the roster's submission date ({roster}) is not the form's ({form})",
+    ),
+    "roster_dataset_differs": Wording(
+        "roster.dataset",
+        "名单的电子数据名称与申请表不一致",
+        "the roster's data-set name is not the form's",
+    ),
+    "lead_person_absent": Wording("lead_person", "牵头人不在名单中", "the lead person is not in the roster"),
+    "person_duplicate": Wording("document_number", "与名单第 {first} 号为同一人", "the same person as number {first}"),
+    "number_repeated": Wording("number", "序号重复或无效", "the number is not a positive one of its own"),
+    "two_heads": Wording("relation", "同一户有两个户主(另见第 {first} 号)", "a second head of household, after {first}"),
+    # ---- one person
+    "name_characters": Wording(
+        "name", "{label}含有姓名中不应出现的字符", "{label} holds characters that no name is written with"
+    ),
+    "document_type_unknown": Wording("document_type", "证件类型不在受理范围", "the document type is not one of ours"),
+    "document_missing": Wording("document_number", "{label}未填写", "{label} is missing"),
+    "document_unexpected": Wording(
+        "document_number", "证件类型为“无”时不应填写{label}", "{label} must be empty for a person without a document"
+    ),
+    "document_full_width": Wording("document_number", "{label}含有全角字符", "{label} holds full-width characters"),
+    "document_scientific": Wording(
+        "document_number",
+        "{label}被表格软件改成了科学计数法,末位数字已丢失,请将该列设为文本后重新填写",
+        "{label} was turned into scientific notation by a spreadsheet and has lost its last digits",
+    ),
+    "document_look_alike": Wording(
+        "document_number",
+        "{label}中有形似数字或 X 的其他字符(如字母 O、l)",
+        "{label} holds characters that only look like digits or X (such as the letters O or l)",
+    ),
+    "document_characters": Wording("document_number", "{label}含有不允许的字符", "{label} holds other characters"),
+    "document_length": Wording("document_number", "{label}位数不正确", "{label} has the wrong length"),
+    "document_fifteen_digits": Wording(
+        "document_number",
+        "{label}是已停用的 15 位身份证号码",
+        "{label} is a 15-digit number, which is no longer valid",
+    ),
+    "document_other_type": Wording(
+        "document_number", "{label}与证件类型不符", "{label} is the number of another type of document"
+    ),
+    "document_region": Wording(
+        "document_number", "{label}的省级行政区划代码不存在", "{label} starts with no province's region code"
+    ),
+    "document_birth_date": Wording(
+        "document_number", "{label}中的出生日期不存在或晚于今天", "{label} holds a birth date that cannot be"
+    ),
+    "document_check_digit": Wording("document_number", "{label}校验码不正确", "{label} has a wrong check digit"),
+    "birth_date_differs": Wording(
+        "birth_date", "出生日期与证件号码不一致", "the birth date is not that of the document number"
+    ),
+    "document_for_minors": Wording(
+        "document_type",
+        "出生医学证明只用于未满 18 周岁的人员",
+        "a birth certificate is accepted for persons under 18 only",
+    ),
+    "document_for_infants": Wording(
+        "document_type", "无证件只用于未满 3 周岁的婴幼儿", "only an infant under 3 may be without a document"
+    ),
+    "guardian_missing": Wording(
+        "guardian_name",
+        "未成年人、无身份证件人员或由监护人授权的人员须填写监护人",
+        "a guardian is required for a minor, a person without ID, or consent given by a guardian",
+    ),
+    "guardian_is_person": Wording(
+        "guardian_document_number", "监护人与被查询人是同一人", "the guardian is the person"
+    ),
+    "guardian_minor": Wording("guardian_document_number", "监护人未满 18 周岁", "the guardian is under 18"),
+    "consent_by_guardian": Wording(
+        "consent_by", "未满 18 周岁须由监护人授权", "consent for a person under 18 must be the guardian's"
+    ),
+    "consent_before_birth": Wording("consent_date", "授权日期早于出生日期", "the consent is older than the person"),
+}  # fmt: skip
+
+
+def fault(code: str, number: int | None = None, row: int | None = None, *, field: str = "", **args: object) -> Fault:
+    """One reason, by its code; `number` points into the roster, `row` into the schedule, `field` moves it elsewhere.
+
+    Raises KeyError for a code outside the table and ValueError when `args` are not the wording's placeholders.
+    """
+    wording = FAULTS[code]
+    if args.keys() != wording.placeholders():
+        raise ValueError(f"{code} takes {sorted(wording.placeholders())}, not {sorted(args)}")
+    where = field or wording.field
+    return {"code": code, "field": where, "number": number, "row": row, "args": {k: str(v) for k, v in args.items()}}
+
+
+def shown(text: str, limit: int = 40) -> str:
+    """Text of the form that a fault may repeat (a key, a column, a category): short, printable, no long numbers."""
+    printable = "".join(c if unicodedata.category(c)[0] not in "CZ" or c == " " else "?" for c in text.strip())
+    masked = re.sub(r"\d{6,}", "…", unicodedata.normalize("NFKC", printable))
+    return masked if len(masked) <= limit else masked[: limit - 1] + "…"
