@@ -397,6 +397,7 @@ class SectionCertified(TypedDict):
     """join -> applications."""
 
     application_id: str
+    requester: str
     section: int
     version: int
     certificate: bytes  # COSE_Sign1
@@ -460,7 +461,6 @@ class ApplicationState(TypedDict):
     sections: int
     arrived: list[int]
     person_count: int
-    mandate: bytes
     mandate_digest: bytes
     acceptance: bytes | None
     expires_at: int

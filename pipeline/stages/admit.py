@@ -1,0 +1,70 @@
+"""admit: the whole application is judged once all its sections are there; accepted, or rejected with every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.crypto.trust import Trust
+from pipeline.domain import dispatching
+from pipeline.domain.catalog import Release
+from pipeline.domain.faults import fault
+from pipeline.domain.records import Acceptance, Fault, Mandate, SectionReceived
+from pipeline.stages.intake import TAG_SIZE
+
+
+def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[Fault]:
+    """Every reason against the application; empty when it can be accepted. `sections` are all of them, in order.
+
+    Reasons that intake found in each section's copy of the same form are listed once.
+    """
+    faults: list[Fault] = []
+    for section in sections:
+        faults += [reason for reason in section["faults"] if reason not in faults]
+    if faults:
+        return faults
+    if release is None:
+        faults.append(fault("release_unknown", release="?"))
+    if len({section["mandate"] for section in sections}) != 1:
+        faults.append(fault("mandate_mismatch", field_name="mandate"))
+    stated, counted = sections[0]["stated_count"], sum(section["person_count"] for section in sections)
+    if stated != counted:
+        faults.append(fault("count_mismatch", stated=str(stated), counted=str(counted)))
+    if not any(section["lead_present"] for section in sections):
+        faults.append(fault("lead_person_absent"))
+    faults += _doubles(sections)
+    return faults
+
+
+def accept(mandate: Mandate, mandate_digest: bytes, release: Release, trust: Trust, now: int) -> Acceptance:
+    """What the center promises: which provider is asked what, and by when (Art. 10)."""
+    queries = dispatching.sub_queries(mandate["schedule"], release, now)
+    providers = sorted({query["provider"] for query in queries})
+    return Acceptance(
+        application_id=mandate["application_id"],
+        requester=mandate["requester"],
+        mandate_digest=mandate_digest,
+        catalog_release=release.number,
+        sub_queries=queries,
+        suspended=[provider for provider in providers if trust.suspended(provider)],
+        accepted_at=now,
+    )
+
+
+def _doubles(sections: Sequence[SectionReceived]) -> list[Fault]:
+    """Persons who stand in two sections; doubles inside one section were found by intake."""
+    seen: dict[bytes, int] = {}
+    faults: list[Fault] = []
+    for section in sections:
+        tags = section["person_tags"]
+        for position in range(0, len(tags), TAG_SIZE):
+            first = seen.setdefault(tags[position : position + TAG_SIZE], section["section"])
+            if first != section["section"]:
+                faults.append(
+                    fault(
+                        "duplicate_across_sections",
+                        first=str(first),
+                        second=str(section["section"]),
+                        position=str(position // TAG_SIZE + 1),
+                    )
+                )
+    return faults

@@ -1,0 +1,374 @@
+"""answer: a provider's side. Verify, open, drop duplicates; after the look-ups, seal each section's answers.
+
+In: hedx.<party>.requests. Out: the outbox towards hedx.center.responses. Pure in two halves, with the look-ups (one
+per resource and batch) between them: `open` gives questions, `reply` takes what the databases said.
+A provider trusts the center for transport only: mandate, acceptance and section root are checked here again, and
+answers are sealed to nothing but the reply key the requester signed for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.codec import framing, schemas
+from pipeline.crypto import bundles, envelopes, sealing, signed
+from pipeline.crypto.bundles import Bundle, SealedBundle
+from pipeline.crypto.headers import Header
+from pipeline.crypto.keys import Identity, public_sealing_key
+from pipeline.crypto.trust import Trust
+from pipeline.domain import members
+from pipeline.domain.catalog import AnswerChecker
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.parties import CENTER
+from pipeline.domain.records import (
+    Acceptance,
+    Answer,
+    Entry,
+    Mandate,
+    Period,
+    Person,
+    Receipt,
+    ResourceAnswer,
+    SubQuery,
+)
+from pipeline.domain.subjects import subject_of
+from pipeline.stages.effects import Batch, Message
+from pipeline.stages.local import LocalEffects, Posted, View, is_repeated
+from pipeline.stages.notices import Entropy
+from pipeline.stages.opening import OpenedSection, SectionOpener
+from pipeline.stages.reference import Reference
+
+Need = tuple[str, str, str | None, str | None]
+"""(category, kind of period, start, end): what one bulk look-up is about."""
+
+RECORD_OVERHEAD = 64
+"""Bytes a sealed record takes beyond its padded plaintext."""
+BUNDLE_LIMIT = envelopes.SOFT_LIMIT - 16 * 1024
+RECORD_LIMIT = envelopes.HARD_LIMIT - 16 * 1024
+TOO_LARGE = "answer_too_large"
+UNAVAILABLE = "temporarily_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one bulk look-up said. Subjects not in `refused` are in `entries`."""
+
+    entries: Mapping[str, list[Entry]]
+    refused: Mapping[str, str]
+    unavailable_until: int | None
+    refused_all: str | None
+    as_of: str
+    coverage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One section put to this provider: either persons and sub-queries, or the reason why it is refused whole."""
+
+    bundle: Bundle
+    mandate: Mandate | None
+    queries: list[SubQuery]
+    persons: list[Person]
+    refusal: str | None
+
+
+def need_of(query: SubQuery) -> Need:
+    """The look-up a sub-query belongs to."""
+    period = query["period"]
+    return query["category"], period["kind"], period["start"], period["end"]
+
+
+def period_of(need: Need) -> Period:
+    """The period of a look-up."""
+    return Period(kind=need[1], start=need[2], end=need[3])  # type: ignore[typeddict-item]
+
+
+class Answerer:
+    """Answers for one party."""
+
+    name = "answer"
+
+    def __init__(self, identity: Identity, reference: Reference, entropy: Entropy = os.urandom) -> None:
+        self._identity = identity
+        self._reference = reference
+        self._entropy = entropy
+        self._opener = SectionOpener(identity.sealing)
+
+    # -- first half --------------------------------------------------------------------------------------------------
+
+    def open(self, view: View, batch: Batch) -> tuple[list[Question], LocalEffects]:
+        """The batch's new questions, and what else it brought (delivery receipts, poison)."""
+        effects = LocalEffects()
+        questions: list[Question] = []
+        for message in batch.messages:
+            try:
+                questions += self._receive(message, view, effects, batch.now)
+            except InvalidMessage as error:
+                effects.dead.append((message, error))
+        return questions, effects
+
+    def _receive(self, message: Message, view: View, effects: LocalEffects, now: int) -> list[Question]:
+        party = self._identity.party
+        trust = self._reference.trust
+        envelope = envelopes.open_envelope(message.value or b"", trust, audience=party, now=now)
+        if envelope.issuer != CENTER:
+            raise InvalidMessage("issuer_unexpected", envelope.issuer)
+        if is_repeated(view, effects, envelope):
+            return []
+        questions: list[Question] = []
+        for bundle in envelope.bundles:
+            if bundle.header.kind == "receipt":
+                effects.settled += self._receipt(bundle, trust, now)
+            elif bundle.header.kind == "request" and bundle.header.to == bundle.header.provider == party:
+                questions += self._question(bundle, view, effects, now)
+            else:
+                raise InvalidMessage("kind_unexpected", bundle.header.kind)
+        return questions
+
+    def _receipt(self, bundle: Bundle, trust: Trust, now: int) -> list[bytes]:
+        digests: list[bytes] = []
+        for raw in bundle.records:
+            verified = signed.verify(raw, "receipt", trust, now=now, issuer=bundle.header.requester)
+            receipt: Receipt = framing.decode_as("Receipt", verified.payload)  # type: ignore[assignment]
+            if receipt["kind"] == "delivered" and receipt["provider"] == self._identity.party:
+                digests += receipt["bundles"]
+        return digests
+
+    def _question(self, bundle: Bundle, view: View, effects: LocalEffects, now: int) -> list[Question]:
+        header = bundle.header
+        once = (header.mandate_digest, header.section, header.version)
+        if view.has_answered(*once) or once in effects.answered:
+            return []
+        effects.answered.append(once)
+        try:
+            opened, queries = self._check(bundle, view, effects, now)
+        except InvalidMessage as error:
+            return [Question(bundle, None, [], [], error.code)]
+        persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
+        return [Question(bundle, opened.warrant.mandate, queries, persons, None)]
+
+    def _check(
+        self, bundle: Bundle, view: View, effects: LocalEffects, now: int
+    ) -> tuple[OpenedSection, list[SubQuery]]:
+        trust = self._reference.trust
+        warrant = self._opener.warrant(bundle, trust, now)
+        if warrant.mandate["not_after"] < now:
+            raise InvalidMessage("mandate_expired")
+        acceptance = _acceptance(warrant.acceptance_raw, trust, now)
+        if acceptance["mandate_digest"] != warrant.digest:
+            raise InvalidMessage("acceptance_mismatch", "of another mandate")
+        queries = _granted(bundle.header, warrant.mandate, acceptance)
+        reply_key = warrant.mandate["reply_key"]
+        owner = view.mandate_of(reply_key) or dict(effects.reply_keys).get(reply_key)
+        if owner is not None and owner != warrant.digest:
+            raise InvalidMessage("reply_key_reused")
+        public_sealing_key(reply_key)
+        effects.reply_keys.append((reply_key, warrant.digest))
+        return self._opener.section(bundle, warrant), queries
+
+    # -- second half -------------------------------------------------------------------------------------------------
+
+    def needs(self, questions: Sequence[Question]) -> dict[Need, list[str]]:
+        """One bulk look-up per resource and period for the whole batch: need -> subjects."""
+        needs: dict[Need, dict[str, None]] = {}
+        for question in questions:
+            subjects = [subject_of(person) for person in question.persons]
+            for query in question.queries:
+                needs.setdefault(need_of(query), {}).update(dict.fromkeys(subjects))
+        return {need: list(subjects) for need, subjects in needs.items()}
+
+    def reply(self, questions: Sequence[Question], found: Mapping[Need, Found]) -> list[Posted]:
+        """The sealed answers. One seal per mandate and step."""
+        seals: dict[bytes, tuple[bytes, bytes]] = {}
+        posts: list[Posted] = []
+        for question in questions:
+            if question.refusal is not None or question.mandate is None:
+                posts.append(Posted("responses", self._refused_whole(question)))
+                continue
+            reply_key = question.mandate["reply_key"]
+            if reply_key not in seals:
+                seals[reply_key] = self._seal(question.mandate)
+            posts += [Posted("responses", bundle) for bundle in self._answers(question, found, seals[reply_key])]
+        return posts
+
+    def _seal(self, mandate: Mandate) -> tuple[bytes, bytes]:
+        recipients = [public_sealing_key(mandate["reply_key"])]
+        if mandate["seal_to_center"]:
+            recipients.append(self._reference.trust.sealing_key(CENTER))
+        return sealing.new_seal(self._identity.party, recipients, self._entropy)
+
+    def _answers(
+        self, question: Question, found: Mapping[Need, Found], seal: tuple[bytes, bytes]
+    ) -> list[SealedBundle]:
+        subjects = [subject_of(person) for person in question.persons]
+        outcomes = [self._outcomes(query, found[need_of(query)], subjects, question) for query in question.queries]
+        groups: dict[tuple[str, str | None, int | None, int], list[int]] = {}
+        for position, masks in enumerate(outcomes):
+            for key, mask in masks.items():
+                groups.setdefault((*key, mask), []).append(position)
+        written: list[SealedBundle] = []
+        for (outcome, code, until, mask), positions in groups.items():
+            header = self._header(question.bundle, [question.queries[p]["row"] for p in positions], mask)
+            header = replace(header, outcome=outcome, code=code, until=until)  # type: ignore[arg-type]
+            if outcome == "done":
+                queries = [question.queries[position] for position in positions]
+                written += self._done(header, queries, subjects, found, seal)
+            else:
+                written.append(bundles.clear_bundle(header, []))
+        return written
+
+    def _outcomes(
+        self, query: SubQuery, found: Found, subjects: Sequence[str], question: Question
+    ) -> dict[tuple[str, str | None, int | None], int]:
+        """Of one sub-query: (outcome, code, until) -> members."""
+        everyone = members.full(len(subjects))
+        if found.refused_all is not None:
+            return {("refused", found.refused_all, None): everyone}
+        if found.unavailable_until is not None:
+            return {("unavailable", UNAVAILABLE, found.unavailable_until): everyone}
+        misfits = self._misfits(query, found, question.bundle.header.release)
+        masks: dict[tuple[str, str | None, int | None], int] = {}
+        done = everyone
+        for index, subject in enumerate(subjects):
+            code = found.refused.get(subject) or misfits.get(subject)
+            if code is not None:
+                key = ("refused", code, None)
+                masks[key] = masks.get(key, 0) | 1 << index
+                done &= ~(1 << index)
+        if done:
+            masks["done", None, None] = done
+        return masks
+
+    def _misfits(self, query: SubQuery, found: Found, release: int) -> dict[str, str]:
+        """Subjects whose record does not fit the catalog entry: a provider never sends what its entry does not name."""
+        catalog = self._reference.release(release)
+        if catalog is None:
+            return dict.fromkeys(found.entries, "release_unknown")
+        checker = AnswerChecker(catalog.entry(self._identity.party, query["category"]))
+        codes = {
+            subject: checker.check(_resource_answer(query["row"], entries, found))
+            for subject, entries in found.entries.items()
+            if entries
+        }
+        return {subject: code for subject, code in codes.items() if code is not None}
+
+    def _done(
+        self,
+        header: Header,
+        queries: Sequence[SubQuery],
+        subjects: Sequence[str],
+        found: Mapping[Need, Found],
+        seal: tuple[bytes, bytes],
+    ) -> list[SealedBundle]:
+        """Sealed answers, split into parts that fit an envelope; a record that never fits gets a status of its own."""
+        looked_up = [(query["row"], found[need_of(query)]) for query in queries]
+        records: list[tuple[int, bytes]] = []
+        oversized = 0
+        for index in members.indexes(members.from_bytes(header.members)):
+            subject = subjects[index]
+            results = [_resource_answer(row, source.entries[subject], source) for row, source in looked_up]
+            record = framing.write("Answer", Answer(index=index, results=results))
+            if len(record) + RECORD_OVERHEAD > RECORD_LIMIT:
+                oversized |= 1 << index
+            else:
+                records.append((index, record))
+        written = self._parts(header, records, seal) if records else []
+        if oversized:
+            refused = replace(header, members=members.to_bytes(oversized), outcome="refused", code=TOO_LARGE)
+            written.append(bundles.clear_bundle(refused, []))
+        return written
+
+    def _parts(
+        self, header: Header, records: Sequence[tuple[int, bytes]], seal: tuple[bytes, bytes]
+    ) -> list[SealedBundle]:
+        padded = bundles.padded_size("answer", max(len(record) for _, record in records))
+        room = max(1, BUNDLE_LIMIT // (padded + RECORD_OVERHEAD))
+        chunks = [records[start : start + room] for start in range(0, len(records), room)]
+        written: list[SealedBundle] = []
+        first = 0
+        for number, chunk in enumerate(chunks, start=1):
+            part = replace(
+                header,
+                bundle_id=self._entropy(16),
+                first=first,
+                members=members.to_bytes(members.of(index for index, _ in chunk)),
+                padded=padded,
+                part=number,
+                parts=len(chunks),
+            )
+            written.append(bundles.seal_bundle(part, [record for _, record in chunk], *seal))
+            first += len(chunk)
+        return written
+
+    def _refused_whole(self, question: Question) -> SealedBundle:
+        header = question.bundle.header
+        answer = self._header(question.bundle, list(header.rows), members.full(header.count))
+        return bundles.clear_bundle(replace(answer, outcome="refused", code=question.refusal), [])
+
+    def _header(self, request: Bundle, rows: list[int], mask: int) -> Header:
+        asked = request.header
+        return Header(
+            kind="answer",
+            bundle_id=self._entropy(16),
+            sender=self._identity.party,
+            to=asked.requester,
+            requester=asked.requester,
+            application_id=asked.application_id,
+            mandate_digest=asked.mandate_digest,
+            section=asked.section,
+            sections=asked.sections,
+            members=members.to_bytes(mask),
+            provider=self._identity.party,
+            rows=tuple(rows),
+            release=asked.release,
+            answers=request.leaf,
+            version=asked.version,
+            suite=asked.suite,
+            schema=schemas.schema_id("Answer"),
+        )
+
+
+def _acceptance(raw: bytes | None, trust: Trust, now: int) -> Acceptance:
+    if raw is None:
+        raise InvalidMessage("acceptance_missing")
+    try:
+        verified = signed.verify(raw, "acceptance", trust, now=now, issuer=CENTER)
+    except InvalidMessage as error:
+        raise InvalidMessage("acceptance_invalid", str(error)) from error
+    return framing.decode_as("Acceptance", verified.payload)  # type: ignore[return-value]
+
+
+def _granted(header: Header, mandate: Mandate, acceptance: Acceptance) -> list[SubQuery]:
+    """The sub-queries put to this provider, each held against the schedule the requester signed."""
+    schedule = {row["row"]: row for row in mandate["schedule"]}
+    queries = [query for query in acceptance["sub_queries"] if query["provider"] == header.provider]
+    checks: Sequence[tuple[str, Callable[[], bool]]] = (
+        ("application", lambda: acceptance["application_id"] == mandate["application_id"]),
+        ("release", lambda: acceptance["catalog_release"] == mandate["catalog_release"]),
+        ("rows", lambda: [query["row"] for query in queries] == list(header.rows) and bool(queries)),
+        ("schedule", lambda: all(_in_schedule(query, schedule.get(query["row"])) for query in queries)),
+    )
+    for name, holds in checks:
+        if not holds():
+            raise InvalidMessage("acceptance_mismatch", name)
+    return queries
+
+
+def _in_schedule(query: SubQuery, row: object) -> bool:
+    match row:
+        case {"provider": provider, "category": category, "period": period}:
+            asked = provider in ("all", query["provider"])
+            return asked and category == query["category"] and period == query["period"]
+    return False
+
+
+def _resource_answer(row: int, entries: list[Entry], found: Found) -> ResourceAnswer:
+    return ResourceAnswer(
+        row=row,
+        status="found" if entries else "no_record",
+        as_of=found.as_of,
+        coverage=found.coverage,
+        entries=entries,
+    )

@@ -1,0 +1,346 @@
+"""applications: the process manager, keyed by application. Admit, dispatch, certify; one step each, in this order.
+
+In: hedx.center.applications. Out: providers' requests, hedx.center.join, the requester's responses,
+hedx.center.results. Accepted sections stay here, sealed, until the requester has receipted their bundles.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.codec import framing
+from pipeline.crypto import cose
+from pipeline.crypto.keys import Identity
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.faults import fault
+from pipeline.domain.parties import CENTER
+from pipeline.domain.records import (
+    Acceptance,
+    ApplicationState,
+    DeliveryReceipted,
+    Fault,
+    Mandate,
+    Rejection,
+    SectionCertified,
+    SectionReceived,
+    SectionResult,
+)
+from pipeline.stages import admit, certify, topics
+from pipeline.stages.dispatch import Dispatcher, expectation
+from pipeline.stages.effects import (
+    Batch,
+    Effects,
+    Message,
+    Output,
+    Overlay,
+    State,
+    timer_due,
+    timer_key,
+    timer_subject,
+)
+from pipeline.stages.events import EventLog
+from pipeline.stages.keys import application_key, section_key
+from pipeline.stages.mailbag import Mailbag
+from pipeline.stages.notices import Entropy, Notice, post, sign_record
+from pipeline.stages.opening import SectionOpener
+from pipeline.stages.reference import Reference
+
+HOUR = 3600 * 1000
+ARRIVAL_LIMIT = 24 * HOUR
+"""How long an application may wait for its missing sections before it is rejected (ms)."""
+SUPPLEMENT_WINDOW = 30 * 24 * HOUR
+"""How long after the last deadline late answers still become supplements (ms)."""
+DUE_AT_ONCE = 1000
+
+
+@dataclass(slots=True)
+class _Step:
+    """The effects of one step in the making."""
+
+    overlay: Overlay
+    mailbag: Mailbag
+    events: EventLog
+    outputs: list[Output]
+    now: int
+
+
+class Applications:
+    """The life of applications at the center."""
+
+    name = "applications"
+    inputs: tuple[str, ...] = (topics.APPLICATIONS,)
+    changelog: str | None = topics.changelog("applications")
+    tick: float | None = 5.0
+
+    def __init__(self, center: Identity, reference: Reference, entropy: Entropy = os.urandom) -> None:
+        self._center = center
+        self._reference = reference
+        self._entropy = entropy
+        self._dispatcher = Dispatcher(center, SectionOpener(center.sealing), entropy)
+
+    def step(self, state: State, batch: Batch) -> Effects:
+        """Sections, certificates and delivery receipts of one batch; on a tick, what has waited too long."""
+        self._dispatcher.begin()
+        effects = Effects()
+        step = _Step(
+            Overlay(state),
+            Mailbag(self._center.signer, batch.now),
+            EventLog(self.name, batch.now),
+            effects.outputs,
+            batch.now,
+        )
+        for message in batch.messages:
+            try:
+                self._receive(message, step)
+            except InvalidMessage as error:
+                effects.dead.append((message, error))
+        for progress in batch.owned if not batch.messages else ():
+            for timer in state.due(progress.partition, batch.now, DUE_AT_ONCE):
+                self._due(progress.partition, timer, step)
+        effects.outputs += step.mailbag.outputs() + step.events.outputs()
+        effects.changes = step.overlay.changes
+        return effects
+
+    def _receive(self, message: Message, step: _Step) -> None:
+        name, record = framing.decode(message.value or b"")
+        handlers: dict[str, Callable[[int, object, _Step], None]] = {
+            "SectionReceived": self._section,  # type: ignore[dict-item]
+            "SectionCertified": self._certified,  # type: ignore[dict-item]
+            "DeliveryReceipted": self._delivered,  # type: ignore[dict-item]
+        }
+        if name not in handlers:
+            raise InvalidMessage("schema_unexpected", name)
+        handlers[name](message.partition, record, step)
+
+    # -- admit -------------------------------------------------------------------------------------------------------
+
+    def _section(self, partition: int, record: SectionReceived, step: _Step) -> None:
+        key = application_key(record["requester"], record["application_id"])
+        application = _load(step.overlay, partition, key) or _arriving(record)
+        if application["phase"] != "arriving" or record["section"] in application["arrived"]:
+            step.events.add(
+                "section_repeated",
+                subject=record["bundle_digest"],
+                application_id=record["application_id"],
+                section=record["section"],
+                party=record["requester"],
+            )
+            return
+        if record["sections"] != application["sections"]:
+            raise InvalidMessage("sections_contradict", f"section {record['section']}")
+        if not application["arrived"]:
+            step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
+        application["arrived"].append(record["section"])
+        step.overlay.put(partition, _stored(key, record["section"]), framing.encode("SectionReceived", record))
+        if len(application["arrived"]) == application["sections"]:
+            self._admit(partition, key, application, step)
+        _save(step.overlay, partition, key, application)
+
+    def _admit(self, partition: int, key: bytes, application: ApplicationState, step: _Step) -> None:
+        sections = [_section(step.overlay, partition, key, n) for n in range(1, application["sections"] + 1)]
+        mandate_raw = sections[0]["mandate"]
+        mandate, digest = _mandate(mandate_raw) if mandate_raw else (None, b"")
+        application["mandate_digest"] = digest
+        release = self._reference.release(mandate["catalog_release"]) if mandate else None
+        faults = admit.judge(sections, release)
+        if faults or mandate is None or release is None:
+            self._reject(partition, key, application, faults, step)
+            return
+        acceptance = admit.accept(mandate, digest, release, self._reference.trust, step.now)
+        raw = sign_record("acceptance", "Acceptance", acceptance, self._center.signer, application["requester"], step.now)
+        application.update(
+            phase="open",
+            acceptance=raw,
+            person_count=sum(section["person_count"] for section in sections),
+        )
+        step.overlay.put(partition, timer_key(application["expires_at"], key), None)
+        application["expires_at"] = _last_deadline(acceptance) + SUPPLEMENT_WINDOW
+        step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
+        self._notify("acceptance", application, [raw], step)
+        step.events.add(
+            "accepted",
+            application_id=application["application_id"],
+            party=application["requester"],
+            count=application["person_count"],
+        )
+        self._dispatch(sections, acceptance, raw, application, step)
+
+    def _reject(
+        self, partition: int, key: bytes, application: ApplicationState, faults: list[Fault], step: _Step
+    ) -> None:
+        rejection = Rejection(
+            application_id=application["application_id"],
+            mandate_digest=application["mandate_digest"] or None,
+            envelope_id=None,
+            faults=faults,
+            at=step.now,
+        )
+        requester = application["requester"]
+        raw = sign_record("rejection", "Rejection", rejection, self._center.signer, requester, step.now)
+        application["phase"] = "rejected"
+        for section in application["arrived"]:
+            step.overlay.put(partition, _stored(key, section), None)
+        self._notify("rejection", application, [raw], step)
+        step.events.add(
+            "rejected",
+            application_id=application["application_id"],
+            party=requester,
+            count=len(faults),
+            code=faults[0]["code"],
+        )
+
+    # -- dispatch ----------------------------------------------------------------------------------------------------
+
+    def _dispatch(
+        self,
+        sections: list[SectionReceived],
+        acceptance: Acceptance,
+        acceptance_raw: bytes,
+        application: ApplicationState,
+        step: _Step,
+    ) -> None:
+        trust = self._reference.trust
+        for section in sections:
+            key = section_key(section["requester"], section["application_id"], section["section"])
+            expected = expectation(section, acceptance, application["expires_at"])
+            step.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExpected", expected)))
+            for provider, bundle in self._dispatcher.split(section, acceptance, acceptance_raw, trust, step.now):
+                step.mailbag.add(provider, "requests", bundle)
+                step.events.add(
+                    "dispatched",
+                    application_id=section["application_id"],
+                    section=section["section"],
+                    party=section["requester"],
+                    provider=provider,
+                    count=section["person_count"],
+                )
+
+    # -- certify -----------------------------------------------------------------------------------------------------
+
+    def _certified(self, partition: int, record: SectionCertified, step: _Step) -> None:
+        key = application_key(record["requester"], record["application_id"])
+        application = _load(step.overlay, partition, key)
+        if application is None or application["phase"] not in ("open", "closed"):
+            raise InvalidMessage("application_unknown", record["application_id"])
+        if not certify.note(application, record):
+            return
+        if certify.is_certified(application):
+            result = certify.fold(application, step.now)
+            application.update(phase="closed", version=result["version"])
+            requester = application["requester"]
+            raw = sign_record("certificate", "ApplicationResult", result, self._center.signer, requester, step.now)
+            self._notify("certificate", application, [raw], step)
+            step.outputs.append(Output(topics.RESULTS, key, raw))
+            step.events.add(
+                "certified" if result["version"] == 1 else "supplemented",
+                subject=result["version"].to_bytes(4, "big"),
+                application_id=application["application_id"],
+                party=requester,
+                count=result["person_count"],
+                code="complete" if result["complete"] else "incomplete",
+            )
+        self._release(partition, key, application, step)
+        _save(step.overlay, partition, key, application)
+
+    def _delivered(self, partition: int, record: DeliveryReceipted, step: _Step) -> None:
+        key = application_key(record["requester"], record["application_id"])
+        application = _load(step.overlay, partition, key)
+        if application is None:
+            raise InvalidMessage("application_unknown", record["application_id"])
+        certify.settle(application, record["bundles"])
+        notice = Notice(
+            "receipt",
+            record["provider"],
+            record["requester"],
+            record["application_id"],
+            application["mandate_digest"],
+        )
+        step.mailbag.add(record["provider"], "requests", post(notice, [record["receipt"]], CENTER, self._entropy))
+        self._release(partition, key, application, step)
+        _save(step.overlay, partition, key, application)
+
+    def _release(self, partition: int, key: bytes, application: ApplicationState, step: _Step) -> None:
+        """Let go of the sealed sections once the requester holds every bundle the certificates name."""
+        if application["phase"] == "closed" and not application["awaiting"]:
+            for section in range(1, application["sections"] + 1):
+                if step.overlay.get(partition, _stored(key, section)) is not None:
+                    step.overlay.put(partition, _stored(key, section), None)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def _due(self, partition: int, timer: bytes, step: _Step) -> None:
+        key = timer_subject(timer)
+        application = _load(step.overlay, partition, key)
+        step.overlay.put(partition, timer, None)
+        if application is None or application["expires_at"] != timer_due(timer):
+            return
+        if application["phase"] == "arriving":
+            missing = sorted(set(range(1, application["sections"] + 1)) - set(application["arrived"]))
+            faults = [fault("sections_missing", sections=", ".join(map(str, missing)))]
+            self._reject(partition, key, application, faults, step)
+            application["expires_at"] = step.now + ARRIVAL_LIMIT
+            step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
+            _save(step.overlay, partition, key, application)
+            return
+        for section in range(1, application["sections"] + 1):
+            step.overlay.put(partition, _stored(key, section), None)
+        step.overlay.put(partition, b"a" + key, None)
+
+    def _notify(self, kind: str, application: ApplicationState, objects: list[bytes], step: _Step) -> None:
+        requester = application["requester"]
+        notice = Notice(
+            kind, requester, requester, application["application_id"], application["mandate_digest"]
+        )
+        step.mailbag.add(requester, "responses", post(notice, objects, CENTER, self._entropy))
+
+
+def _arriving(record: SectionReceived) -> ApplicationState:
+    return ApplicationState(
+        application_id=record["application_id"],
+        requester=record["requester"],
+        phase="arriving",
+        sections=record["sections"],
+        arrived=[],
+        person_count=0,
+        mandate_digest=b"",
+        acceptance=None,
+        expires_at=record["received_at"] + ARRIVAL_LIMIT,
+        version=0,
+        certified=[
+            SectionResult(section=n, certificate=b"", bundles=[]) for n in range(1, record["sections"] + 1)
+        ],
+        certified_versions=[0] * record["sections"],
+        awaiting=[],
+        delivered=[],
+    )
+
+
+def _last_deadline(acceptance: Acceptance) -> int:
+    return max(query["deadline"] for query in acceptance["sub_queries"])
+
+
+def _mandate(raw: bytes) -> tuple[Mandate, bytes]:
+    """The mandate intake has verified, and its digest."""
+    sign1 = cose.decode(raw)
+    return framing.decode_as("Mandate", sign1.payload), sign1.digest  # type: ignore[return-value]
+
+
+def _stored(key: bytes, section: int) -> bytes:
+    return b"s" + key + section.to_bytes(4, "big")
+
+
+def _section(overlay: Overlay, partition: int, key: bytes, section: int) -> SectionReceived:
+    data = overlay.get(partition, _stored(key, section))
+    assert data is not None, "an arrived section is stored with its application"
+    return framing.decode_as("SectionReceived", data)  # type: ignore[return-value]
+
+
+def _load(overlay: Overlay, partition: int, key: bytes) -> ApplicationState | None:
+    data = overlay.get(partition, b"a" + key)
+    return None if data is None else framing.decode_as("ApplicationState", data)  # type: ignore[return-value]
+
+
+def _save(overlay: Overlay, partition: int, key: bytes, application: ApplicationState) -> None:
+    overlay.put(partition, b"a" + key, framing.encode("ApplicationState", application))

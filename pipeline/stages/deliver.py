@@ -1,0 +1,155 @@
+"""deliver: the requester's side. Verify the center's relay and the provider's proof, open, hand to the store.
+
+In: hedx.<party>.responses. Here, and only here, answers are read. For every provider whose bundles arrived a signed
+delivery receipt goes back through the center.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pipeline.codec import framing
+from pipeline.crypto import bundles, envelopes, relay, signed
+from pipeline.crypto.bundles import Bundle
+from pipeline.crypto.keys import Identity
+from pipeline.crypto.sealing import unseal
+from pipeline.domain import members
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.parties import CENTER
+from pipeline.domain.records import Answer, Receipt
+from pipeline.stages.effects import Batch, Message
+from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, is_repeated
+from pipeline.stages.notices import Entropy, Notice, post, sign_record
+from pipeline.stages.reference import Reference
+
+
+class Deliver:
+    """Receives results for one party."""
+
+    name = "deliver"
+
+    def __init__(self, identity: Identity, reference: Reference, entropy: Entropy = os.urandom) -> None:
+        self._identity = identity
+        self._reference = reference
+        self._entropy = entropy
+        self._secrets: dict[bytes, bytes] = {}  # seal -> S, for the bundles of one step
+
+    def step(self, view: View, batch: Batch) -> LocalEffects:
+        """Everything the batch brought, and the delivery receipts for it."""
+        self._secrets = {}
+        effects = LocalEffects()
+        for message in batch.messages:
+            try:
+                self._receive(message, view, effects, batch.now)
+            except InvalidMessage as error:
+                effects.dead.append((message, error))
+        effects.posts += self._receipts(effects.delivered, batch.now)
+        return effects
+
+    def _receive(self, message: Message, view: View, effects: LocalEffects, now: int) -> None:
+        party, trust = self._identity.party, self._reference.trust
+        envelope = envelopes.open_envelope(message.value or b"", trust, audience=party, now=now)
+        if envelope.issuer != CENTER:
+            raise InvalidMessage("issuer_unexpected", envelope.issuer)
+        if is_repeated(view, effects, envelope):
+            return
+        for bundle in envelope.bundles:
+            if bundle.header.to != party:
+                raise InvalidMessage("header_contradicts_envelope", "recipient")
+            try:
+                self._bundle(bundle, view, effects, now)
+            except InvalidMessage as error:
+                effects.dead.append((message, error))
+
+    def _bundle(self, bundle: Bundle, view: View, effects: LocalEffects, now: int) -> None:
+        kind = bundle.header.kind
+        if kind == "relay":
+            effects.delivered.append(self._relayed(bundle, view, now))
+            return
+        for raw in bundle.records:
+            if kind == "receipt":
+                receipt: Receipt = self._signed(raw, "receipt", "Receipt", now)  # type: ignore[assignment]
+                effects.receipted += [receipt["envelope_id"]] if receipt["envelope_id"] else []
+            elif kind == "acceptance":
+                record = self._signed(raw, "acceptance", "Acceptance", now)
+                effects.acceptances.append((record, raw))  # type: ignore[arg-type]
+            elif kind == "rejection":
+                record = self._signed(raw, "rejection", "Rejection", now)
+                effects.rejections.append((record, raw))  # type: ignore[arg-type]
+            elif kind == "certificate" and bundle.header.section:
+                record = self._signed(raw, "section-certificate", "SectionCertificate", now)
+                effects.certificates.append((record, raw))  # type: ignore[arg-type]
+            elif kind == "certificate":
+                record = self._signed(raw, "certificate", "ApplicationResult", now)
+                effects.results.append((record, raw))  # type: ignore[arg-type]
+            else:
+                raise InvalidMessage("kind_unexpected", kind)
+
+    def _signed(self, raw: bytes, typ: str, name: str, now: int) -> object:
+        verified = signed.verify(
+            raw, typ, self._reference.trust, now=now, issuer=CENTER, audience=self._identity.party
+        )
+        return framing.decode_as(name, verified.payload)
+
+    def _relayed(self, outer: Bundle, view: View, now: int) -> Delivered:
+        filed = view.filed(outer.header.application_id)
+        if filed is None:
+            raise InvalidMessage("application_unknown", outer.header.application_id)
+        if len(outer.records) != 1:
+            raise InvalidMessage("relay_count", "one bundle a relay")
+        inner = relay.open_relay(outer.records[0], self._reference.trust, now=now)
+        header = inner.bundle.header
+        party = self._identity.party
+        if header.kind != "answer" or not header.to == header.requester == party or header.provider != inner.issuer:
+            raise InvalidMessage("relay_misdirected")
+        if header.mandate_digest != filed.mandate_digest or header.application_id != filed.application_id:
+            raise InvalidMessage("mandate_mismatch", outer.header.application_id)
+        answers = self._open(inner.bundle, filed) if header.outcome == "done" else []
+        return Delivered(
+            application_id=filed.application_id,
+            section=header.section,
+            provider=inner.issuer,
+            digest=inner.bundle.leaf,
+            rows=header.rows,
+            members=header.members,
+            outcome=header.outcome or "done",
+            answers=answers,
+        )
+
+    def _open(self, bundle: Bundle, filed: Filed) -> list[Answer]:
+        """The answers of one bundle, in the order of its members. Raises InvalidMessage `answer_out_of_scope`."""
+        seal = bundle.seal
+        if seal is None:
+            raise InvalidMessage("seal_missing")
+        if seal not in self._secrets:
+            self._secrets[seal] = unseal(seal, bundle.header.sender, filed.reply_key)
+        records = bundles.open_records(bundle, self._secrets[seal])
+        answers: list[Answer] = [framing.read("Answer", record) for record in records]  # type: ignore[misc]
+        indexes = members.indexes(members.from_bytes(bundle.header.members))
+        rows = list(bundle.header.rows)
+        if [answer["index"] for answer in answers] != indexes or any(
+            [result["row"] for result in answer["results"]] != rows for answer in answers
+        ):
+            raise InvalidMessage("answer_out_of_scope")
+        return answers
+
+    def _receipts(self, delivered: list[Delivered], now: int) -> list[Posted]:
+        digests: dict[tuple[str, str], list[bytes]] = {}
+        for bundle in delivered:
+            digests.setdefault((bundle.application_id, bundle.provider), []).append(bundle.digest)
+        posts: list[Posted] = []
+        party = self._identity.party
+        for (application_id, provider), held in digests.items():
+            receipt = Receipt(
+                kind="delivered",
+                application_id=application_id,
+                provider=provider,
+                envelope_id=None,
+                envelope_digest=None,
+                bundles=held,
+                at=now,
+            )
+            raw = sign_record("receipt", "Receipt", receipt, self._identity.signer, CENTER, now)
+            notice = Notice("receipt", CENTER, party, application_id)
+            posts.append(Posted("requests", post(notice, [raw], party, self._entropy)))
+        return posts

@@ -1,0 +1,63 @@
+"""Lifecycle events: facts without personal data, written in the transaction that makes them true."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pipeline.codec import framing
+from pipeline.domain.records import LifecycleEvent
+from pipeline.stages import topics
+from pipeline.stages.effects import Output
+
+
+class EventLog:
+    """Collects the events of one step."""
+
+    def __init__(self, stage: str, now: int) -> None:
+        self._stage = stage
+        self._now = now
+        self._events: list[LifecycleEvent] = []
+
+    def add(
+        self,
+        kind: str,
+        *,
+        subject: bytes = b"",
+        application_id: str | None = None,
+        section: int | None = None,
+        party: str | None = None,
+        provider: str | None = None,
+        count: int = 1,
+        code: str | None = None,
+    ) -> None:
+        """Note that `kind` happened. `subject` tells events of one kind apart; the id is a function of all of it,
+        so that a repeated step writes the same event id and readers can drop the copy."""
+        identity = "\0".join(
+            (self._stage, kind, application_id or "", str(section), party or "", provider or "", code or "")
+        )
+        event_id = hashlib.sha256(identity.encode() + b"\0" + subject).hexdigest()[:32]
+        self._events.append(
+            LifecycleEvent(
+                event_id=event_id,
+                at=self._now,
+                stage=self._stage,
+                kind=kind,
+                application_id=application_id,
+                section=section,
+                party=party,
+                provider=provider,
+                count=count,
+                code=code,
+            )
+        )
+
+    def outputs(self) -> list[Output]:
+        """One record an event, keyed by application (or by the event where there is none)."""
+        return [
+            Output(
+                topics.EVENTS,
+                (event["application_id"] or event["event_id"]).encode(),
+                framing.encode("LifecycleEvent", event),
+            )
+            for event in self._events
+        ]

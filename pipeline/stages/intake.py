@@ -1,0 +1,236 @@
+"""intake: what provinces send the center. Verify, open, decode, validate each section by itself; receipt.
+
+In: hedx.center.requests. Out: hedx.center.applications (sealed as it came), receipts to the sender.
+Order of checks: envelope.md. A section that cannot be read or is faulty still goes on, without its bundle and with
+the reasons, so that the whole application is rejected with every reason at once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+import os
+from collections.abc import Sequence
+
+from pipeline.codec import framing
+from pipeline.crypto import envelopes, signed
+from pipeline.crypto.bundles import Bundle
+from pipeline.crypto.envelopes import VerifiedEnvelope
+from pipeline.crypto.keys import Identity
+from pipeline.domain import review
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.faults import fault
+from pipeline.domain.parties import CENTER, inbox
+from pipeline.domain.records import (
+    Application,
+    DeliveryReceipted,
+    Fault,
+    Person,
+    Receipt,
+    SectionReceived,
+)
+from pipeline.stages import topics
+from pipeline.stages.clock import local_date
+from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
+from pipeline.stages.events import EventLog
+from pipeline.stages.keys import application_key
+from pipeline.stages.mailbag import Mailbag
+from pipeline.stages.notices import Entropy, Notice, post, sign_record
+from pipeline.stages.opening import OpenedSection, SectionOpener
+from pipeline.stages.receiver import forget_expired, remember, seen_before
+from pipeline.stages.reference import Reference
+
+TAG_SIZE = 16
+
+
+class Intake:
+    """The center's front door."""
+
+    name = "intake"
+    inputs: tuple[str, ...] = (inbox(CENTER, "requests"),)
+    changelog: str | None = topics.changelog("intake")
+    tick: float | None = 60.0
+
+    def __init__(
+        self, center: Identity, reference: Reference, tag_secret: bytes, entropy: Entropy = os.urandom
+    ) -> None:
+        self._center = center
+        self._reference = reference
+        self._tag_secret = tag_secret
+        self._entropy = entropy
+        self._opener = SectionOpener(center.sealing)
+
+    def step(self, state: State, batch: Batch) -> Effects:
+        """Sections, receipts and re-sends of one batch; on a tick, forget old envelope ids."""
+        overlay = Overlay(state)
+        effects = Effects()
+        events = EventLog(self.name, batch.now)
+        mailbag = Mailbag(self._center.signer, batch.now)
+        for message in batch.messages:
+            try:
+                effects.outputs += self._receive(message, overlay, mailbag, events, batch.now)
+            except InvalidMessage as error:
+                effects.dead.append((message, error))
+        for progress in batch.owned if not batch.messages else ():
+            forget_expired(state, overlay, progress.partition, batch.now)
+        effects.outputs += mailbag.outputs() + events.outputs()
+        effects.changes = overlay.changes
+        return effects
+
+    def _receive(
+        self, message: Message, overlay: Overlay, mailbag: Mailbag, events: EventLog, now: int
+    ) -> list[Output]:
+        trust = self._reference.trust
+        envelope = envelopes.open_envelope(message.value or b"", trust, audience=CENTER, now=now)
+        seen = seen_before(overlay, message.partition, envelope)
+        outputs: list[Output] = []
+        if seen is None:
+            for bundle in envelope.bundles:
+                outputs.append(self._route(bundle, envelope, events, message.timestamp, now))
+        receipt = seen["reply"] if seen and seen["reply"] else self._receipt(envelope, message.timestamp, now)
+        mailbag.add(
+            envelope.issuer,
+            "responses",
+            post(Notice("receipt", envelope.issuer, envelope.issuer), [receipt], CENTER, self._entropy),
+        )
+        if seen is None:
+            remember(overlay, message.partition, envelope, receipt)
+        events.add(
+            "envelope_received" if seen is None else "envelope_resent",
+            subject=envelope.id + (b"" if seen is None else message.offset.to_bytes(8, "big")),
+            party=envelope.issuer,
+            count=len(envelope.bundles),
+        )
+        return outputs
+
+    def _receipt(self, envelope: VerifiedEnvelope, appended_at: int, now: int) -> bytes:
+        receipt = Receipt(
+            kind="received",
+            application_id=None,
+            provider=None,
+            envelope_id=envelope.id,
+            envelope_digest=envelope.digest,
+            bundles=[bundle.leaf for bundle in envelope.bundles],
+            at=appended_at,
+        )
+        return sign_record("receipt", "Receipt", receipt, self._center.signer, envelope.issuer, now)
+
+    def _route(
+        self, bundle: Bundle, envelope: VerifiedEnvelope, events: EventLog, appended_at: int, now: int
+    ) -> Output:
+        if bundle.header.sender != envelope.issuer or bundle.header.to != CENTER:
+            raise InvalidMessage("header_contradicts_envelope", "sender or recipient")
+        if bundle.header.kind == "receipt":
+            return self._delivery(bundle, envelope.issuer, now)
+        if bundle.header.kind == "application" and bundle.header.requester == envelope.issuer:
+            return self._section(bundle, events, appended_at, now)
+        raise InvalidMessage("kind_unexpected", bundle.header.kind)
+
+    def _delivery(self, bundle: Bundle, issuer: str, now: int) -> Output:
+        """A requester's delivery receipt, on its way to the provider."""
+        if len(bundle.records) != 1:
+            raise InvalidMessage("receipt_count", "one receipt a bundle")
+        raw = bundle.records[0]
+        verified = signed.verify(raw, "receipt", self._reference.trust, now=now, issuer=issuer)
+        receipt: Receipt = framing.decode_as("Receipt", verified.payload)  # type: ignore[assignment]
+        if receipt["kind"] != "delivered" or receipt["application_id"] is None or receipt["provider"] is None:
+            raise InvalidMessage("receipt_invalid", "not a delivery receipt")
+        record = DeliveryReceipted(
+            application_id=receipt["application_id"],
+            requester=issuer,
+            provider=receipt["provider"],
+            receipt=raw,
+            bundles=receipt["bundles"],
+        )
+        key = application_key(issuer, receipt["application_id"])
+        return Output(topics.APPLICATIONS, key, framing.encode("DeliveryReceipted", record))
+
+    def _section(self, bundle: Bundle, events: EventLog, appended_at: int, now: int) -> Output:
+        header = bundle.header
+        key = application_key(header.requester, header.application_id)
+        record = self._unreadable(bundle, appended_at)
+        try:
+            warrant = self._opener.warrant(bundle, self._reference.trust, now)
+            if warrant.mandate["not_after"] < now:
+                raise InvalidMessage("mandate_expired")
+            record["mandate"] = warrant.mandate_raw
+            opened = self._opener.section(bundle, warrant)
+            self._judge(opened, record, local_date(now))
+        except InvalidMessage as error:
+            record["faults"] = [fault("section_unreadable", reason=error.code, section=str(header.section))]
+        if not record["faults"]:
+            record["bundle"] = bundle.raw
+        events.add(
+            "section_received",
+            application_id=header.application_id,
+            section=header.section,
+            party=header.requester,
+            count=header.count,
+            code=record["faults"][0]["code"] if record["faults"] else None,
+        )
+        return Output(topics.APPLICATIONS, key, framing.encode("SectionReceived", record))
+
+    def _unreadable(self, bundle: Bundle, appended_at: int) -> SectionReceived:
+        header = bundle.header
+        return SectionReceived(
+            application_id=header.application_id,
+            requester=header.requester,
+            section=header.section,
+            sections=header.sections,
+            mandate=b"",
+            bundle=None,
+            bundle_digest=bundle.leaf,
+            person_count=header.count,
+            stated_count=0,
+            lead_present=False,
+            person_tags=b"",
+            faults=[],
+            received_at=appended_at,
+        )
+
+    def _judge(self, opened: OpenedSection, record: SectionReceived, today: dt.date) -> None:
+        """The formal review of one section (Art. 9): the form, each person, and the form against the mandate."""
+        form = opened.head["application"]
+        if form is None:
+            raise InvalidMessage("form_missing")
+        persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
+        record["stated_count"] = form["person_count"]
+        record["lead_present"] = any(person["name"] == form["lead_person"] for person in persons)
+        record["person_tags"] = b"".join(self._tag(record, person) for person in persons)
+        record["faults"] = [
+            *_contradictions(form, opened, self._reference),
+            *review.check_application(form, today),
+            *review.check_section(form, persons, today),
+        ]
+
+    def _tag(self, record: SectionReceived, person: Person) -> bytes:
+        """A keyed mark of one person in one application: finds doubles across sections, tells nothing to others."""
+        subject = f"{record['requester']}/{record['application_id']}/" + review.identity_of(person)
+        return hmac.digest(self._tag_secret, subject.encode(), "sha256")[:TAG_SIZE]
+
+
+def _contradictions(form: Application, opened: OpenedSection, reference: Reference) -> list[Fault]:
+    """Where form, mandate and section head do not say the same (Art. 9: consistency), and the release they rest on."""
+    mandate, head = opened.warrant.mandate, opened.head
+    fields: Sequence[tuple[str, object, object]] = (
+        ("application_id", form["application_id"], mandate["application_id"]),
+        ("requester", form["requester"], mandate["requester"]),
+        ("approving_authority", form["approving_authority"], mandate["approving_authority"]),
+        ("entrusting_unit", form["approving_authority"], mandate["entrusting_unit"]),
+        ("business_category", form["business_category"], mandate["business_category"]),
+        ("purpose", form["purpose"], mandate["purpose"]),
+        ("schedule", form["schedule"], mandate["schedule"]),
+        ("seal_to_center", form["seal_to_center"], mandate["seal_to_center"]),
+        ("person_count", form["person_count"], sum(section["count"] for section in mandate["sections"])),
+    )
+    faults = [fault("mandate_mismatch", field_name=name) for name, ours, theirs in fields if ours != theirs]
+    if head["roster_date"] != form["roster_date"]:
+        faults.append(fault("roster_date_mismatch"))
+    if head["roster_dataset"] != form["roster_dataset"]:
+        faults.append(fault("roster_dataset_mismatch"))
+    release = reference.release(mandate["catalog_release"])
+    if release is None:
+        faults.append(fault("release_unknown", release=str(mandate["catalog_release"])))
+    else:
+        faults += review.check_schedule(form, release)
+    return faults

@@ -1,0 +1,105 @@
+"""The port between a party's own stages (answer, deliver) and its store: one database transaction per step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pipeline.crypto.bundles import SealedBundle
+from pipeline.crypto.envelopes import VerifiedEnvelope
+from pipeline.crypto.keys import SealingKey
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.records import Acceptance, Answer, ApplicationResult, Rejection, SectionCertificate
+from pipeline.stages.effects import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """An application of our own, as deliver needs it."""
+
+    application_id: str
+    mandate_digest: bytes
+    reply_key: SealingKey
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An envelope that has been worked on."""
+
+    issuer: str
+    id: bytes
+    digest: bytes
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A bundle for the center's `requests` or `responses`."""
+
+    inbox: Literal["requests", "responses"]
+    bundle: SealedBundle
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A provider's bundle, opened. `answers` is empty unless the outcome is done."""
+
+    application_id: str
+    section: int
+    provider: str
+    digest: bytes
+    rows: tuple[int, ...]
+    members: bytes
+    outcome: str
+    answers: list[Answer]
+
+
+@dataclass(slots=True)
+class LocalEffects:
+    """What a step of a party's stage wants done, in one database transaction with its offsets."""
+
+    seen: list[Seen] = field(default_factory=list)
+    posts: list[Posted] = field(default_factory=list)
+    dead: list[tuple[Message, InvalidMessage]] = field(default_factory=list)
+    receipted: list[bytes] = field(default_factory=list)  # envelope ids the center has receipted
+    settled: list[bytes] = field(default_factory=list)  # digests of bundles a requester has receipted
+    reply_keys: list[tuple[bytes, bytes]] = field(default_factory=list)  # (reply key, mandate digest)
+    answered: list[tuple[bytes, int, int]] = field(default_factory=list)  # (mandate digest, section, version)
+    delivered: list[Delivered] = field(default_factory=list)
+    acceptances: list[tuple[Acceptance, bytes]] = field(default_factory=list)
+    rejections: list[tuple[Rejection, bytes]] = field(default_factory=list)
+    certificates: list[tuple[SectionCertificate, bytes]] = field(default_factory=list)
+    results: list[tuple[ApplicationResult, bytes]] = field(default_factory=list)
+
+
+class View(Protocol):
+    """What a party's stages read of its store."""
+
+    def seen(self, issuer: str, envelope_id: bytes) -> bytes | None:
+        """The digest of the envelope with this id, if it was worked on."""
+
+    def mandate_of(self, reply_key: bytes) -> bytes | None:
+        """The digest of the mandate this reply key was first seen under."""
+
+    def has_answered(self, mandate_digest: bytes, section: int, version: int) -> bool:
+        """Whether this section was answered already."""
+
+    def filed(self, application_id: str) -> Filed | None:
+        """Our own application with this id."""
+
+
+def is_repeated(view: View, effects: LocalEffects, envelope: VerifiedEnvelope) -> bool:
+    """Whether the envelope was worked on before (or twice in this step); notes it when it is new.
+
+    Raises InvalidMessage `envelope_conflict` when the id is known with another digest.
+    """
+    known = view.seen(envelope.issuer, envelope.id)
+    for seen in effects.seen:
+        if (seen.issuer, seen.id) == (envelope.issuer, envelope.id):
+            known = seen.digest
+    if known is None:
+        effects.seen.append(Seen(envelope.issuer, envelope.id, envelope.digest, envelope.expires_at))
+        return False
+    if known != envelope.digest:
+        raise InvalidMessage("envelope_conflict", f"envelope {envelope.id.hex()} of {envelope.issuer}")
+    return True

@@ -1,0 +1,31 @@
+"""Outgoing post of one step: bundles gathered by inbox, packed into as few envelopes as the size limit allows."""
+
+from __future__ import annotations
+
+from pipeline.crypto import envelopes
+from pipeline.crypto.bundles import SealedBundle
+from pipeline.crypto.keys import Signer
+from pipeline.domain.parties import inbox
+from pipeline.stages.effects import Output
+
+
+class Mailbag:
+    """Collects bundles; `outputs()` signs one envelope per (inbox, partition) and size limit."""
+
+    def __init__(self, signer: Signer, now: int) -> None:
+        self._signer = signer
+        self._now = now
+        self._bundles: dict[tuple[str, str, int | None], list[SealedBundle]] = {}
+
+    def add(self, to: str, kind: str, bundle: SealedBundle, partition: int | None = None) -> None:
+        """Post `bundle` to party `to`'s `requests` or `responses`; `partition` None: by envelope id."""
+        self._bundles.setdefault((to, kind, partition), []).append(bundle)
+
+    def outputs(self) -> list[Output]:
+        """The envelopes to write, in order of posting."""
+        written: list[Output] = []
+        for (to, kind, partition), bundles in self._bundles.items():
+            for group in envelopes.pack(bundles):
+                envelope = envelopes.build(group, self._signer, audience=to, now=self._now)
+                written.append(Output(inbox(to, kind), envelope.id, envelope.value, envelope.headers, partition))
+        return written

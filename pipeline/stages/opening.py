@@ -1,0 +1,108 @@
+"""Opening a section: the steps of envelope.md from policy to Avro, the same at the center and at a provider.
+
+Record 0 (the warrant) is opened and verified before anything else of the bundle is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.codec import framing
+from pipeline.crypto import bundles, roster, signed
+from pipeline.crypto.bundles import Bundle
+from pipeline.crypto.headers import Header
+from pipeline.crypto.keys import SealingKey
+from pipeline.crypto.sealing import SealCache
+from pipeline.crypto.signed import Signed
+from pipeline.crypto.trust import Trust
+from pipeline.domain import members
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.records import Mandate, SectionHead, Warrant
+
+HEADS = 2
+"""Records of a section bundle before its persons: the warrant, the section head."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedWarrant:
+    """A verified record 0: the mandate in force and, towards providers, the signed acceptance still to be checked."""
+
+    mandate: Mandate
+    mandate_raw: bytes
+    digest: bytes
+    acceptance_raw: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSection:
+    """A section whose root is the mandate's: persons verbatim, in roster order."""
+
+    warrant: OpenedWarrant
+    head: SectionHead
+    head_raw: bytes
+    persons: list[bytes]
+
+
+class SectionOpener:
+    """Opens section bundles sealed to one party's key; keeps the seals of recent envelopes."""
+
+    def __init__(self, sealing: SealingKey) -> None:
+        self._seals = SealCache(sealing)
+
+    def warrant(self, bundle: Bundle, trust: Trust, now: int) -> OpenedWarrant:
+        """Record 0 of `bundle`: unsealed, its mandate verified against the requester of the header.
+
+        Raises InvalidMessage: `mandate_invalid` and the codes of `crypto.bundles` and `crypto.sealing`.
+        """
+        header = bundle.header
+        secret = self._secret(bundle)
+        [record] = bundles.open_records(bundle, secret, 0, 1)
+        warrant: Warrant = framing.decode_as("Warrant", record)  # type: ignore[assignment]
+        verified = _verify_mandate(warrant["mandate"], header, trust, now)
+        mandate: Mandate = framing.decode_as("Mandate", verified.payload)  # type: ignore[assignment]
+        _match(header, mandate, verified)
+        return OpenedWarrant(mandate, warrant["mandate"], verified.digest, warrant["acceptance"])
+
+    def section(self, bundle: Bundle, warrant: OpenedWarrant) -> OpenedSection:
+        """The rest of `bundle`, its persons held against the section root of the mandate.
+
+        Raises InvalidMessage `section_root_mismatch` when a person was added, left out or altered.
+        """
+        records = bundles.open_records(bundle, self._secret(bundle), 1)
+        head: SectionHead = framing.decode_as("SectionHead", records[0])  # type: ignore[assignment]
+        persons = records[1:]
+        stated = warrant.mandate["sections"][bundle.header.section - 1]
+        if len(persons) != stated["count"] or roster.section_root(head["salt"], persons) != stated["root"]:
+            raise InvalidMessage("section_root_mismatch", f"section {bundle.header.section}")
+        return OpenedSection(warrant, head, records[0], persons)
+
+    def _secret(self, bundle: Bundle) -> bytes:
+        if bundle.seal is None:
+            raise InvalidMessage("seal_missing")
+        return self._seals.unseal(bundle.seal, bundle.header.sender)
+
+
+def _verify_mandate(raw: bytes, header: Header, trust: Trust, now: int) -> Signed:
+    try:
+        return signed.verify(raw, "mandate", trust, now=now, issuer=header.requester)
+    except InvalidMessage as error:
+        raise InvalidMessage("mandate_invalid", str(error)) from error
+
+
+def _match(header: Header, mandate: Mandate, verified: Signed) -> None:
+    """The clear header must say what the mandate says."""
+    checks: list[tuple[str, Callable[[], bool]]] = [
+        ("requester", lambda: header.requester == mandate["requester"] == verified.issuer),
+        ("application_id", lambda: header.application_id == mandate["application_id"]),
+        ("mandate_digest", lambda: header.mandate_digest == verified.digest),
+        ("sections", lambda: header.sections == len(mandate["sections"])),
+        ("section", lambda: 1 <= header.section <= header.sections),
+        ("count", lambda: header.count == mandate["sections"][header.section - 1]["count"]),
+        ("members", lambda: members.from_bytes(header.members) == members.full(header.count)),
+        ("release", lambda: header.release == mandate["catalog_release"]),
+        ("suite", lambda: header.suite == mandate["suite"]),
+    ]
+    for name, holds in checks:
+        if not holds():
+            raise InvalidMessage("header_contradicts_mandate", name)
