@@ -10,14 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.domain.records import Entry, Period, Value
+from pipeline.domain.subjects import WARD
 from pipeline.province.provider_files import EventDates, Resource, Stored
 from pipeline.province.values import Unreadable, converter, to_date
 
 VARIABLES = 900
 """Bound values a statement: below the least limit of the databases in use (SQLite before 3.32: 999)."""
-
-WARD = "/"
-"""In a subject: stands between a guardian's document number and the name of a person without a document."""
 
 
 @dataclass(slots=True)

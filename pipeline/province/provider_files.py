@@ -77,8 +77,10 @@ class RefusePersons(_Strict):
 
 
 class Resource(_Strict):
-    """One category as this provider holds it. Without `dates` only the present state is known: a day or a range is
-    refused with `period_not_covered`."""
+    """One category as this provider holds it.
+
+    Without `dates` only the present state is known: a day or a range is refused with `period_not_covered`.
+    """
 
     table: Name  # or schema.table
     keys: Annotated[list[Name], Field(min_length=1)]  # a row is about a person if any of these holds the number

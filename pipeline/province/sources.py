@@ -13,16 +13,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline.domain.errors import ConfigError, Retryable
-from pipeline.domain.records import Period, Person
-from pipeline.province.lookups import WARD, Lookup, Reading, split_table
+from pipeline.domain.records import Period
+from pipeline.province.lookups import Lookup, Reading, split_table
 from pipeline.province.provider_files import ProviderSpec, load_provider
-
-
-def subject_of(person: Person) -> str:
-    """What a look-up asks for: the document number, or `guardian's number/name` for a person without a document."""
-    if person["document_type"] != "none":
-        return person["document_number"]
-    return f"{person['guardian_document_number'] or ''}{WARD}{person['name']}"
 
 
 class Sources:
@@ -55,7 +48,7 @@ class Sources:
         return resource.as_of.isoformat(), resource.coverage
 
     def lookup(self, category: str, period: Period, document_numbers: Sequence[str]) -> Lookup:
-        """What is on record about each subject (see `subject_of`) in `period`; entries in a fixed order.
+        """What is on record about each subject (see `domain.subjects`) in `period`; entries in a fixed order.
 
         Raises Retryable when the database does not answer; its message holds no personal data.
         """
