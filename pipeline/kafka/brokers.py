@@ -101,3 +101,13 @@ def broker_from_environment(directory: Path) -> Broker:
 
         return DockerBroker()
     raise ConfigError(f"HEDX_BROKER={kind}: must be `embedded` or `docker`")
+
+
+def bootstrap_from_environment(directory: Path) -> str:
+    """Address of the Kafka that runs already: `HEDX_BOOTSTRAP`, else the embedded broker over `directory`.
+
+    Raises ConfigError, saying how to start one, when neither runs.
+    """
+    from pipeline.kafka.embedded import EmbeddedBroker
+
+    return os.environ.get("HEDX_BOOTSTRAP") or EmbeddedBroker(directory).bootstrap

@@ -1,0 +1,63 @@
+"""`hedx broker`: the embedded Kafka, detached until it is stopped."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from pipeline.cli import options
+from pipeline.cli.exits import Exit
+from pipeline.cli.output import emit, remark
+from pipeline.domain.errors import ConfigError
+from pipeline.kafka.embedded import EmbeddedBroker
+from pipeline.settings import broker_dir
+
+
+@click.group()
+def command() -> None:
+    """Start, stop and look at the embedded Kafka (one KRaft node over HEDX_HOME/broker, .hedx/broker by default)."""
+
+
+def describe(broker: EmbeddedBroker) -> dict[str, object]:
+    """What there is to say of a broker: running, bootstrap, pid, directory."""
+    running = broker.is_running()
+    return {
+        "running": running,
+        "bootstrap": broker.bootstrap if running else None,
+        "pid": broker.pid,
+        "directory": str(broker.directory),
+    }
+
+
+@command.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Clients' port; by default the last one, or a free one.")
+@options.as_json
+def start(port: int | None, as_json: bool) -> None:
+    """Start Kafka and leave it running; does nothing when it runs already."""
+    if os.environ.get("HEDX_BOOTSTRAP"):
+        raise ConfigError("HEDX_BOOTSTRAP names a cluster of yours, so there is no broker to start; unset it first")
+    broker = EmbeddedBroker(broker_dir(), port=port, detached=True)
+    if broker.is_running():
+        remark("the broker runs already")
+    else:
+        broker.start()
+    emit(describe(broker), as_json)
+
+
+@command.command()
+@options.as_json
+def stop(as_json: bool) -> None:
+    """Stop Kafka cleanly and keep its data; does nothing when it does not run."""
+    broker = EmbeddedBroker(broker_dir())
+    broker.stop()
+    emit(describe(broker), as_json)
+
+
+@command.command()
+@options.as_json
+def status(as_json: bool) -> Exit:
+    """Say whether Kafka runs, and where; exits 10 when it does not."""
+    state = describe(EmbeddedBroker(broker_dir()))
+    emit(state, as_json)
+    return Exit.FINE if state["running"] else Exit.UNHEALTHY

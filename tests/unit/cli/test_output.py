@@ -1,0 +1,68 @@
+"""How commands speak: readable, aligned, and plain in a pipe."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+from rich.cells import cell_len
+
+from pipeline.cli import output
+from pipeline.settings import language
+
+
+def test_json_is_one_line_of_readable_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    """--json gives one document on one line, Chinese as Chinese, bytes as hex."""
+    output.emit({"name": "王小明", "digest": b"\x01\xff"}, as_json=True)
+    told = capsys.readouterr().out
+    assert told == '{"name": "王小明", "digest": "01ff"}\n'
+    assert json.loads(told)["digest"] == "01ff"
+
+
+def test_mapping_is_shown_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mapping is shown as aligned names and values; nothing is shown as nothing."""
+    output.emit({"running": True, "pid": None}, as_json=False)
+    assert capsys.readouterr().out == "running  yes\npid      \n"
+
+
+def test_table_aligns_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns line up on screen although a Chinese character is two columns wide; nothing is folded in a pipe."""
+    long = "长" * 120
+    output.emit([{"name": "王小明", "what": long}, {"name": "Li", "what": "[x]"}], as_json=False)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "长" in line or "[x]" in line]
+    starts = [cell_len(lines[0].partition("长")[0]), cell_len(lines[1].partition("[x]")[0])]
+    assert starts[0] == starts[1]
+    assert long in lines[0]
+
+
+def test_progress_in_a_pipe_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody watches, progress is whole lines without control characters, seldom, and one at the end."""
+    pipe = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    with output.progress(3, "dossiers") as show:
+        for done in (1, 2, 3):
+            show(done)
+    assert pipe.getvalue() == "dossiers: 3/3 in 0.0 s\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "zh"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "C.UTF-8"}, "zh"),
+        ({"LANG": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "zh_CN.UTF-8"}, "zh"),
+    ],
+)
+def test_language_follows_the_locale(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
+) -> None:
+    """Officials read Chinese unless their locale is English; LC_ALL wins as in every program."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert language() == expected
