@@ -1,0 +1,67 @@
+# HEDX: everything a newcomer needs is `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+VENV := .venv/.installed
+KAFKA := deploy/kafka/libs/.copied
+MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: help setup .venv kafka demo test test-docker lint chaos bench lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv kafka  ## Python packages and Kafka, nothing more
+
+.venv: $(VENV)
+
+kafka: $(KAFKA)
+
+demo: setup  ## Kafka, the center and three provinces; the sample application; its dossiers
+	@exec $(BIN)/hedx demo
+
+test: setup lint  ## Lint, types and all tests, on a real broker
+	$(BIN)/python -m pytest -q -m "not chaos"
+
+test-docker: .venv lint  ## The same tests on apache/kafka in a container (needs a Docker engine)
+	HEDX_BROKER=docker $(BIN)/python -m pytest -q -m "not chaos"
+
+chaos: setup  ## Kill every stage three times mid-run
+	$(BIN)/python -m pytest -q -m chaos
+
+bench: setup  ## Throughput and latency on this machine
+	$(BIN)/hedx bench e2e
+	$(BIN)/hedx bench latency
+
+lint: .venv  ## Style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Stamped by the locks: later runs start at once, a changed lock installs again.
+$(VENV): requirements.lock requirements-java.lock pyproject.toml Makefile
+	@deploy/python.sh "$(PYTHON)" .venv
+	@touch $@
+
+$(KAFKA): deploy/kafka/pom.xml Makefile debian-packages.txt
+	@deploy/packages.sh debian-packages.txt
+	@echo "Kafka: copying its jars" >&2
+	@rm -rf $(@D)
+	@mvn --quiet --batch-mode --file deploy/kafka/pom.xml $(MAVEN_DEPENDENCY):copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(@D)"
+	@touch $@
+
+lock: .venv  ## Resolve the newest versions that pyproject.toml allows and pin them
+	$(BIN)/python -m pip install --quiet uv
+	$(COMPILE) --upgrade --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade requirements-java.in -o requirements-java.lock
+
+clean:  ## Stop the broker; remove what make and hedx made here
+	@if [ -x $(BIN)/hedx ]; then $(BIN)/hedx broker stop >/dev/null; fi
+	rm -rf .venv .hedx deploy/kafka/libs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
