@@ -1,0 +1,103 @@
+"""Working through a batch with a stage that may fail: what both the Kafka and the in-memory worker do alike."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from time import perf_counter
+
+from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
+from pipeline.kafka.deadletters import dead_letter
+from pipeline.kafka.limits import Limits, Load, Pace, load_of
+from pipeline.stages.effects import Batch, Effects, Message, Output, Progress, Stage, State
+
+Place = tuple[str, int]
+"""A partition: topic and number."""
+
+
+def work_through(
+    stage: Stage,
+    state: State,
+    messages: Sequence[Message],
+    *,
+    clock: Callable[[], int],
+    owned: Sequence[Progress],
+    limits: Limits,
+    pace: Pace,
+) -> Iterator[tuple[Effects, dict[Place, int]]]:
+    """Step through `messages` in as few steps as the limits and the stage allow.
+
+    Yields each step's effects with the offsets of the first messages still to do, by partition; the caller commits and
+    applies them before it goes on. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
+    in half until one message is left to blame: that one's effects are a dead letter. `Retryable`, `ConfigError` and
+    `MemoryError` are nobody's message's fault and pass through.
+    """
+    chunks = deque([messages])
+    while chunks:
+        chunk = chunks.popleft()
+        started = perf_counter()
+        effects = _attempt(stage, state, Batch(chunk, clock(), owned), limits)
+        if effects is None:
+            middle = len(chunk) // 2
+            chunks.extendleft((chunk[middle:], chunk[:middle]))
+            pace.size = max(1, middle)
+            continue
+        pace.learn(len(chunk), perf_counter() - started, load_of(effects))
+        yield effects, _first_offsets(chunks)
+
+
+def tick(stage: Stage, state: State, now: int, owned: Sequence[Progress]) -> Effects:
+    """A step without messages. Whatever the stage raises passes through: there is no message to blame."""
+    return stage.step(state, Batch((), now, owned))
+
+
+def records_of(effects: Effects, stage: Stage, *, task: int, deadletters: str) -> list[Output]:
+    """All records of one transaction: outputs, changelog, dead letters.
+
+    Raises ConfigError when a stage without a changelog changes state.
+    """
+    if effects.changes and stage.changelog is None:
+        raise ConfigError(f"stage {stage.name} changes state but names no changelog")
+    changes = (
+        Output(stage.changelog or "", key, value, (), partition) for (partition, key), value in effects.changes.items()
+    )
+    letters = (dead_letter(m, error, stage=stage.name, task=task, topic=deadletters) for m, error in effects.dead)
+    return [*effects.outputs, *changes, *letters]
+
+
+def _attempt(stage: Stage, state: State, batch: Batch, limits: Limits) -> Effects | None:
+    """The step's effects, or None when a smaller batch must be tried."""
+    alone = batch.messages[0] if len(batch.messages) == 1 else None
+    try:
+        effects = stage.step(state, batch)
+    except (Retryable, ConfigError, MemoryError):
+        raise
+    except Exception as failure:  # noqa: BLE001 - a stage's fault may be of any class; it is put aside, with its place
+        return _put_aside(alone, failure) if alone else None
+    load = load_of(effects)
+    if load.fits(limits):
+        return effects
+    return _outgrown(alone, load) if alone else None
+
+
+def _put_aside(message: Message, failure: Exception) -> Effects:
+    """Blame `message`; of the failure only its class and place are kept, since its text may quote the message."""
+    if isinstance(failure, InvalidMessage):
+        return Effects(dead=[(message, failure)])
+    place = traceback.extract_tb(failure.__traceback__)[-1]
+    detail = f"{type(failure).__name__} in {place.name}, line {place.lineno}"
+    return Effects(dead=[(message, InvalidMessage("stage_failed", detail))])
+
+
+def _outgrown(message: Message, load: Load) -> Effects:
+    detail = f"{load.records} records, {load.bytes} bytes, largest {load.largest} bytes"
+    return Effects(dead=[(message, InvalidMessage("effects_too_large", detail))])
+
+
+def _first_offsets(chunks: deque[Sequence[Message]]) -> dict[Place, int]:
+    first: dict[Place, int] = {}
+    for message in chain.from_iterable(chunks):
+        first.setdefault((message.topic, message.partition), message.offset)
+    return first

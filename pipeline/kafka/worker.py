@@ -1,0 +1,306 @@
+"""The transactional worker: runs one stage on Kafka, exactly once.
+
+Any number of processes may run a stage; Kafka's consumer group shares the input's partitions among them. A batch's
+outputs, changelog and offsets become visible together or not at all; the store follows afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
+
+from pipeline.domain.errors import Retryable
+from pipeline.kafka.assignment import Assignment
+from pipeline.kafka.attempts import Place, records_of, tick, work_through
+from pipeline.kafka.clients import Extra, admin_config, consumer_config
+from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
+from pipeline.kafka.ends import Probes, end_offsets
+from pipeline.kafka.layout import check_layout
+from pipeline.kafka.limits import Limits, Pace
+from pipeline.kafka.restore import restore
+from pipeline.kafka.slots import Slot
+from pipeline.kafka.stores import DictStore, Store
+from pipeline.kafka.tailing import partitions_of, received
+from pipeline.kafka.transactions import Aborted, Checkpoint, Transactions, no_checkpoint
+from pipeline.stages.effects import Effects, Message, Progress, Stage
+
+log = logging.getLogger(__name__)
+
+MOST_ABORTS = 8
+"""Aborted transactions in a row after which the process gives up: what aborts every time is not a passing fault."""
+LONGEST_PAUSE = 5.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a worker has done since it started."""
+
+    messages: int = 0
+    ticks: int = 0
+    transactions: int = 0
+    outputs: int = 0
+    dead: int = 0
+    aborts: int = 0
+    restored: int = 0
+
+
+class TransactionalWorker:
+    """One process's worker for `stage`.
+
+    `store` takes the state (default: a dict) and is closed with the worker. `slot` names this process among those of the
+    stage; with `group` (default `hedx.<stage>`) it gives `group.instance.id` and `transactional.id`. `clock`: ms.
+    `extra` settings go to every client (TLS). `checkpoint`: see `transactions.Checkpoint`. Nothing connects before `open`.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        bootstrap: str,
+        *,
+        store: Store | None = None,
+        slot: Slot | None = None,
+        group: str | None = None,
+        clock: Callable[[], int] = wall_clock,
+        limits: Limits | None = None,
+        extra: Extra | None = None,
+        deadletters: str = DEADLETTERS,
+        checkpoint: Checkpoint = no_checkpoint,
+    ) -> None:
+        self.stage = stage
+        self.group = group or f"hedx.{stage.name}"
+        self.store: Store = store or DictStore()
+        self.slot = slot or Slot()
+        self.limits = limits or Limits()
+        self.tally = Tally()
+        self._bootstrap = bootstrap
+        self._extra = extra
+        self._clock = clock
+        self._deadletters = deadletters
+        self._checkpoint = checkpoint
+        self._pace = Pace(self.limits)
+        self._sent: dict[Place, int] = {}  # offsets as last committed
+        self._troubles = 0
+        self._next_tick = 0.0
+        self._stop = threading.Event()
+        self._opened = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; the transaction in progress is finished first.
+
+        Raises KafkaException, RestoreTimeout, Stuck or ConfigError when this process cannot go on: let it end, and
+        start another. Raises whatever the stage raises on a timer tick.
+        """
+        self._stop = stop
+        with self:
+            while not stop.is_set():
+                self._turn(self.limits.poll_seconds)
+
+    def run_until_idle(self, seconds: float = 30.0) -> None:
+        """Work until the owned partitions are read to their ends, then tick; for tests. May be called again.
+
+        Raises TimeoutError after `seconds`, for instance when the group gave this worker nothing.
+        """
+        self.open()
+        deadline = monotonic() + seconds
+        ticks = self.tally.ticks
+        while not (idle := self._is_idle()) or (self.stage.tick is not None and self.tally.ticks == ticks):
+            if idle:
+                self._next_tick = 0.0
+            if monotonic() > deadline:
+                raise TimeoutError(f"{self.stage.name} not idle within {seconds:g} s: {self._assignment.owned}")
+            self._turn(0.05)
+
+    def open(self) -> None:
+        """Check the topics, fence this slot's predecessor, join the group. Raises ConfigError for unfit topics."""
+        if self._opened:
+            return
+        name = f"{self.group}.{self.slot.number}"
+        limits = self.limits
+        self._admin = AdminClient(admin_config(self._bootstrap, self._extra))
+        for topic in self.stage.inputs:
+            partitions_of(self._admin, topic)
+        check_layout(self.stage, lambda topic: partitions_of(self._admin, topic))
+        self._probes = Probes(self._admin, self._clock)
+        self._transactions = Transactions(
+            self._bootstrap,
+            name,
+            transaction_ms=limits.transaction_ms,
+            checkpoint=self._checkpoint,
+            extra=self._extra,
+        )
+        self._transactions.open()
+        self._consumer = Consumer(
+            consumer_config(self._bootstrap, self.group, instance=name, session_ms=limits.session_ms, extra=self._extra)
+        )
+        self._assignment = Assignment(self._consumer, self._admin, self._forget)
+        self._assignment.subscribe(self.stage.inputs)
+        self._opened = True
+
+    def close(self) -> None:
+        """Leave without a trace of unfinished work. A static member keeps its place for `session_ms`."""
+        if self._opened:
+            self._opened = False
+            self._consumer.close()
+            self._transactions.close()
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _turn(self, wait: float) -> None:
+        """One round: take up new partitions, work on what has come, tick when it is time."""
+        try:
+            if self._assignment.added:
+                self._restore()
+            batch = self._take(wait)
+            if batch:
+                self._work(batch)
+            else:
+                self._settle()
+            if self.stage.tick is not None and monotonic() >= self._next_tick:
+                self._tick()
+            self._troubles = 0
+        except (Aborted, Retryable) as trouble:
+            self._go_back(trouble)
+
+    def _take(self, wait: float) -> list[Message]:
+        """Wait for the first message, then add what is here already: no idle waiting."""
+        first = self._consumer.poll(wait)
+        if first is None:
+            return []
+        rest = self._consumer.consume(self._pace.size - 1, 0) if self._pace.size > 1 else []
+        # a rebalance may have run within either call: what is not owned (any more, or yet) is someone else's to read
+        return [
+            received(message)
+            for message in chain((first,), rest)
+            if _sound(message) and (message.topic(), message.partition()) in self._assignment.owned
+        ]
+
+    def _work(self, batch: Sequence[Message]) -> None:
+        """Work through a batch, a transaction at a time.
+
+        The group's metadata are those of now, right after the batch was consumed: should the group go on without this
+        process while it works, the brokers refuse these offsets, and with them the transaction.
+        """
+        metadata = self._consumer.consumer_group_metadata()
+        positions = self._assignment.positions()
+        owned = [Progress(*place, None) for place in positions]
+        steps = work_through(
+            self.stage, self.store, batch, clock=self._clock, owned=owned, limits=self.limits, pace=self._pace
+        )
+        for effects, remaining in steps:
+            self._checkpoint("stepped")
+            self._carry_out(effects, positions | remaining, metadata)
+        self.tally.messages += len(batch)
+
+    def _tick(self) -> None:
+        """A step without messages, in a transaction like any other if it has effects."""
+        positions = self._assignment.positions()
+        if not positions:
+            return
+        metadata = self._consumer.consumer_group_metadata()
+        caught_up = self._probes.observe(positions)
+        owned = [Progress(*place, caught_up.get(place)) for place in positions]
+        effects = tick(self.stage, self.store, self._clock(), owned)
+        if effects.outputs or effects.changes or effects.dead:
+            self._checkpoint("stepped")
+            self._carry_out(effects, positions, metadata)
+        self._next_tick = monotonic() + (self.stage.tick or 0.0)
+        self.tally.ticks += 1
+
+    def _settle(self) -> None:
+        """When idle, commit positions that only transaction markers have moved, so that lag reaches 0."""
+        positions = self._assignment.positions()
+        if positions != self._sent:
+            self._carry_out(Effects(), positions, self._consumer.consumer_group_metadata())
+
+    def _carry_out(self, effects: Effects, offsets: dict[Place, int], metadata: Any) -> None:
+        """One transaction, with offsets for all owned partitions; only then the store."""
+        records = records_of(effects, self.stage, task=self.slot.number, deadletters=self._deadletters)
+        self._transactions.carry_out(records, offsets, metadata)
+        self.store.apply(effects.changes)
+        self._sent = offsets
+        self.tally.transactions += 1
+        self.tally.outputs += len(effects.outputs)
+        self._report(effects)
+
+    def _report(self, effects: Effects) -> None:
+        self.tally.dead += len(effects.dead)
+        for message, error in effects.dead:
+            place = f"{message.topic}/{message.partition}@{message.offset}"
+            log.warning("%s: dead letter %s: %s %s", self.stage.name, place, error.code, error.detail)
+
+    def _restore(self) -> None:
+        """Take up the partitions just added, outside the callback that added them.
+
+        Offsets first: `committed()` waits until a predecessor's transaction has ended, unless it never got to send its
+        offsets; that one is waited for in the changelog.
+        """
+        added = set(self._assignment.added)
+        committed = self._assignment.committed(added)
+        start = self._assignment.starts(added, committed)
+        for place, offset in start.items():
+            if place in committed and committed[place] < offset:
+                log.error("%s: records of %s/%d expired unread: %d to %d", self.group, *place, committed[place], offset)
+        if self.stage.changelog is not None:
+            self.tally.restored += restore(
+                self.store,
+                self._bootstrap,
+                self.stage.changelog,
+                [partition for _, partition in added],
+                seconds=self.limits.restore_seconds,
+                extra=self._extra,
+            )
+        self._assignment.take_up(start)
+        self._sent |= {place: offset for place, offset in committed.items() if offset == start[place]}
+        log.info("%s.%d: took up %s", self.group, self.slot.number, sorted(start))
+
+    def _go_back(self, trouble: Aborted | Retryable) -> None:
+        """Nothing happened: read the same again, after a pause that grows."""
+        self._troubles += 1
+        log.warning("%s.%d: going back: %s", self.group, self.slot.number, trouble)
+        if isinstance(trouble, Aborted):
+            self.tally.aborts += 1
+            if self._troubles >= MOST_ABORTS:
+                raise trouble
+        self._assignment.rewind()
+        self._stop.wait(min(LONGEST_PAUSE, 0.05 * 2**self._troubles))
+
+    def _forget(self, place: Place) -> None:
+        """A partition went to another worker, or the group went on without this one."""
+        self.store.drop(place[1])
+        self._probes.forget(place)
+        self._sent.pop(place, None)
+
+    def _is_idle(self) -> bool:
+        positions = self._assignment.positions()
+        if not positions or self._assignment.added or positions != self._sent:
+            return False
+        return all(positions[place] >= end for place, end in end_offsets(self._admin, positions).items())
+
+
+def _sound(message: KafkaMessage) -> bool:
+    """Whether it is a record. Raises KafkaException for errors of the consumer; a missed poll only costs the partitions."""
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - the library's public name for it
+        return False
+    raise KafkaException(error)
