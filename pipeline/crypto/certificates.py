@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from pipeline.crypto.suite import H
-from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.errors import ConfigError, InvalidMessage
 
 SIGN_USAGE = x509.ObjectIdentifier("2.25.51837860837203087124002029131814062175")
 ENCRYPT_USAGE = x509.ObjectIdentifier("2.25.141488674202122267086694489876267111658")
@@ -22,9 +23,12 @@ ENCRYPT_USAGE = x509.ObjectIdentifier("2.25.141488674202122267086694489876267111
 ORGANIZATION = "HEDX"
 
 
-def role_of(party: str) -> str:
-    """center, provider (the center's own resources, 00) or province."""
-    return {"center": "center", "00": "provider"}.get(party, "province")
+Role = Literal["center", "provider", "province"]
+
+
+def role_of(party: str) -> Role:
+    """What a party is; `provider` is 00, the center's own resources."""
+    return "center" if party == "center" else "provider" if party == "00" else "province"
 
 
 def uri_of(party: str) -> str:
@@ -56,9 +60,15 @@ class CertificateVerifier:
     """Verifies party certificates against root certificates and the issuing CAs beneath them."""
 
     def __init__(self, authorities: list[bytes]) -> None:
-        """`authorities`: DER; those that signed themselves are trusted, the others only help to build the chain."""
+        """`authorities`: DER; those that signed themselves are trusted, the others only help to build the chain.
+
+        Raises ConfigError when none signed itself.
+        """
         certificates = [x509.load_der_x509_certificate(der) for der in authorities]
-        self._store = Store([c for c in certificates if c.subject == c.issuer])
+        anchors = [c for c in certificates if c.subject == c.issuer]
+        if not anchors:
+            raise ConfigError("no root certificate among the authorities'")
+        self._store = Store(anchors)
         self._issuing = [c for c in certificates if c.subject != c.issuer]
 
     def verify(self, der: bytes, party: str, role: str, usage: x509.ObjectIdentifier) -> TrustedCertificate:
