@@ -41,13 +41,25 @@ FAULTS: Final[dict[str, Wording]] = {
     "date_future": Wording("", "{label}晚于今天", "{label} is in the future"),
     "choice": Wording("", "{label}只能填写:{allowed}", "{label} must be one of: {allowed}"),
     # ---- reading the files
-    "file_unreadable": Wording("file", "无法读取{label}:{reason}", "{label} cannot be read: {reason}"),
+    "file_missing": Wording("form", "找不到{label}文件,或无权读取", "the file of {label} is absent or may not be read"),
+    "file_too_large": Wording(
+        "form", "{label}文件超过 {limit} MiB", "the file of {label} is larger than {limit} MiB"
+    ),
+    "file_encoding": Wording(
+        "form", "{label}文件不是 UTF-8 或 GB18030 编码的文本", "the file of {label} is not text in UTF-8 or GB18030"
+    ),
+    "file_syntax": Wording(
+        "form", "{label}文件第 {line} 行格式错误", "the file of {label} cannot be understood at line {line}"
+    ),
     "key_unknown": Wording("form", "申请表中有未知的项目:{key}", "the form has an unknown key: {key}"),
     "key_repeated": Wording("form", "申请表中的项目重复:{key}", "the form has the same key twice: {key}"),
     "value_shape": Wording("form", "申请表中“{key}”的填写方式不对", "the form's value of {key} has the wrong shape"),
     "column_unknown": Wording("roster", "名单中有未知的列:{column}", "the roster has an unknown column: {column}"),
     "column_repeated": Wording("roster", "名单中的列重复:{column}", "the roster has the same column twice: {column}"),
     "column_missing": Wording("roster", "名单缺少“{label}”列", "the roster has no column “{label}”"),
+    "roster_label_missing": Wording(
+        "roster", "名单文件开头缺少“{label}”一行", "the roster's file does not begin with a line for its {label}"
+    ),
     "header_missing": Wording("roster", "名单缺少表头", "the roster has no header line"),
     "row_width": Wording("roster", "这一行的列数多于表头", "this line has more cells than the header"),
     # ---- the application
@@ -113,9 +125,7 @@ FAULTS: Final[dict[str, Wording]] = {
         "the roster's submission date ({roster}) is not the form's ({form})",
     ),
     "roster_dataset_differs": Wording(
-        "roster.dataset",
-        "名单的电子数据名称与申请表不一致",
-        "the roster's data-set name is not the form's",
+        "roster.dataset", "名单的电子数据名称与申请表不一致", "the roster's data-set name is not the form's"
     ),
     "lead_person_absent": Wording("lead_person", "牵头人不在名单中", "the lead person is not in the roster"),
     "person_duplicate": Wording("document_number", "与名单第 {first} 号为同一人", "the same person as number {first}"),
@@ -182,6 +192,20 @@ FAULTS: Final[dict[str, Wording]] = {
         "consent_by", "未满 18 周岁须由监护人授权", "consent for a person under 18 must be the guardian's"
     ),
     "consent_before_birth": Wording("consent_date", "授权日期早于出生日期", "the consent is older than the person"),
+    # ---- what only the center can find
+    "section_unreadable": Wording(
+        "roster", "第 {section} 分段无法读取({reason})", "section {section} cannot be read ({reason})"
+    ),
+    "mandate_differs": Wording("form", "申请表与签名委托的“{key}”不一致", "form and signed mandate differ in {key}"),
+    "release_unknown": Wording(
+        "schedule", "资源目录第 {release} 版不存在或已失效", "catalog release {release} does not exist any more"
+    ),
+    "sections_missing": Wording("roster", "未收到第 {sections} 分段", "sections {sections} never arrived"),
+    "person_in_two_sections": Wording(
+        "document_number",
+        "第 {second} 分段第 {position} 人已在第 {first} 分段中",
+        "person {position} of section {second} is in section {first} already",
+    ),
 }  # fmt: skip
 
 

@@ -117,10 +117,9 @@ def person_key(person: Person) -> bytes:
     personal data: it goes into an HMAC, never into a log or a message.
     """
     if person["document_type"] == "none":
-        parts = ("none", person["name"], person["birth_date"] or "", person["guardian_document_number"] or "")
-    else:
-        parts = (person["document_type"], person["document_number"], "", "")
-    return "\x1f".join((parts[0], parts[1].strip().upper(), parts[2], normal_number(parts[3]))).encode()
+        guardian = normal_number(person["guardian_document_number"] or "")
+        return "\x1f".join(("none", person["name"].strip(), person["birth_date"] or "", guardian)).encode()
+    return f"{person['document_type']}\x1f{normal_number(person['document_number'])}".encode()
 
 
 def check_digit(seventeen: str) -> str:

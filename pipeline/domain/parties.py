@@ -113,6 +113,10 @@ def provider_english(code: str) -> str:
     return names.get(code) or PROVINCES[code].english
 
 
-def inbox(party: str, kind: Literal["requests", "responses"]) -> str:
+InboxKind = Literal["requests", "responses"]
+"""The two inboxes of a party."""
+
+
+def inbox(party: str, kind: InboxKind) -> str:
     """Name of one of the two topics of a party, e.g. `hedx.37.requests`."""
     return f"hedx.{party}.{kind}"

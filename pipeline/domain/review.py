@@ -104,7 +104,7 @@ def check_roster_identity(app: Application, roster_date: str | None, roster_data
     if roster_date is not None and roster_date != app["roster_date"]:
         found.append(fault("roster_date_differs", roster=shown(roster_date), form=shown(app["roster_date"])))
     if roster_dataset is not None and roster_dataset != app["roster_dataset"]:
-        found.append(fault("roster_dataset_differs", field="roster.dataset"))
+        found.append(fault("roster_dataset_differs"))
     return found
 
 

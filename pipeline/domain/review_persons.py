@@ -18,6 +18,8 @@ from pipeline.domain.periods import iso_date
 from pipeline.domain.records import Fault, Person
 from pipeline.domain.review_text import date_fault, has_control_characters, text_fault, too_long_args
 
+__all__ = ["check_between", "check_person", "person_key"]
+
 ADULT: Final = 18
 INFANT: Final = 3
 HEAD: Final = "户主"

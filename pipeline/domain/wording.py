@@ -14,7 +14,6 @@ Language = Literal["zh", "en"]
 
 LABELS: Final[dict[str, tuple[str, str]]] = {
     "form": ("申请表", "the form"),
-    "file": ("文件", "the file"),
     "roster": ("名单", "the roster"),
     "schedule": ("附表", "the schedule"),
     "application_id": ("申请编号", "application id"),
@@ -26,6 +25,8 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "purpose": ("用途", "purpose"),
     "lead_person": ("牵头人", "lead person"),
     "person_count": ("人数", "head count"),
+    "entrusting_unit": ("委托单位", "entrusting unit"),
+    "mandate": ("委托", "mandate"),
     "consent": ("授权", "consent"),
     "consent.held": ("已取得书面授权", "consent held"),
     "consent.scope": ("授权范围", "scope of the consent"),
@@ -68,8 +69,9 @@ def location(fault: Fault, lang: Language = "zh") -> str:
         return f"名单第 {number} 号" if lang == "zh" else f"roster number {number}"
     if row is not None:
         return f"附表第 {row} 行" if lang == "zh" else f"schedule row {row}"
-    whole = fault["field"] if fault["field"] in ("roster", "schedule") else "form"
-    return label(whole, lang)
+    usual = FAULTS[fault["code"]].field if fault["code"] in FAULTS else ""
+    wholes = [field for field in (usual, fault["field"]) if field in ("roster", "schedule")]
+    return label(wholes[0] if wholes else "form", lang)
 
 
 def explain_reason(fault: Fault, lang: Language = "zh") -> str:
@@ -80,6 +82,8 @@ def explain_reason(fault: Fault, lang: Language = "zh") -> str:
         return f"{name}不符合要求({fault['code']})" if lang == "zh" else f"{name} was refused ({fault['code']})"
     args = dict.fromkeys(wording.placeholders(), "?")
     args |= {key: _localised(key, value, lang) for key, value in fault["args"].items()}
+    if fault["code"] == "mandate_differs":
+        args["key"] = label(args["key"], lang)
     args["label"] = label(fault["field"], lang)
     return (wording.zh if lang == "zh" else wording.en).format_map(args)
 
@@ -119,7 +123,7 @@ def _localised(key: str, value: str, lang: Language) -> str:
         return _category_words(value, lang)
     if key == "known":
         return _listed([_category_words(category, lang) for category in value.split(",")], lang)
-    return label(value, lang) if key == "reason" else value
+    return value
 
 
 def _category_words(category: str, lang: Language) -> str:

@@ -1,0 +1,288 @@
+"""The application form (查询申请) as a YAML file, with the Chinese labels of the annex or English keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.domain.catalog import Release
+from pipeline.domain.faults import fault, shown
+from pipeline.domain.parties import is_party, provider_from, provider_name
+from pipeline.domain.periods import format_period, written_date
+from pipeline.domain.records import Application, Fault
+from pipeline.domain.review import CONSENT_SCOPE, LEGAL_BASIS
+from pipeline.province.text_files import YamlError, parse_yaml, read_text
+
+FORM_MIB: Final = 1
+
+FORM_KEYS: Final = {
+    "受理单位": "addressee",
+    "查询依据": "legal_basis",
+    "审批机关": "approving_authority",
+    "业务类别": "business_category",
+    "用途": "purpose",
+    "牵头人": "lead_person",
+    "人数": "person_count",
+    "授权": "consent",
+    "名单": "roster",
+    "联系人": "contact_name",
+    "联系电话": "contact_phone",
+    "日期": "form_date",
+    "附表": "schedule",
+    "提交部中心解封": "seal_to_center",
+}
+_CONSENT_KEYS: Final = {"已取得": "held", "范围": "scope"}
+_ROSTER_KEYS: Final = {"提交日期": "date", "电子数据": "dataset"}
+_ROW_KEYS: Final = {"信息提供方": "provider", "内容类别": "category", "时间范围": "period"}
+
+_YES: Final = frozenset(("是", "true", "yes", "已取得"))
+_NO: Final = frozenset(("否", "false", "no", "未取得", ""))
+_NATIONWIDE: Final = frozenset((CONSENT_SCOPE, "全国", "nationwide"))
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class ConsentPart(_Strict):
+    """授权: whether written consent is held, and for whom it holds."""
+
+    held: str = ""
+    scope: str = ""
+
+
+class RosterPart(_Strict):
+    """名单: 「以…年…月…日提交的…电子数据为准」."""
+
+    date: str = ""
+    dataset: str = ""
+
+
+class SchedulePart(_Strict):
+    """One row of 附表."""
+
+    provider: str = ""
+    category: str = ""
+    period: str = ""
+
+
+class FormFile(_Strict):
+    """The file as written: words only, so that nothing of it is lost before the review has seen it."""
+
+    addressee: str = ""
+    legal_basis: str = LEGAL_BASIS
+    approving_authority: str = ""
+    business_category: str = ""
+    purpose: str = ""
+    lead_person: str = ""
+    person_count: str = ""
+    consent: ConsentPart = Field(default_factory=ConsentPart)
+    roster: RosterPart = Field(default_factory=RosterPart)
+    contact_name: str = ""
+    contact_phone: str = ""
+    form_date: str = ""
+    schedule: list[SchedulePart] = Field(default_factory=list)
+    seal_to_center: str = ""
+
+
+@dataclass
+class FormDraft:
+    """A form as far as it could be read. `spoilt`: (field, row) already faulted, which the review need not repeat."""
+
+    application: Application | None = None
+    faults: list[Fault] = field(default_factory=list)
+    spoilt: set[tuple[str, int | None]] = field(default_factory=set)
+    periods: dict[int, str] = field(default_factory=dict)
+    """Row number → the period column as written, for `schedule_of` to parse with today's date."""
+
+    def report(self, code: str, where: str, row: int | None = None, **args: Any) -> None:
+        """Note a fault, and that the review need not look at this field again."""
+        self.faults.append(fault(code, row=row, field=where, **args))
+        self.spoilt.add((where, row))
+
+
+def read_form(path: Path, release: Release, requester: str, application_id: str) -> FormDraft:
+    """Read a form file; its faults of writing are in the draft, those of meaning are the review's."""
+    draft = FormDraft()
+    text = read_text(path, "form", FORM_MIB)
+    if not isinstance(text, str):
+        draft.faults.append(text)
+        return draft
+    try:
+        document = parse_yaml(text)
+    except YamlError as error:
+        draft.faults.append(fault("file_syntax", field="form", line=error.line))
+        return draft
+    draft.faults += [fault("key_repeated", key=key) for key in document.repeated]
+    if not isinstance(document.content, dict):
+        draft.faults.append(fault("file_syntax", field="form", line=1))
+        return draft
+    form = _validated(_canonical(document.content, draft), draft)
+    draft.application = _application(form, draft, release, requester, application_id)
+    return draft
+
+
+def write_form_yaml(
+    path: Path, application: Application, release: Release | None = None, lang: Literal["zh", "en"] = "zh"
+) -> None:
+    """Write a form that `read_form` reads back; with `release`, categories under their Chinese names."""
+    app = application
+    form: dict[str, Any] = {key: app[key] for key in FORM_KEYS.values() if key in app}  # type: ignore[literal-required]
+    form["person_count"] = app["person_count"]
+    form["consent"] = {
+        "held": _yes_or_no(app["consent_held"], lang),
+        "scope": CONSENT_SCOPE if app["consent_scope"] == "nationwide" else app["consent_scope"],
+    }
+    form["roster"] = {"date": app["roster_date"], "dataset": app["roster_dataset"]}
+    form["seal_to_center"] = _yes_or_no(app["seal_to_center"], lang)
+    form["schedule"] = [
+        {
+            "provider": _provider_written(row["provider"]),
+            "category": release.category_name(row["category"]) if release else row["category"],
+            "period": format_period(row["period"]),
+        }
+        for row in app["schedule"]
+    ]
+    ordered = {key: form[key] for key in FORM_KEYS.values()}
+    path.write_text(yaml.safe_dump(_labelled(ordered, lang), allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def _canonical(content: dict[str, Any], draft: FormDraft) -> dict[str, Any]:
+    form = _renamed(content, FORM_KEYS, draft)
+    for key, names in (("consent", _CONSENT_KEYS), ("roster", _ROSTER_KEYS)):
+        if isinstance(form.get(key), dict):
+            form[key] = _renamed(form[key], names, draft)
+        elif form.get(key) == "":
+            del form[key]
+    rows = form.get("schedule")
+    if isinstance(rows, list):
+        form["schedule"] = [_renamed(row, _ROW_KEYS, draft) if isinstance(row, dict) else row for row in rows]
+    elif rows == "":
+        del form["schedule"]
+    return form
+
+
+def _renamed(content: dict[str, Any], names: dict[str, str], draft: FormDraft) -> dict[str, Any]:
+    renamed: dict[str, Any] = {}
+    for written, value in content.items():
+        key = names.get(written.strip(), written.strip())
+        if key in renamed:
+            draft.faults.append(fault("key_repeated", key=shown(written)))
+        renamed.setdefault(key, "" if value in ("~", "null") else value)
+    return renamed
+
+
+def _validated(form: dict[str, Any], draft: FormDraft) -> FormFile:
+    """Parse with pydantic; what does not fit is reported and taken out, so that the rest can still be reviewed."""
+    try:
+        return FormFile.model_validate(form)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+    for problem in problems:
+        where = problem["loc"]
+        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in where)
+        draft.faults.append(
+            fault("key_unknown" if problem["type"] == "extra_forbidden" else "value_shape", key=shown(key))
+        )
+        draft.spoilt.add((_field_of(where), where[1] + 1 if len(where) > 1 and isinstance(where[1], int) else None))
+        _take_out(form, where)
+    return FormFile.model_validate(form)
+
+
+def _field_of(where: tuple[int | str, ...]) -> str:
+    words = [str(part) for part in where if isinstance(part, str)]
+    return words[-1] if words[0] == "schedule" else ".".join(words)
+
+
+def _take_out(form: Any, where: tuple[int | str, ...]) -> None:
+    for part in where[:-1]:
+        form = form[part]
+    if isinstance(where[-1], int):
+        form[where[-1]] = {}
+    else:
+        del form[where[-1]]
+
+
+def _application(
+    form: FormFile, draft: FormDraft, release: Release, requester: str, application_id: str
+) -> Application:
+    scope = form.consent.scope
+    draft.periods = {number: row.period for number, row in enumerate(form.schedule, 1)}
+    return {
+        "application_id": application_id,
+        "requester": requester,
+        "addressee": form.addressee.removesuffix(":").removesuffix(":"),
+        "legal_basis": form.legal_basis,
+        "approving_authority": form.approving_authority,
+        "business_category": form.business_category,
+        "purpose": form.purpose,
+        "lead_person": form.lead_person,
+        "person_count": _count(form.person_count, draft),
+        "consent_held": _truth(form.consent.held, "consent.held", draft),
+        "consent_scope": cast(
+            "Literal['nationwide', 'narrower']", "nationwide" if scope in _NATIONWIDE else scope and "narrower"
+        ),
+        "roster_date": written_date(form.roster.date),
+        "roster_dataset": form.roster.dataset,
+        "contact_name": form.contact_name,
+        "contact_phone": form.contact_phone,
+        "form_date": written_date(form.form_date),
+        "schedule": [
+            {
+                "row": number,
+                "provider": _provider_code(row.provider),
+                "category": release.category_from(row.category),
+                "period": {"kind": "latest", "start": None, "end": None},
+            }
+            for number, row in enumerate(form.schedule, 1)
+        ],
+        "seal_to_center": _truth(form.seal_to_center, "seal_to_center", draft),
+    }
+
+
+def _count(text: str, draft: FormDraft) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return int(text)
+    if ("person_count", None) not in draft.spoilt:
+        draft.report("person_count" if text else "missing", "person_count")
+    return 0
+
+
+def _truth(text: str, where: str, draft: FormDraft) -> bool:
+    if text.lower() not in _YES | _NO:
+        draft.report("choice", where, allowed="是 (true) / 否 (false)")
+    return text.lower() in _YES
+
+
+def _provider_code(text: str) -> str:
+    try:
+        return provider_from(text)
+    except ValueError:
+        return text
+
+
+def _provider_written(code: str) -> str:
+    return provider_name(code) if code == "all" or is_party(code) else code
+
+
+def _yes_or_no(value: bool, lang: str) -> str:
+    return ("true" if value else "false") if lang == "en" else ("是" if value else "否")
+
+
+def _labelled(form: dict[str, Any], lang: str) -> dict[str, Any]:
+    if lang == "en":
+        return form
+    label = {
+        key: written for names in (FORM_KEYS, _CONSENT_KEYS, _ROSTER_KEYS, _ROW_KEYS) for written, key in names.items()
+    }
+
+    def relabel(value: Any) -> Any:
+        if isinstance(value, list):
+            return [relabel(item) for item in value]
+        return {label[key]: relabel(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+    return cast("dict[str, Any]", relabel(form))

@@ -1,0 +1,78 @@
+"""An application from its two files, the form (YAML) and the roster (CSV), with one report of all their faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pipeline.domain.catalog import Release
+from pipeline.domain.faults import fault
+from pipeline.domain.periods import parse_period
+from pipeline.domain.records import Application, Fault, Person
+from pipeline.domain.review import check_application, check_roster, check_roster_identity, check_schedule
+from pipeline.province.form_files import FormDraft, read_form, write_form_yaml
+from pipeline.province.roster_files import RosterDraft, read_roster, write_roster_csv
+
+__all__ = ["LoadedForm", "load_form", "write_form_yaml", "write_roster_csv"]
+
+
+@dataclass(frozen=True)
+class LoadedForm:
+    """A sound application with its roster and no faults, or the faults and nothing else: never half of it."""
+
+    application: Application | None
+    roster: list[Person]
+    faults: list[Fault]
+    persons_read: int = 0
+    """Lines of the roster that could be read, for the report; also when there are faults."""
+
+
+def load_form(
+    form: Path, roster: Path, *, release: Release, today: date, requester: str, application_id: str
+) -> LoadedForm:
+    """Read and review an application. `release` resolves category names and says who offers what.
+
+    Never raises for what people wrote: faults come back all at once, the form's first, then the schedule's by row, then
+    the roster's by number.
+    """
+    drafted = read_form(form, release, requester, application_id)
+    listed = read_roster(roster)
+    faults = drafted.faults + listed.faults
+    if drafted.application is not None:
+        faults += _read_periods(drafted, today)
+        faults += _reviewed(drafted.application, drafted, listed, release, today)
+    faults.sort(key=lambda f: (f["number"] is not None, f["row"] is not None, f["number"] or 0, f["row"] or 0))
+    if faults or drafted.application is None:
+        return LoadedForm(None, [], faults, len(listed.persons))
+    return LoadedForm(drafted.application, listed.persons, [], len(listed.persons))
+
+
+def _read_periods(drafted: FormDraft, today: date) -> list[Fault]:
+    faults: list[Fault] = []
+    for row in drafted.application["schedule"] if drafted.application else ():
+        try:
+            row["period"] = parse_period(drafted.periods[row["row"]], today)
+        except ValueError as error:
+            faults.append(fault(str(error), row=row["row"]))
+            drafted.spoilt.add(("period", row["row"]))
+    return faults
+
+
+def _reviewed(
+    application: Application, drafted: FormDraft, listed: RosterDraft, release: Release, today: date
+) -> list[Fault]:
+    found = check_application(application, today) + check_schedule(application, release)
+    if listed.readable:
+        found += check_roster_identity(application, listed.roster_date, listed.roster_dataset)
+        found += check_roster(application, listed.persons, today)
+    return [f for f in found if not _already_told(f, drafted, listed)]
+
+
+def _already_told(found: Fault, drafted: FormDraft, listed: RosterDraft) -> bool:
+    if found["number"] is not None:
+        return found["field"] in listed.spoilt
+    field, row = found["field"], found["row"]
+    whole = (field.split(".")[0], None) if row is None else ("schedule", row)
+    unlabelled = found["code"] == "lead_person_absent" and "name" in listed.spoilt
+    return unlabelled or (field, row) in drafted.spoilt or whole in drafted.spoilt
