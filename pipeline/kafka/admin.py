@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
 )
 
 from pipeline.domain.errors import ConfigError
+from pipeline.kafka.clients import Extra, admin_config
 from pipeline.kafka.topology import TopicSpec, Topology
 
 TIMEOUT = 30.0
@@ -180,18 +181,17 @@ def _repartition(spec: TopicSpec, before: int, drained: Collection[str]) -> Chan
     return AddPartitions(spec.name, before, spec.partitions)
 
 
-def _client(bootstrap: str, security: Mapping[str, str] | None) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, **(security or {})})
+def _client(bootstrap: str, extra: Extra | None) -> AdminClient:
+    # the library would print what the errors raised here say anyway
+    return AdminClient({**admin_config(bootstrap, extra), "log_level": 0})
 
 
-def observe(
-    bootstrap: str, prefix: str = "hedx.", security: Mapping[str, str] | None = None
-) -> dict[str, ObservedTopic]:
-    """The topics of the cluster whose name starts with `prefix`, by name. `security`: more client configuration.
+def observe(bootstrap: str, prefix: str = "hedx.", extra: Extra | None = None) -> dict[str, ObservedTopic]:
+    """The topics of the cluster whose name starts with `prefix`, by name. `extra`: more client configuration.
 
     Raises ConfigError when no cluster answers.
     """
-    client = _client(bootstrap, security)
+    client = _client(bootstrap, extra)
     try:
         metadata = client.list_topics(timeout=TIMEOUT).topics
     except KafkaException as error:
@@ -221,12 +221,12 @@ def _topic_configs(client: AdminClient, names: Collection[str]) -> dict[str, dic
     }
 
 
-def apply(bootstrap: str, plan: Plan, security: Mapping[str, str] | None = None) -> None:
+def apply(bootstrap: str, plan: Plan, extra: Extra | None = None) -> None:
     """Carry out `plan.changes`; returns when the cluster shows them.
 
     Everything is tried; raises ConfigError listing each change that the cluster refused.
     """
-    client = _client(bootstrap, security)
+    client = _client(bootstrap, extra)
     created = [change.spec for change in plan.changes if isinstance(change, Create)]
     grown = [change for change in plan.changes if isinstance(change, AddPartitions)]
     deleted = [change.topic for change in plan.changes if isinstance(change, Delete)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 
-from pipeline.domain.parties import CENTER, inbox, is_provider
+from pipeline.domain.parties import CENTER, is_provider
 from pipeline.kafka.topology import Topology
 
 NATIVE_KEYS = frozenset(
@@ -37,8 +37,6 @@ NATIVE_KEYS = frozenset(
         "min.compaction.lag.ms",
         "min.insync.replicas",
         "preallocate",
-        "remote.copy.lag.bytes",
-        "remote.copy.lag.ms",
         "remote.log.copy.disable",
         "remote.log.delete.on.disable",
         "remote.storage.enable",
@@ -149,7 +147,8 @@ def _inboxes(topology: Topology) -> Iterator[Problem]:
     """6. Both inboxes of every party and of the center are there, stamped by the broker, and never compacted."""
     topics = {topic.name: topic for topic in topology.topics}
     for party in (CENTER, *dict.fromkeys(topology.parties)):
-        for name in (inbox(party, "requests"), inbox(party, "responses")):
+        for kind in ("requests", "responses"):
+            name = f"{topology.cluster.prefix}{party}.{kind}"
             topic = topics.get(name)
             if topic is None:
                 yield Problem(name, "this inbox is not declared")
@@ -163,7 +162,7 @@ def _inboxes(topology: Topology) -> Iterator[Problem]:
 def _retention(topology: Topology, longest_feedback: timedelta) -> Iterator[Problem]:
     """7. Requests are kept for the longest feedback limit and 30 days more."""
     least = (longest_feedback + MARGIN) // timedelta(milliseconds=1)
-    requests = {inbox(party, "requests") for party in (CENTER, *topology.parties)}
+    requests = {f"{topology.cluster.prefix}{party}.requests" for party in (CENTER, *topology.parties)}
     for topic in topology.topics:
         kept = topic.config.get("retention.ms", "")
         if topic.name not in requests or kept == "-1":

@@ -12,6 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.strict_yaml import read_strict
 
+TOPICS_FILE = Path(__file__).parents[2] / "topics.yaml"
+"""The file of this installation."""
+
 PLACEHOLDER = "{party}"
 
 

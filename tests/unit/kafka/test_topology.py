@@ -11,10 +11,9 @@ import pytest
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import PROVINCES
 from pipeline.kafka.topic_rules import Problem, validate
-from pipeline.kafka.topology import load
+from pipeline.kafka.topology import TOPICS_FILE, load
 
-SHIPPED = Path(__file__).parents[3] / "topics.yaml"
-WHOLE = SHIPPED.read_text(encoding="utf-8")
+WHOLE = TOPICS_FILE.read_text(encoding="utf-8")
 
 Write = Callable[[str], Path]
 
@@ -39,17 +38,17 @@ def changed(old: str, new: str) -> str:
 
 def test_shipped_file_has_no_problem_for_limits_of_sixty_days() -> None:
     """The file we ship is right for all parties, up to the feedback limit its comment promises."""
-    assert validate(load(SHIPPED), timedelta(days=60)) == []
+    assert validate(load(TOPICS_FILE), timedelta(days=60)) == []
 
 
 def test_shipped_file_lists_every_party() -> None:
     """All 32 provinces and 部中心 have inboxes."""
-    assert set(load(SHIPPED).parties) == {*PROVINCES, "00"}
+    assert set(load(TOPICS_FILE).parties) == {*PROVINCES, "00"}
 
 
 def test_expands_topics_and_principals_over_the_selected_parties_only() -> None:
     """A restricted topology has two inboxes per selected party and the center's, and remembers the others' names."""
-    topology = load(SHIPPED, ["00", "32", "37", "53"])
+    topology = load(TOPICS_FILE, ["00", "32", "37", "53"])
     inboxes = {spec.name for spec in topology.topics if spec.name.endswith(("requests", "responses"))}
     assert inboxes == {f"hedx.{p}.{k}" for p in ("00", "32", "37", "53", "center") for k in ("requests", "responses")}
     assert {spec.name for spec in topology.principals} == {"center", "ops", "P00", "P32", "P37", "P53"}
@@ -58,7 +57,7 @@ def test_expands_topics_and_principals_over_the_selected_parties_only() -> None:
 
 def test_a_party_never_gets_another_partys_topics() -> None:
     """In a principal made per party, {party} is that party alone."""
-    by_name = {spec.name: spec for spec in load(SHIPPED).principals}
+    by_name = {spec.name: spec for spec in load(TOPICS_FILE).principals}
     seen = {*by_name["P37"].produces, *by_name["P37"].consumes}
     assert {name for name in seen if name.startswith("hedx.37.")} == {"hedx.37.requests", "hedx.37.responses"}
     assert not any(name.startswith(f"hedx.{code}.") for code in PROVINCES if code != "37" for name in seen)
@@ -66,7 +65,7 @@ def test_a_party_never_gets_another_partys_topics() -> None:
 
 def test_one_variable_sets_the_partitions() -> None:
     """A topic without `partitions` has the default; one with has its own."""
-    topology = load(SHIPPED, ["37"])
+    topology = load(TOPICS_FILE, ["37"])
     assert topology.topic("hedx.center.join").partitions == 3
     assert topology.topic("hedx.catalog").partitions == 1
 
@@ -121,7 +120,7 @@ def test_points_at_the_line_and_lists_every_fault(write: Write) -> None:
 def test_refuses_a_party_that_the_file_does_not_list() -> None:
     """A restriction to an unlisted party is an error, not an empty result."""
     with pytest.raises(ConfigError, match="parties 99 are not"):
-        load(SHIPPED, ["37", "99"])
+        load(TOPICS_FILE, ["37", "99"])
 
 
 def test_says_that_the_file_is_missing(tmp_path: Path) -> None:
