@@ -11,7 +11,7 @@ if ! command -v "$python" >/dev/null; then
     exit 1
 fi
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-    say "$("$python" --version) is too old; HEDX needs 3.11 or later (make PYTHON=python3.12 names another)"
+    say "$python ($("$python" --version 2>&1)) is too old; HEDX needs 3.11 or later (make PYTHON=python3.12 names another)"
     exit 1
 fi
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
