@@ -25,10 +25,10 @@ def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[
     if release is None:
         faults.append(fault("release_unknown", release="?"))
     if len({section["mandate"] for section in sections}) != 1:
-        faults.append(fault("mandate_mismatch", field_name="mandate"))
+        faults.append(fault("mandate_differs", key="mandate"))
     stated, counted = sections[0]["stated_count"], sum(section["person_count"] for section in sections)
     if stated != counted:
-        faults.append(fault("count_mismatch", stated=str(stated), counted=str(counted)))
+        faults.append(fault("roster_count", form=stated, roster=counted))
     if not any(section["lead_present"] for section in sections):
         faults.append(fault("lead_person_absent"))
     faults += _doubles(sections)
@@ -61,10 +61,10 @@ def _doubles(sections: Sequence[SectionReceived]) -> list[Fault]:
             if first != section["section"]:
                 faults.append(
                     fault(
-                        "duplicate_across_sections",
-                        first=str(first),
-                        second=str(section["section"]),
-                        position=str(position // TAG_SIZE + 1),
+                        "person_in_two_sections",
+                        first=first,
+                        second=section["section"],
+                        position=position // TAG_SIZE + 1,
                     )
                 )
     return faults

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.codec import framing
 from pipeline.crypto import cose
+from pipeline.crypto.headers import Kind
 from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
@@ -149,12 +150,12 @@ class Applications:
             self._reject(partition, key, application, faults, step)
             return
         acceptance = admit.accept(mandate, digest, release, self._reference.trust, step.now)
-        raw = sign_record("acceptance", "Acceptance", acceptance, self._center.signer, application["requester"], step.now)
-        application.update(
-            phase="open",
-            acceptance=raw,
-            person_count=sum(section["person_count"] for section in sections),
+        raw = sign_record(
+            "acceptance", "Acceptance", acceptance, self._center.signer, application["requester"], step.now
         )
+        application["phase"] = "open"
+        application["acceptance"] = raw
+        application["person_count"] = sum(section["person_count"] for section in sections)
         step.overlay.put(partition, timer_key(application["expires_at"], key), None)
         application["expires_at"] = _last_deadline(acceptance) + SUPPLEMENT_WINDOW
         step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
@@ -228,7 +229,8 @@ class Applications:
             return
         if certify.is_certified(application):
             result = certify.fold(application, step.now)
-            application.update(phase="closed", version=result["version"])
+            application["phase"] = "closed"
+            application["version"] = result["version"]
             requester = application["requester"]
             raw = sign_record("certificate", "ApplicationResult", result, self._center.signer, requester, step.now)
             self._notify("certificate", application, [raw], step)
@@ -288,11 +290,9 @@ class Applications:
             step.overlay.put(partition, _stored(key, section), None)
         step.overlay.put(partition, b"a" + key, None)
 
-    def _notify(self, kind: str, application: ApplicationState, objects: list[bytes], step: _Step) -> None:
+    def _notify(self, kind: Kind, application: ApplicationState, objects: list[bytes], step: _Step) -> None:
         requester = application["requester"]
-        notice = Notice(
-            kind, requester, requester, application["application_id"], application["mandate_digest"]
-        )
+        notice = Notice(kind, requester, requester, application["application_id"], application["mandate_digest"])
         step.mailbag.add(requester, "responses", post(notice, objects, CENTER, self._entropy))
 
 
@@ -308,9 +308,7 @@ def _arriving(record: SectionReceived) -> ApplicationState:
         acceptance=None,
         expires_at=record["received_at"] + ARRIVAL_LIMIT,
         version=0,
-        certified=[
-            SectionResult(section=n, certificate=b"", bundles=[]) for n in range(1, record["sections"] + 1)
-        ],
+        certified=[SectionResult(section=n, certificate=b"", bundles=[]) for n in range(1, record["sections"] + 1)],
         certified_versions=[0] * record["sections"],
         awaiting=[],
         delivered=[],

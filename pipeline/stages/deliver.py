@@ -86,9 +86,7 @@ class Deliver:
                 raise InvalidMessage("kind_unexpected", kind)
 
     def _signed(self, raw: bytes, typ: str, name: str, now: int) -> object:
-        verified = signed.verify(
-            raw, typ, self._reference.trust, now=now, issuer=CENTER, audience=self._identity.party
-        )
+        verified = signed.verify(raw, typ, self._reference.trust, now=now, issuer=CENTER, audience=self._identity.party)
         return framing.decode_as(name, verified.payload)
 
     def _relayed(self, outer: Bundle, view: View, now: int) -> Delivered:

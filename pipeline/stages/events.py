@@ -30,8 +30,10 @@ class EventLog:
         count: int = 1,
         code: str | None = None,
     ) -> None:
-        """Note that `kind` happened. `subject` tells events of one kind apart; the id is a function of all of it,
-        so that a repeated step writes the same event id and readers can drop the copy."""
+        """Note that `kind` happened; `subject` tells events of one kind apart.
+
+        The id is a function of all of it: a repeated step writes the same id, and readers can drop the copy.
+        """
         identity = "\0".join(
             (self._stage, kind, application_id or "", str(section), party or "", provider or "", code or "")
         )

@@ -20,6 +20,7 @@ from pipeline.crypto.keys import Identity
 from pipeline.domain import review
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
+from pipeline.domain.identity import person_key
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import (
     Application,
@@ -157,7 +158,7 @@ class Intake:
             opened = self._opener.section(bundle, warrant)
             self._judge(opened, record, local_date(now))
         except InvalidMessage as error:
-            record["faults"] = [fault("section_unreadable", reason=error.code, section=str(header.section))]
+            record["faults"] = [fault("section_unreadable", reason=error.code, section=header.section)]
         if not record["faults"]:
             record["bundle"] = bundle.raw
         events.add(
@@ -200,18 +201,18 @@ class Intake:
         record["faults"] = [
             *_contradictions(form, opened, self._reference),
             *review.check_application(form, today),
-            *review.check_section(form, persons, today),
+            *review.check_section(form, persons, today, opened.head["roster_date"], opened.head["roster_dataset"]),
         ]
 
     def _tag(self, record: SectionReceived, person: Person) -> bytes:
         """A keyed mark of one person in one application: finds doubles across sections, tells nothing to others."""
-        subject = f"{record['requester']}/{record['application_id']}/" + review.identity_of(person)
-        return hmac.digest(self._tag_secret, subject.encode(), "sha256")[:TAG_SIZE]
+        application = f"{record['requester']}/{record['application_id']}/".encode()
+        return hmac.digest(self._tag_secret, application + person_key(person), "sha256")[:TAG_SIZE]
 
 
 def _contradictions(form: Application, opened: OpenedSection, reference: Reference) -> list[Fault]:
     """Where form, mandate and section head do not say the same (Art. 9: consistency), and the release they rest on."""
-    mandate, head = opened.warrant.mandate, opened.head
+    mandate = opened.warrant.mandate
     fields: Sequence[tuple[str, object, object]] = (
         ("application_id", form["application_id"], mandate["application_id"]),
         ("requester", form["requester"], mandate["requester"]),
@@ -223,14 +224,10 @@ def _contradictions(form: Application, opened: OpenedSection, reference: Referen
         ("seal_to_center", form["seal_to_center"], mandate["seal_to_center"]),
         ("person_count", form["person_count"], sum(section["count"] for section in mandate["sections"])),
     )
-    faults = [fault("mandate_mismatch", field_name=name) for name, ours, theirs in fields if ours != theirs]
-    if head["roster_date"] != form["roster_date"]:
-        faults.append(fault("roster_date_mismatch"))
-    if head["roster_dataset"] != form["roster_dataset"]:
-        faults.append(fault("roster_dataset_mismatch"))
+    faults = [fault("mandate_differs", key=name) for name, ours, theirs in fields if ours != theirs]
     release = reference.release(mandate["catalog_release"])
     if release is None:
-        faults.append(fault("release_unknown", release=str(mandate["catalog_release"])))
+        faults.append(fault("release_unknown", release=mandate["catalog_release"]))
     else:
         faults += review.check_schedule(form, release)
     return faults

@@ -88,9 +88,7 @@ class Join:
 
     def relayed(self, record: AnswerArrived, header: Header) -> SealedBundle:
         """The center's bundle around the provider's own, unchanged, with its proof."""
-        proof = relay.relay_record(
-            record["sign1"], record["bundle"], record["index"], record["size"], record["path"]
-        )
+        proof = relay.relay_record(record["sign1"], record["bundle"], record["index"], record["size"], record["path"])
         outer = Header(
             kind="relay",
             bundle_id=self._entropy(16),
@@ -202,7 +200,7 @@ class _Run:
             rows=list(header.rows),
             members=header.members,
             version=header.version,
-            outcome=header.outcome or "done",  # type: ignore[typeddict-item]  # header decoding admits these three
+            outcome=header.outcome or "done",
             code=header.code,
             until=header.until,
             appended_at=record["appended_at"],

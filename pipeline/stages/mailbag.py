@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.crypto import envelopes
 from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.keys import Signer
-from pipeline.domain.parties import inbox
+from pipeline.domain.parties import InboxKind, inbox
 from pipeline.stages.effects import Output
 
 
@@ -15,9 +15,9 @@ class Mailbag:
     def __init__(self, signer: Signer, now: int) -> None:
         self._signer = signer
         self._now = now
-        self._bundles: dict[tuple[str, str, int | None], list[SealedBundle]] = {}
+        self._bundles: dict[tuple[str, InboxKind, int | None], list[SealedBundle]] = {}
 
-    def add(self, to: str, kind: str, bundle: SealedBundle, partition: int | None = None) -> None:
+    def add(self, to: str, kind: InboxKind, bundle: SealedBundle, partition: int | None = None) -> None:
         """Post `bundle` to party `to`'s `requests` or `responses`; `partition` None: by envelope id."""
         self._bundles.setdefault((to, kind, partition), []).append(bundle)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.codec import framing, schemas
 from pipeline.crypto import bundles, signed
 from pipeline.crypto.bundles import SealedBundle
-from pipeline.crypto.headers import Header
+from pipeline.crypto.headers import Header, Kind
 from pipeline.crypto.keys import Signer
 
 Entropy = Callable[[int], bytes]
@@ -24,7 +24,7 @@ SUITE = 1
 class Notice:
     """Where a signed object is going and what it is about."""
 
-    kind: str  # header kind
+    kind: Kind
     to: str
     requester: str
     application_id: str = ""

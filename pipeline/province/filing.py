@@ -1,0 +1,118 @@
+"""Filing an application: the mandate, and one sealed bundle per section, ready for the outbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.codec import framing, schemas
+from pipeline.crypto import bundles, roster, sealing, signed
+from pipeline.crypto.bundles import SealedBundle
+from pipeline.crypto.headers import Header
+from pipeline.crypto.keys import Identity, SealingKey
+from pipeline.crypto.trust import Trust
+from pipeline.domain import members
+from pipeline.domain.parties import CENTER
+from pipeline.domain.records import Application, Mandate, Person, SectionHead, SectionRoot, Warrant
+from pipeline.domain.sections import split
+from pipeline.stages.notices import SUITE, Entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """An application as filed: what is sent, and what only the requester keeps (reply key, salts, roster)."""
+
+    application: Application
+    mandate_raw: bytes
+    mandate_digest: bytes
+    reply_key: SealingKey
+    salts: list[bytes]
+    sections: list[list[Person]]
+    bundles: list[SealedBundle]
+
+
+def file_application(
+    application: Application,
+    persons: Sequence[Person],
+    *,
+    identity: Identity,
+    trust: Trust,
+    release: int,
+    now: int,
+    lifetime: int = signed.MAX_LIFETIME,
+    section_size: int = 500,
+    entropy: Entropy = os.urandom,
+) -> Filing:
+    """Split the roster into sections, sign the mandate, seal each section to the center.
+
+    `release` is the number of the catalog release the schedule was written against; `lifetime` (ms) of the mandate.
+    """
+    sections = split(persons, section_size)
+    salts = [entropy(32) for _ in sections]
+    encoded = [[framing.write("Person", person) for person in section] for section in sections]
+    reply_key = SealingKey.generate(entropy)
+    mandate = _mandate(application, encoded, salts, reply_key, release, now + lifetime)
+    mandate_signed = signed.sign(
+        "mandate", framing.encode("Mandate", mandate), identity.signer, audience=CENTER, now=now, lifetime=lifetime
+    )
+    secret, seal = sealing.new_seal(identity.party, [trust.sealing_key(CENTER)], entropy)
+    warrant = framing.encode("Warrant", Warrant(mandate=mandate_signed.raw, acceptance=None))
+    written: list[SealedBundle] = []
+    for number, (records, salt) in enumerate(zip(encoded, salts, strict=True), start=1):
+        head = SectionHead(
+            salt=salt,
+            roster_date=application["roster_date"],
+            roster_dataset=application["roster_dataset"],
+            application=application,
+        )
+        header = Header(
+            kind="application",
+            bundle_id=entropy(16),
+            sender=identity.party,
+            to=CENTER,
+            requester=identity.party,
+            application_id=application["application_id"],
+            mandate_digest=mandate_signed.digest,
+            section=number,
+            sections=len(sections),
+            members=members.to_bytes(members.full(len(records))),
+            release=release,
+            version=1,
+            suite=SUITE,
+            schema=schemas.schema_id("Person"),
+        )
+        heads = [warrant, framing.encode("SectionHead", head)]
+        written.append(bundles.seal_bundle(header, records, secret, seal, heads=heads))
+    return Filing(application, mandate_signed.raw, mandate_signed.digest, reply_key, salts, sections, written)
+
+
+def _mandate(
+    application: Application,
+    encoded: Sequence[Sequence[bytes]],
+    salts: Sequence[bytes],
+    reply_key: SealingKey,
+    release: int,
+    not_after: int,
+) -> Mandate:
+    roots = [
+        SectionRoot(root=roster.section_root(salt, persons), count=len(persons))
+        for salt, persons in zip(salts, encoded, strict=True)
+    ]
+    return Mandate(
+        application_id=application["application_id"],
+        requester=application["requester"],
+        entrusting_unit=application["approving_authority"],
+        approving_authority=application["approving_authority"],
+        business_category=application["business_category"],
+        purpose=application["purpose"],
+        schedule=application["schedule"],
+        reply_key=reply_key.public_bytes,
+        suite=SUITE,
+        sections=roots,
+        evidence=[],
+        catalog_release=release,
+        not_after=not_after,
+        seal_to_center=application["seal_to_center"],
+        checkpoint=None,
+    )

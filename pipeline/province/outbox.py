@@ -1,0 +1,121 @@
+"""The outbox: durable before the first send, the same bytes on every send, until receipted.
+
+Sealed bundles are put in with the transaction that makes them due. `seal` packs what is waiting into signed envelopes
+(at once when the outbox was idle, after at most `LINGER` when it is busy); `due` gives what must be sent now, and what
+was not receipted in time, again.
+An envelope of `requests` is settled by the center's receipt; one of `responses` when the requester's delivery receipts
+have named all its bundles.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import cbor2
+
+from pipeline.crypto import envelopes
+from pipeline.crypto.bundles import SealedBundle, parse_bundle
+from pipeline.crypto.keys import Signer
+from pipeline.domain.parties import CENTER, InboxKind, inbox
+from pipeline.stages.effects import Output
+from pipeline.stages.local import Posted
+
+LINGER = 50
+"""How long (ms) a busy outbox gathers bundles before it seals an envelope."""
+FIRST_RETRY = 30_000
+LONGEST_RETRY = 3_600_000
+SEAL_AT_ONCE = 200
+"""How many waiting bundles one transaction seals at most."""
+SEND_AT_ONCE = 32
+
+
+def put(connection: sqlite3.Connection, posts: Iterable[Posted]) -> None:
+    """Take bundles in, inside the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO outbox_bundle (inbox, raw) VALUES (?, ?)", [(post.inbox, post.bundle.raw) for post in posts]
+    )
+
+
+def waiting(connection: sqlite3.Connection) -> int:
+    """How many bundles wait to be sealed into an envelope."""
+    count: int = connection.execute("SELECT count(*) FROM outbox_bundle").fetchone()[0]
+    return count
+
+
+def unsettled(connection: sqlite3.Connection) -> int:
+    """How many envelopes are sent, or ready to be sent, and not receipted."""
+    count: int = connection.execute("SELECT count(*) FROM outbox_envelope").fetchone()[0]
+    return count
+
+
+def seal(connection: sqlite3.Connection, signer: Signer, now: int) -> int:
+    """Pack waiting bundles into envelopes, inside the caller's transaction. Returns how many bundles were packed."""
+    rows = connection.execute(
+        "SELECT id, inbox, raw FROM outbox_bundle ORDER BY id LIMIT ?", (SEAL_AT_ONCE,)
+    ).fetchall()
+    for kind in dict.fromkeys(row[1] for row in rows):
+        sealed = [_sealed(raw) for _, name, raw in rows if name == kind]
+        for group in envelopes.pack(sealed):
+            _store(connection, envelopes.build(group, signer, audience=CENTER, now=now), kind, group, now)
+    connection.executemany("DELETE FROM outbox_bundle WHERE id = ?", [(row[0],) for row in rows])
+    return len(rows)
+
+
+def due(connection: sqlite3.Connection, now: int) -> list[Output]:
+    """Envelopes to be sent now, oldest first, a bounded number of them."""
+    rows = connection.execute(
+        "SELECT id, topic, value, headers FROM outbox_envelope WHERE next_at <= ? ORDER BY next_at, id LIMIT ?",
+        (now, SEND_AT_ONCE),
+    ).fetchall()
+    return [
+        Output(topic, envelope_id, value, tuple((name, content) for name, content in cbor2.loads(headers)))
+        for envelope_id, topic, value, headers in rows
+    ]
+
+
+def sent(connection: sqlite3.Connection, outputs: Sequence[Output], now: int) -> None:
+    """Note that the broker has these; they are sent again unless they are settled in time."""
+    connection.executemany(
+        "UPDATE outbox_envelope SET next_at = ? + min(? << min(sends, 16), ?), sends = sends + 1 WHERE id = ?",
+        [(now, FIRST_RETRY, LONGEST_RETRY, output.key) for output in outputs],
+    )
+
+
+def receipted(connection: sqlite3.Connection, envelope_ids: Iterable[bytes]) -> None:
+    """The center has receipted these envelopes; those that await delivery receipts stay."""
+    connection.executemany(
+        "DELETE FROM outbox_envelope WHERE id = ? AND NOT EXISTS (SELECT 1 FROM outbox_open WHERE envelope_id = id)",
+        [(envelope_id,) for envelope_id in envelope_ids],
+    )
+
+
+def settled(connection: sqlite3.Connection, digests: Iterable[bytes]) -> None:
+    """Requesters hold the bundles with these digests; an envelope goes with the last of its bundles."""
+    for digest in digests:
+        rows = connection.execute("SELECT envelope_id FROM outbox_open WHERE digest = ?", (digest,)).fetchall()
+        connection.execute("DELETE FROM outbox_open WHERE digest = ?", (digest,))
+        receipted(connection, [row[0] for row in rows])
+
+
+def _sealed(raw: bytes) -> SealedBundle:
+    bundle = parse_bundle(raw)
+    return SealedBundle(raw, bundle.leaf, len(bundle.records), bundle.header)
+
+
+def _store(
+    connection: sqlite3.Connection,
+    envelope: envelopes.Envelope,
+    kind: InboxKind,
+    group: Sequence[SealedBundle],
+    now: int,
+) -> None:
+    headers = cbor2.dumps([[name, content] for name, content in envelope.headers])
+    connection.execute(
+        "INSERT INTO outbox_envelope VALUES (?, ?, ?, ?, 0, ?)",
+        (envelope.id, inbox(CENTER, kind), envelope.value, headers, now),
+    )
+    if kind == "responses":
+        connection.executemany(
+            "INSERT INTO outbox_open VALUES (?, ?)", [(bundle.leaf, envelope.id) for bundle in group]
+        )

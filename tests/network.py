@@ -1,0 +1,193 @@
+"""The whole exchange in one process on the in-memory broker: real stages, real cryptography, real databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.crypto.authority import create_authority, issue
+from pipeline.crypto.keys import Identity
+from pipeline.domain.parties import CENTER, inbox
+from pipeline.domain.records import Application, CatalogEntry, Person, TrustEntry
+from pipeline.kafka.clients import murmur2_partition
+from pipeline.kafka.memory import MemoryBroker, MemoryWorker
+from pipeline.province import outbox
+from pipeline.province.casefile import CaseFile
+from pipeline.province.database import connect, transaction
+from pipeline.province.desks import AnswerDesk, DeliveryDesk
+from pipeline.province.filing import Filing, file_application
+from pipeline.province.sources import Sources
+from pipeline.province.store import Store
+from pipeline.stages import topics
+from pipeline.stages.answer import Answerer
+from pipeline.stages.applications import Applications
+from pipeline.stages.collect import Collect
+from pipeline.stages.deliver import Deliver
+from pipeline.stages.intake import Intake
+from pipeline.stages.join import Join
+from pipeline.stages.membership import trust_entry
+from pipeline.stages.reference import ReferenceTables, publish_catalog
+
+PARTITIONS = 3
+START = 1_795_150_800_000  # 2026-11-20 13:00 in China, ms
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self, now: int = START) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += int(seconds * 1000)
+
+
+@dataclass
+class Party:
+    """One party's adapter, worked by hand."""
+
+    identity: Identity
+    store: Store
+    answers: AnswerDesk
+    deliveries: DeliveryDesk
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+
+
+class Network:
+    """Center and parties around a `MemoryBroker`; `run()` goes on until nothing moves."""
+
+    def __init__(self, folder: Path, parties: Sequence[str], catalog: Sequence[CatalogEntry]) -> None:
+        self.clock = Clock()
+        self.broker = MemoryBroker(self.clock)
+        authority = create_authority(self.clock())
+        self.identities = {party: issue(authority, party, self.clock()) for party in (CENTER, *parties)}
+        entries = {party: trust_entry(identity, 1) for party, identity in self.identities.items()}
+        self.reference = ReferenceTables(authority.certificates, entries[CENTER])
+        for entry in entries.values():
+            self.reference.trust.update(entry)
+        self.publish(1, catalog)
+        self._create_topics(parties)
+        self.parties = {party: self._party(folder, party) for party in parties}
+        self.workers = self._workers()
+
+    def publish(self, number: int, catalog: Sequence[CatalogEntry]) -> None:
+        """Publish a catalog release to every reader."""
+        for output in publish_catalog(number, catalog, self.identities[CENTER].signer, self.clock()):
+            self.reference.apply(output.topic, output.key or b"", output.value)
+
+    def trust(self, entry: TrustEntry) -> None:
+        """Publish a trust entry to every reader."""
+        self.reference.trust.update(entry)
+
+    def connect_sources(self, party: str, sources: Sources) -> None:
+        """Give a provider its databases."""
+        member = self.parties[party]
+        answerer = Answerer(member.identity, self.reference)
+        member.answers = AnswerDesk(answerer, sources, member.store, self.clock)
+
+    def file(self, application: Application, persons: Sequence[Person], **options: int) -> Filing:
+        """File an application at its requester."""
+        member = self.parties[application["requester"]]
+        release = self.reference.current
+        assert release is not None
+        filing = file_application(
+            application,
+            persons,
+            identity=member.identity,
+            trust=self.reference.trust,
+            release=release.number,
+            now=self.clock(),
+            **options,
+        )
+        member.store.file(filing, release.number, self.clock())
+        return filing
+
+    def case(self, application: Application) -> CaseFile:
+        """The application as its requester holds it."""
+        store = self.parties[application["requester"]].store
+        return CaseFile(store.connection, application["application_id"], self.reference.trust)
+
+    def run(self, *, without: Sequence[str] = ()) -> None:
+        """Let everything work until nothing moves; `without` names stages or parties that stand still."""
+        while True:
+            before = self._ends()
+            for party, member in self.parties.items():
+                if party not in without:
+                    self._run_party(member)
+            for worker in self.workers:
+                if worker.stage.name not in without:
+                    worker.run_until_idle()
+            if before == self._ends():
+                return
+
+    def pass_time(self, seconds: float, *, without: Sequence[str] = ()) -> None:
+        """Let time pass, then run."""
+        self.clock.advance(seconds)
+        self.run(without=without)
+
+    def _run_party(self, member: Party) -> None:
+        party = member.identity.party
+        self._feed(member, inbox(party, "requests"), member.answers.work)
+        self._feed(member, inbox(party, "responses"), member.deliveries.work)
+        self.send(party)
+
+    def send(self, party: str) -> None:
+        """Seal and send what the party's outbox holds."""
+        member = self.parties[party]
+        db = member.store.connection
+        while outbox.waiting(db):
+            with transaction(db):
+                outbox.seal(db, member.identity.signer, self.clock())
+        due = outbox.due(db, self.clock())
+        for output in due:
+            self.broker.produce(output.topic, output.key, output.value, output.headers)
+        with transaction(db):
+            outbox.sent(db, due, self.clock())
+
+    def _feed(self, member: Party, topic: str, work: Callable[..., None]) -> None:
+        for partition in range(PARTITIONS):
+            position = member.positions.get((topic, partition), 0)
+            messages = self.broker.read(topic, partition, position)
+            if messages:
+                member.positions[topic, partition] = messages[-1].offset + 1
+                work(messages, {(topic, partition): messages[-1].offset + 1})
+
+    def _party(self, folder: Path, party: str) -> Party:
+        identity = self.identities[party]
+        connection: sqlite3.Connection = connect(folder / f"{party}.db")
+        store = Store(connection, identity)
+        answers = AnswerDesk(Answerer(identity, self.reference), None, store, self.clock)
+        deliveries = DeliveryDesk(Deliver(identity, self.reference), store, self.clock)
+        return Party(identity, store, answers, deliveries)
+
+    def _workers(self) -> list[MemoryWorker]:
+        center = self.identities[CENTER]
+        stages = [
+            Intake(center, self.reference, b"tag secret"),
+            Applications(center, self.reference),
+            Collect(self.reference, sources=PARTITIONS, join_partitions=PARTITIONS),
+            Join(center, lambda _, key: murmur2_partition(key, PARTITIONS)),
+        ]
+        return [MemoryWorker(stage, self.broker, self.clock) for stage in stages]
+
+    def _create_topics(self, parties: Sequence[str]) -> None:
+        for party in (CENTER, *parties):
+            self.broker.create(inbox(party, "requests"), PARTITIONS)
+            self.broker.create(inbox(party, "responses"), PARTITIONS)
+        for topic in (topics.APPLICATIONS, topics.JOIN, topics.RESULTS, topics.EVENTS):
+            self.broker.create(topic, PARTITIONS)
+        for stage in ("intake", "applications", "collect", "join"):
+            self.broker.create(topics.changelog(stage), PARTITIONS)
+        self.broker.create(topics.DEAD_LETTERS, 1)
+
+    def _ends(self) -> list[int]:
+        """Ends of the topics that show progress: watermarks alone are none."""
+        names = [inbox(party, kind) for party in self.identities for kind in ("requests", "responses")]
+        names += [topics.APPLICATIONS, topics.RESULTS]
+        return [self.broker.end(name, partition) for name in names for partition in range(PARTITIONS)]
