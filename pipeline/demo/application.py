@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from pipeline.demo.databases import create_database
 from pipeline.demo.population import Population, Resident, generate, plant
 from pipeline.demo.providers import CATALOG, PROVIDERS, write_made_up_party
-from pipeline.domain.catalog import BASIC_CATEGORIES
 from pipeline.domain.parties import provider_from, provider_name
-from pipeline.domain.periods import format_period, parse_period
+from pipeline.domain.periods import parse_period
 from pipeline.domain.records import Application, Person, ScheduleRow
-from pipeline.domain.review import ADDRESSEE, CONSENT_SCOPE, LEGAL_BASIS
+from pipeline.domain.review import ADDRESSEE, LEGAL_BASIS
 from pipeline.province.provider_files import load_provider
 
 TODAY = date(2026, 11, 20)
@@ -97,31 +95,6 @@ def random_application(
     _write_databases(folders[2], folders[0], providers, population, seed, strangers=max(50, persons // 4))
     schedule = _random_schedule(random, folders[0], sorted(providers), rows)
     return _sample(seed, population, schedule, sorted(providers), *folders)
-
-
-def form_of(application: Application) -> dict[str, Any]:
-    """The application as its form (申请表) is written in YAML; the roster is a file of its own."""
-    same = ("legal_basis", "approving_authority", "business_category", "purpose", "lead_person", "person_count")
-    return {
-        "application_id": application["application_id"],
-        "requester": provider_name(application["requester"]),
-        "addressee": application["addressee"],
-        **{key: application[key] for key in same},  # type: ignore[literal-required]
-        "consent": {"held": application["consent_held"], "scope": CONSENT_SCOPE},
-        "roster": {"date": application["roster_date"], "dataset": application["roster_dataset"]},
-        "contact_name": application["contact_name"],
-        "contact_phone": application["contact_phone"],
-        "form_date": application["form_date"],
-        "schedule": [
-            {
-                "provider": provider_name(row["provider"]),
-                "category": BASIC_CATEGORIES[row["category"]][0],
-                "period": format_period(row["period"]),
-            }
-            for row in application["schedule"]
-        ],
-        "seal_to_center": application["seal_to_center"],
-    }
 
 
 def _write_databases(

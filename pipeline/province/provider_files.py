@@ -10,11 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import CatalogEntry
+from pipeline.kafka.strict_yaml import read_strict
 
 Stored = Literal["iso", "compact", "slash", "native"]
 """How a date column is stored: text `YYYY-MM-DD`, `YYYYMMDD`, `YYYY/MM/DD` (a time of day may follow), or SQL DATE."""
@@ -122,17 +121,16 @@ class ProviderSpec(_Strict):
     resources: Annotated[dict[Name, Resource], Field(min_length=1)]
 
 
+_KEYS = {
+    key
+    for model in (ProviderSpec, Resource, ItemColumn, EventDates, ValidityDates, Ward, RefusePersons)
+    for key in model.model_fields
+}
+
+
 def load_provider(path: Path) -> ProviderSpec:
-    """Read one provider file. Raises ConfigError naming the file and every fault's place in it."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    try:
-        return ProviderSpec.model_validate(content)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
-        raise ConfigError("\n".join(f"{path}: {fault}" for fault in faults)) from error
+    """Read one provider file. Raises ConfigError naming every fault with its line and place; an unknown key is one."""
+    return read_strict(path, ProviderSpec, _KEYS)
 
 
 def differences(spec: ProviderSpec, entries: list[CatalogEntry]) -> list[str]:
