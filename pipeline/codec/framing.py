@@ -3,7 +3,7 @@
 Reading is strict, because whoever can put bytes on a topic chooses them: an unknown schema id, an Avro body that does
 not fit, and bytes left over are all `InvalidMessage`, and no other exception leaves a reading function. What a body
 can make a reader allocate is bounded by its own length, since no schema has recursive types or zero-byte array items
-(`compatibility.lint` sees to that). A decoded record is *well-formed*, no more: meaning is the domain's to check.
+(`rules.broken` sees to that). A decoded record is *well-formed*, no more: meaning is the domain's to check.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def _fits(name: str, probe: Any, value: Mapping[str, Any]) -> bool:
     """Whether `value` fits `probe`, a one-field record made of types of the schema `name`."""
     named = dict(schemas.parsed(name).get("__named_schemas", {}))
     probe = {**probe, "__fastavro_parsed__": True, "__named_schemas": named}
-    return bool(validate(value, probe, raise_errors=False, strict=True))
+    fits = validate(value, probe, raise_errors=False, strict=True, disable_tuple_notation=True)  # type: ignore[call-arg]
+    return bool(fits)
 
 
 def _read(version: _Version, data: bytes, start: int) -> Record:
