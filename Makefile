@@ -54,7 +54,7 @@ $(KAFKA): deploy/kafka/pom.xml Makefile debian-packages.txt
 	@echo "Kafka: copying its jars" >&2
 	@rm -rf $(@D)
 	@said=$$(mvn --quiet --batch-mode --file deploy/kafka/pom.xml $(MAVEN_DEPENDENCY):copy-dependencies \
-		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(@D)") || { echo "$$said" >&2; exit 1; }
+		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(@D)" 2>&1) || { echo "$$said" >&2; exit 1; }
 	@touch $@
 
 lock: .venv  ## Resolve the newest versions that pyproject.toml allows and pin them
