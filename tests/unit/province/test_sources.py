@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,29 @@ def test_takes_what_happened_in_the_period(database: Path, asked: Period, costs:
     """A time of day in the column does not push a row out of its day."""
     found = sources_with(database).lookup("medical", asked, ["M"]).entries["M"]
     assert [entry["cost"] for entry in plain(found)] == costs
+
+
+@pytest.mark.parametrize(
+    ("stored", "style", "declared"),
+    [("iso", "%Y-%m-%d", "TEXT"), ("compact", "%Y%m%d", "TEXT"), ("slash", "%Y/%m/%d", "TEXT"), ("native", "", "DATE")],
+)
+def test_compares_dates_in_the_style_they_are_stored_in(tmp_path: Path, stored: str, style: str, declared: str) -> None:
+    """The same days are found in text columns of each style and in SQL dates; neighbours are not."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'dates.db'}")
+    table = sa.Table(
+        "cl", sa.MetaData(), *(sa.Column(name, sa.String) for name in ("sfzh", "hp", "dw")),
+        *(sa.Column(name, sa.Date if declared == "DATE" else sa.String) for name in ("kt", "zx")),
+    )  # fmt: skip
+    table.create(engine)
+    first, last = date(2019, 12, 31), date(2020, 2, 29)
+    dates = (first, last) if declared == "DATE" else (first.strftime(style), last.strftime(style))
+    with engine.begin() as connection:
+        connection.execute(table.insert(), {"sfzh": "M", "hp": "鲁D4", "dw": None, "kt": dates[0], "zx": dates[1]})
+    content = yaml.safe_load(SPEC)
+    content["resources"]["vehicles"]["dates"]["stored"] = stored
+    sources = Sources(engine, ProviderSpec.model_validate(content))
+    days = ("2019-12-30", "2019-12-31", "2020-02-29", "2020-03-01")
+    assert [len(sources.lookup("vehicles", period(day), ["M"]).entries["M"]) for day in days] == [0, 1, 1, 0]
 
 
 def test_refuses_protected_persons_whatever_the_period(database: Path) -> None:
