@@ -86,6 +86,7 @@ def _reading() -> Config:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "queued.max.messages.kbytes": 32 * 1024,
+        "fetch.wait.max.ms": 200,  # a partition just taken up waits at most so long for the others' idle fetch to end
         "fetch.queue.backoff.ms": 20,  # default 1000: a full queue would pause fetching for that long
     }
 

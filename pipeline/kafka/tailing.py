@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka._types import HeadersType
 from confluent_kafka.admin import AdminClient
 
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.clients import Extra, admin_config, reader_config
-from pipeline.kafka.ends import end_offsets
+from pipeline.kafka.ends import begin_offsets, end_offsets
 from pipeline.stages.effects import Headers, Message
 
 CHUNK = 10_000
@@ -62,10 +62,11 @@ class CommittedLog:
     ) -> None:
         admin = AdminClient(admin_config(bootstrap, extra))
         numbers = range(partitions_of(admin, topic)) if partitions is None else partitions
-        ends = end_offsets(admin, [(topic, number) for number in numbers])
-        self._missing = {partition: end for (_, partition), end in ends.items() if end > 0}
+        places = [(topic, number) for number in numbers]
+        ends, begins = end_offsets(admin, places), begin_offsets(admin, places)
+        self._missing = {place[1]: end for place, end in ends.items() if end > begins[place]}
         self._consumer = Consumer(reader_config(bootstrap, extra))
-        self._consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in ends])
+        self._consumer.assign([TopicPartition(*place, begin) for place, begin in begins.items()])
 
     @property
     def reached_end(self) -> bool:

@@ -76,8 +76,11 @@ class Transactions:
         self._checkpoint("committed")
 
     def close(self) -> None:
-        """Let go of the connection; a transaction in progress is left to its time-out or to the next `open`."""
-        self._producer.close()
+        """Let go of the connection; a transaction in progress is left to its time-out or to the next `open`.
+
+        Not the producer's own `close`, which tries to abort: after a commit of unknown outcome that is not ours to do.
+        """
+        del self._producer
 
     def _produce(self, records: Sequence[Output]) -> None:
         """Hand all records over; when the queue is full, wait for room within the same transaction."""
