@@ -36,12 +36,12 @@ FAULTS: Final[dict[str, Wording]] = {
         "", "{label}含有控制字符、不可见字符或乱码", "{label} holds control, invisible or damaged characters"
     ),
     "date_format": Wording(
-        "", "{label}不是有效日期,应为 YYYY-MM-DD", "{label} is not a date that exists, written YYYY-MM-DD"
+        "", "{label}不是有效日期，应为 YYYY-MM-DD", "{label} is not a date that exists, written YYYY-MM-DD"
     ),
     "date_future": Wording("", "{label}晚于今天", "{label} is in the future"),
-    "choice": Wording("", "{label}只能填写:{allowed}", "{label} must be one of: {allowed}"),
+    "choice": Wording("", "{label}只能填写：{allowed}", "{label} must be one of: {allowed}"),
     # ---- reading the files
-    "file_missing": Wording("form", "找不到{label}文件,或无权读取", "the file of {label} is absent or may not be read"),
+    "file_missing": Wording("form", "找不到{label}文件，或无权读取", "the file of {label} is absent or may not be read"),
     "file_too_large": Wording(
         "form", "{label}文件超过 {limit} MiB", "the file of {label} is larger than {limit} MiB"
     ),
@@ -51,11 +51,11 @@ FAULTS: Final[dict[str, Wording]] = {
     "file_syntax": Wording(
         "form", "{label}文件第 {line} 行格式错误", "the file of {label} cannot be understood at line {line}"
     ),
-    "key_unknown": Wording("form", "申请表中有未知的项目:{key}", "the form has an unknown key: {key}"),
-    "key_repeated": Wording("form", "申请表中的项目重复:{key}", "the form has the same key twice: {key}"),
+    "key_unknown": Wording("form", "申请表中有未知的项目：{key}", "the form has an unknown key: {key}"),
+    "key_repeated": Wording("form", "申请表中的项目重复：{key}", "the form has the same key twice: {key}"),
     "value_shape": Wording("form", "申请表中“{key}”的填写方式不对", "the form's value of {key} has the wrong shape"),
-    "column_unknown": Wording("roster", "名单中有未知的列:{column}", "the roster has an unknown column: {column}"),
-    "column_repeated": Wording("roster", "名单中的列重复:{column}", "the roster has the same column twice: {column}"),
+    "column_unknown": Wording("roster", "名单中有未知的列：{column}", "the roster has an unknown column: {column}"),
+    "column_repeated": Wording("roster", "名单中的列重复：{column}", "the roster has the same column twice: {column}"),
     "column_missing": Wording("roster", "名单缺少“{label}”列", "the roster has no column “{label}”"),
     "roster_label_missing": Wording(
         "roster", "名单文件开头缺少“{label}”一行", "the roster's file does not begin with a line for its {label}"
@@ -91,7 +91,7 @@ FAULTS: Final[dict[str, Wording]] = {
     ),
     "category_unknown": Wording(
         "category",
-        "资源目录中没有内容类别“{given}”;可填:{known}",
+        "资源目录中没有内容类别“{given}”；可填：{known}",
         "the catalog has no category “{given}”; it has: {known}",
     ),
     "category_not_offered": Wording(
@@ -101,7 +101,7 @@ FAULTS: Final[dict[str, Wording]] = {
     ),
     "provider_does_not_offer": Wording(
         "category",
-        "{provider}不提供“{category}”;提供单位:{offered_by}",
+        "{provider}不提供“{category}”；提供单位：{offered_by}",
         "{provider} does not offer {category}; it is offered by: {offered_by}",
     ),
     "period_format": Wording(
@@ -116,12 +116,12 @@ FAULTS: Final[dict[str, Wording]] = {
     "roster_empty": Wording("roster", "名单中没有人员", "the roster has no persons"),
     "roster_count": Wording(
         "person_count",
-        "申请表人数为 {form},名单人数为 {roster}",
+        "申请表人数为 {form}，名单人数为 {roster}",
         "the form says {form} persons, the roster has {roster}",
     ),
     "roster_date_differs": Wording(
         "roster.date",
-        "名单的提交日期({roster})与申请表({form})不一致",
+        "名单的提交日期（{roster}）与申请表（{form}）不一致",
         "the roster's submission date ({roster}) is not the form's ({form})",
     ),
     "roster_dataset_differs": Wording(
@@ -130,7 +130,7 @@ FAULTS: Final[dict[str, Wording]] = {
     "lead_person_absent": Wording("lead_person", "牵头人不在名单中", "the lead person is not in the roster"),
     "person_duplicate": Wording("document_number", "与名单第 {first} 号为同一人", "the same person as number {first}"),
     "number_repeated": Wording("number", "序号重复或无效", "the number is not a positive one of its own"),
-    "two_heads": Wording("relation", "同一户有两个户主(另见第 {first} 号)", "a second head of household, after {first}"),
+    "two_heads": Wording("relation", "同一户有两个户主（另见第 {first} 号）", "a second head of household, after {first}"),
     # ---- one person
     "name_characters": Wording(
         "name", "{label}含有姓名中不应出现的字符", "{label} holds characters that no name is written with"
@@ -143,12 +143,12 @@ FAULTS: Final[dict[str, Wording]] = {
     "document_full_width": Wording("document_number", "{label}含有全角字符", "{label} holds full-width characters"),
     "document_scientific": Wording(
         "document_number",
-        "{label}被表格软件改成了科学计数法,末位数字已丢失,请将该列设为文本后重新填写",
+        "{label}被表格软件改成了科学计数法，末位数字已丢失，请将该列设为文本后重新填写",
         "{label} was turned into scientific notation by a spreadsheet and has lost its last digits",
     ),
     "document_look_alike": Wording(
         "document_number",
-        "{label}中有形似数字或 X 的其他字符(如字母 O、l)",
+        "{label}中有形似数字或 X 的其他字符（如字母 O、l）",
         "{label} holds characters that only look like digits or X (such as the letters O or l)",
     ),
     "document_characters": Wording("document_number", "{label}含有不允许的字符", "{label} holds other characters"),
@@ -194,7 +194,7 @@ FAULTS: Final[dict[str, Wording]] = {
     "consent_before_birth": Wording("consent_date", "授权日期早于出生日期", "the consent is older than the person"),
     # ---- what only the center can find
     "section_unreadable": Wording(
-        "roster", "第 {section} 分段无法读取({reason})", "section {section} cannot be read ({reason})"
+        "roster", "第 {section} 分段无法读取（{reason}）", "section {section} cannot be read ({reason})"
     ),
     "mandate_differs": Wording("form", "申请表与签名委托的“{key}”不一致", "form and signed mandate differ in {key}"),
     "release_unknown": Wording(

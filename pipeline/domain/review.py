@@ -78,7 +78,7 @@ def check_roster(app: Application, persons: Sequence[Person], today: date) -> li
         found.append(fault("roster_count", form=app["person_count"], roster=len(persons)))
     if app["lead_person"] and persons and all(person["name"] != app["lead_person"] for person in persons):
         found.append(fault("lead_person_absent"))
-    return found + _check_persons(persons, today)
+    return found + check_persons(persons, today)
 
 
 def check_section(
@@ -95,7 +95,12 @@ def check_section(
     found = check_roster_identity(app, roster_date, roster_dataset)
     if not persons:
         found.append(fault("roster_empty"))
-    return found + _check_persons(persons, today)
+    return found + check_persons(persons, today)
+
+
+def check_persons(persons: Sequence[Person], today: date) -> list[Fault]:
+    """Each person, and the persons among each other, whatever application they belong to."""
+    return [found for person in persons for found in check_person(person, today)] + check_between(persons)
 
 
 def check_roster_identity(app: Application, roster_date: str | None, roster_dataset: str | None) -> list[Fault]:
@@ -156,11 +161,6 @@ def _check_category(row: ScheduleRow, release: Release) -> list[Fault]:
         who = ",".join(offering)
         return [fault("provider_does_not_offer", row=row["row"], provider=provider, category=category, offered_by=who)]
     return []
-
-
-def _check_persons(persons: Sequence[Person], today: date) -> list[Fault]:
-    found = [found for person in persons for found in check_person(person, today)]
-    return found + check_between(persons)
 
 
 def _is_uuid(text: str) -> bool:

@@ -59,7 +59,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
 def explain(fault: Fault, lang: Language = "zh") -> str:
     """The whole sentence: where, and why. A code of a newer release that we do not know is shown as it came."""
     place, reason = location(fault, lang), explain_reason(fault, lang)
-    return f"{place}:{reason}" if lang == "zh" else f"{place}: {reason}"
+    return f"{place}：{reason}" if lang == "zh" else f"{place}: {reason}"
 
 
 def location(fault: Fault, lang: Language = "zh") -> str:
@@ -79,7 +79,7 @@ def explain_reason(fault: Fault, lang: Language = "zh") -> str:
     wording = FAULTS.get(fault["code"])
     if wording is None:
         name = label(fault["field"], lang)
-        return f"{name}不符合要求({fault['code']})" if lang == "zh" else f"{name} was refused ({fault['code']})"
+        return f"{name}不符合要求（{fault['code']}）" if lang == "zh" else f"{name} was refused ({fault['code']})"
     args = dict.fromkeys(wording.placeholders(), "?")
     args |= {key: _localised(key, value, lang) for key, value in fault["args"].items()}
     if fault["code"] == "mandate_differs":

@@ -39,6 +39,7 @@ _CONSENT_KEYS: Final = {"已取得": "held", "范围": "scope"}
 _ROSTER_KEYS: Final = {"提交日期": "date", "电子数据": "dataset"}
 _ROW_KEYS: Final = {"信息提供方": "provider", "内容类别": "category", "时间范围": "period"}
 
+_COLONS: Final = ":\uff1a"
 _YES: Final = frozenset(("是", "true", "yes", "已取得"))
 _NO: Final = frozenset(("否", "false", "no", "未取得", ""))
 _NATIONWIDE: Final = frozenset((CONSENT_SCOPE, "全国", "nationwide"))
@@ -97,7 +98,9 @@ class FormDraft:
     faults: list[Fault] = field(default_factory=list)
     spoilt: set[tuple[str, int | None]] = field(default_factory=set)
     periods: dict[int, str] = field(default_factory=dict)
-    """Row number → the period column as written, for `schedule_of` to parse with today's date."""
+    """Row number → the period column as written, still to be parsed with today's date."""
+    spelling: dict[str, str] = field(default_factory=dict)
+    """English key → the key as it stands in the file."""
 
     def report(self, code: str, where: str, row: int | None = None, **args: Any) -> None:
         """Note a fault, and that the review need not look at this field again."""
@@ -172,6 +175,7 @@ def _renamed(content: dict[str, Any], names: dict[str, str], draft: FormDraft) -
         key = names.get(written.strip(), written.strip())
         if key in renamed:
             draft.faults.append(fault("key_repeated", key=shown(written)))
+        draft.spelling.setdefault(key, written)
         renamed.setdefault(key, "" if value in ("~", "null") else value)
     return renamed
 
@@ -184,11 +188,12 @@ def _validated(form: dict[str, Any], draft: FormDraft) -> FormFile:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
     for problem in problems:
         where = problem["loc"]
-        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in where)
-        draft.faults.append(
-            fault("key_unknown" if problem["type"] == "extra_forbidden" else "value_shape", key=shown(key))
-        )
-        draft.spoilt.add((_field_of(where), where[1] + 1 if len(where) > 1 and isinstance(where[1], int) else None))
+        row = where[1] + 1 if len(where) > 1 and isinstance(where[1], int) else None
+        code = "key_unknown" if problem["type"] == "extra_forbidden" else "value_shape"
+        words = [str(part) for part in (where[2:] or where[:1] if row else where) if isinstance(part, str)]
+        key = ".".join(draft.spelling.get(word, word) for word in words)
+        draft.faults.append(fault(code, row=row, key=shown(key)))
+        draft.spoilt.add((_field_of(where), row))
         _take_out(form, where)
     return FormFile.model_validate(form)
 
@@ -215,7 +220,7 @@ def _application(
     return {
         "application_id": application_id,
         "requester": requester,
-        "addressee": form.addressee.removesuffix(":").removesuffix(":"),
+        "addressee": form.addressee.rstrip(_COLONS),
         "legal_basis": form.legal_basis,
         "approving_authority": form.approving_authority,
         "business_category": form.business_category,

@@ -10,7 +10,7 @@ from pipeline.domain.catalog import Release
 from pipeline.domain.faults import fault
 from pipeline.domain.periods import parse_period
 from pipeline.domain.records import Application, Fault, Person
-from pipeline.domain.review import check_application, check_roster, check_roster_identity, check_schedule
+from pipeline.domain.review import check_application, check_persons, check_roster, check_roster_identity, check_schedule
 from pipeline.province.form_files import FormDraft, read_form, write_form_yaml
 from pipeline.province.roster_files import RosterDraft, read_roster, write_roster_csv
 
@@ -39,7 +39,9 @@ def load_form(
     drafted = read_form(form, release, requester, application_id)
     listed = read_roster(roster)
     faults = drafted.faults + listed.faults
-    if drafted.application is not None:
+    if drafted.application is None:
+        faults += _told_once(check_persons(listed.persons, today), drafted, listed)
+    else:
         faults += _read_periods(drafted, today)
         faults += _reviewed(drafted.application, drafted, listed, release, today)
     faults.sort(key=lambda f: (f["number"] is not None, f["row"] is not None, f["number"] or 0, f["row"] or 0))
@@ -66,6 +68,11 @@ def _reviewed(
     if listed.readable:
         found += check_roster_identity(application, listed.roster_date, listed.roster_dataset)
         found += check_roster(application, listed.persons, today)
+    return _told_once(found, drafted, listed)
+
+
+def _told_once(found: list[Fault], drafted: FormDraft, listed: RosterDraft) -> list[Fault]:
+    """Without what the reader has told already, or what follows from nothing but a value that could not be read."""
     return [f for f in found if not _already_told(f, drafted, listed)]
 
 
@@ -73,6 +80,10 @@ def _already_told(found: Fault, drafted: FormDraft, listed: RosterDraft) -> bool
     if found["number"] is not None:
         return found["field"] in listed.spoilt
     field, row = found["field"], found["row"]
-    whole = (field.split(".")[0], None) if row is None else ("schedule", row)
-    unlabelled = found["code"] == "lead_person_absent" and "name" in listed.spoilt
-    return unlabelled or (field, row) in drafted.spoilt or whole in drafted.spoilt
+    if found["code"] == "lead_person_absent" and "name" in listed.spoilt:
+        return True
+    if found["code"] == "schedule_duplicate":
+        return any(("period", n) in drafted.spoilt for n in (row, int(found["args"]["first"])))
+    if found["code"].startswith("roster_d") and ("roster", None) in drafted.spoilt:
+        return True
+    return (field, row) in drafted.spoilt or ("schedule" if row else field.split(".")[0], row) in drafted.spoilt

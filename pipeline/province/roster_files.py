@@ -125,9 +125,9 @@ def _read_lines(lines: list[list[str]], draft: RosterDraft) -> None:
         else:
             draft.roster_dataset = value
         start += 1
-    for label, value in (("roster.date", draft.roster_date), ("roster.dataset", draft.roster_dataset)):
-        if not value:
-            draft.faults.append(fault("roster_label_missing", field=label))
+    for where, stated in (("roster.date", draft.roster_date), ("roster.dataset", draft.roster_dataset)):
+        if not stated:
+            draft.faults.append(fault("roster_label_missing", field=where))
     draft.roster_date, draft.roster_dataset = draft.roster_date or None, draft.roster_dataset or None
     columns = _read_header(lines[start] if start < len(lines) else [], draft)
     if columns is None:

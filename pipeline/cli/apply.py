@@ -1,0 +1,116 @@
+"""`hedx apply`: applications (查询申请), from the requester's side."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pipeline.cli import options
+from pipeline.cli.exits import Exit
+from pipeline.cli.output import emit
+from pipeline.domain.parties import PROVINCES, provider_from
+from pipeline.domain.records import Fault
+from pipeline.domain.wording import Language, explain, explain_reason, label, location
+from pipeline.province.catalog_files import load_release
+from pipeline.province.forms import LoadedForm, load_form
+from pipeline.stages.clock import local_date
+
+_FILE = click.Path(path_type=Path)
+_SAID: Final = {
+    "zh": (
+        "检查通过：{persons} 人，{households} 户，附表 {rows} 行。",
+        "发现 {faults} 处错误，申请未提交。",
+    ),
+    "en": (
+        "Checked and sound: {persons} persons, {households} households, {rows} schedule rows.",
+        "{faults} faults; nothing was filed.",
+    ),
+}
+
+
+@click.group()
+def command() -> None:
+    """Applications (查询申请), from the requester's side."""
+
+
+def _province(_: click.Context, __: click.Parameter, text: str) -> str:
+    try:
+        code = provider_from(text)
+    except ValueError:
+        code = ""
+    if code not in PROVINCES:
+        raise click.BadParameter(f"{text} is not a province: give its code or name, e.g. 37 or 山东")
+    return code
+
+
+party_option = click.option(
+    "--party", envvar="HEDX_PARTY", required=True, callback=_province, help="The province that asks (or HEDX_PARTY)."
+)
+
+
+@command.command()
+@click.argument("form", type=_FILE)
+@click.option("--roster", type=_FILE, required=True, help="The persons asked about, CSV.")
+@click.option(
+    "--catalog", type=click.Path(path_type=Path, exists=True), multiple=True, required=True,
+    help="A party's catalog file, or a folder of them (repeatable).",
+)  # fmt: skip
+@party_option
+@options.lang
+@options.as_json
+def check(form: Path, roster: Path, catalog: Sequence[Path], party: str, lang: Language, as_json: bool) -> Exit:
+    """Check a FORM (YAML) and its roster; list every fault of both at once. Files nothing."""
+    loaded = load_form(
+        form,
+        roster,
+        release=load_release(catalog),
+        today=local_date(time.time_ns() // 1_000_000),
+        requester=party,
+        application_id=str(uuid.uuid4()),
+    )
+    emit(as_data(loaded, lang) if as_json else "\n".join(as_report(loaded, lang)), as_json)
+    return Exit.FAILED if loaded.faults else Exit.FINE
+
+
+def as_data(loaded: LoadedForm, lang: Language) -> dict[str, object]:
+    """The result of a check for a program: ok, counts, and the faults with their wording."""
+    return {
+        "ok": not loaded.faults,
+        "persons": loaded.persons_read,
+        "households": len({person["household"] for person in loaded.roster}),
+        "schedule_rows": len(loaded.application["schedule"]) if loaded.application else 0,
+        "faults": [{**fault, "message": explain(fault, lang)} for fault in loaded.faults],
+    }
+
+
+def as_report(loaded: LoadedForm, lang: Language) -> list[str]:
+    """The result of a check for a reader: one line when it is sound, else the faults under form, schedule, roster."""
+    fine, faulty = _SAID[lang]
+    if loaded.application is not None:
+        households = len({person["household"] for person in loaded.roster})
+        rows = len(loaded.application["schedule"])
+        return [fine.format(persons=len(loaded.roster), households=households, rows=rows)]
+    lines = [faulty.format(faults=len(loaded.faults))]
+    for part in ("form", "schedule", "roster"):
+        found = [fault for fault in loaded.faults if _part(fault) == part]
+        if found:
+            lines += ["", f"{label(part, lang)} ({len(found)})"]
+            lines += [f"  {_line(fault, part, lang)}" for fault in found]
+    return lines
+
+
+def _part(fault: Fault) -> str:
+    if fault["number"] is not None:
+        return "roster"
+    if fault["row"] is not None:
+        return "schedule"
+    return next((part for part in ("schedule", "roster") if location(fault, "en") == label(part, "en")), "form")
+
+
+def _line(fault: Fault, part: str, lang: Language) -> str:
+    return explain_reason(fault, lang) if location(fault, lang) == label(part, lang) else explain(fault, lang)
