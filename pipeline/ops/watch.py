@@ -1,0 +1,161 @@
+"""The watch over hedx.events, on Faust: what it shows may be rebuilt at any time, so it keeps and writes nothing.
+
+The only module that imports Faust. Its traps and what is done about them here (docs/decisions/0001-engine.md):
+it reads uncommitted records unless told otherwise (`ReadCommitted`), acknowledges the event of a raising agent and
+goes on (`CrashingSupervisor`), creates topics of its own (switched off), and starts a web server (switched off).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
+
+import faust
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from faust.app.base import BootStrategy
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from mode import CrashingSupervisor
+
+from pipeline.domain.errors import ConfigError, Retryable
+from pipeline.kafka.clients import admin_config
+from pipeline.kafka.ends import end_offsets
+from pipeline.ops.tally import Tally
+
+EVENTS = "hedx.events"
+GROUP = "hedx.ops.watch"
+LOOK = 0.05
+"""Seconds between two looks at whether the end is reached."""
+
+Place = tuple[str, int]
+
+
+class ReadCommittedThread(AIOKafkaConsumerThread):
+    """Builds the consumer as Faust does, then sets what Faust sets only in its (unsound) exactly-once mode."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        if consumer._isolation_level != "read_uncommitted":  # noqa: SLF001 - its constructor is out of reach
+            raise ConfigError("this aiokafka keeps its isolation level elsewhere: the watch would count aborted events")
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - read when the consumer starts, after this
+        return consumer
+
+
+class ReadCommittedConsumer(Consumer):
+    """Reads committed records, and knows up to where it has handed them over to the agents.
+
+    `handed_over`: per (topic, partition) the offset below which every committed record was handed over. It passes
+    aborted records and transaction markers, which no agent ever sees.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.handed_over: dict[Place, int] = {}
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 - Faust's signature
+        """One round of messages; the caller has handed over the last one when this resumes after it."""
+        generation = self.app.consumer_generation_id
+        async for place_and_message in super().getmany(timeout):
+            yield place_and_message
+        positions = {(tp.topic, tp.partition): await self.position(tp) for tp in self.assignment()}
+        if self.flow_active and generation == self.app.consumer_generation_id:  # else the round may have been cut short
+            self.handed_over = {place: offset for place, offset in positions.items() if offset is not None}
+
+    async def _commit(self, offsets: Any) -> bool:
+        """Not after a crash: the thread is gone, and its closed loop would hide what made it crash."""
+        return False if self.app.crashed else bool(await super()._commit(offsets))
+
+
+class ReadCommitted(Transport):
+    """Faust's transport for Kafka, reading committed records only."""
+
+    Consumer = ReadCommittedConsumer
+
+
+class _ReaderOnly(BootStrategy):
+    """No producer and no web server: the watch only reads."""
+
+    enable_kafka_producer = False
+    enable_web = False
+
+
+class _ReaderApp(faust.App):
+    BootStrategy = _ReaderOnly
+
+
+class Watch:
+    """A running watch: `async with Watch(bootstrap, tally)` fills `tally` from the start of the events on.
+
+    Each has a consumer group of its own, so that two watches both see everything.
+    """
+
+    def __init__(self, bootstrap: str, tally: Tally, topic: str | None = None) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic or EVENTS
+        self._app = _ReaderApp(
+            f"{GROUP}.{uuid.uuid4().hex[:12]}",
+            broker=[f"kafka://{address}" for address in bootstrap.split(",")],
+            store="memory://",
+            consumer_auto_offset_reset="earliest",
+            agent_supervisor=CrashingSupervisor,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            reply_create_topic=False,
+            web_enabled=False,
+            key_serializer="raw",
+            value_serializer="raw",
+        )
+        self._app.transport = ReadCommitted(self._app.conf.broker_consumer, self._app)
+        source = self._app.topic(self._topic, key_type=bytes, value_type=bytes)
+
+        async def count(values: Any) -> None:
+            async for value in values:
+                tally.read(value)
+
+        self._app.agent(source, name="count", concurrency=1)(count)
+
+    async def __aenter__(self) -> Watch:
+        self._ends = await asyncio.to_thread(self._ask_ends)
+        await self._app.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._app.stop()
+
+    async def wait(self, seconds: float) -> None:
+        """Let it read for `seconds`. Raises what made it crash, if it did."""
+        await asyncio.sleep(seconds)
+        if self._app.crashed:
+            raise self._app.crash_reason or Retryable("the watch crashed")
+
+    async def until_end(self, limit: float = 60.0) -> None:
+        """Let it read all that was on the topic when it started, transactions then open included.
+
+        Raises Retryable when that takes longer than `limit` seconds, and what made it crash, if it did.
+        """
+        waited = 0.0
+        while not self._at_end():
+            if waited >= limit:
+                raise Retryable(f"{self._topic} could not be read to its end within {limit:.0f} s")
+            await self.wait(LOOK)
+            waited += LOOK
+
+    def _at_end(self) -> bool:
+        consumer = cast("ReadCommittedConsumer", self._app.consumer)
+        reached = all(consumer.handed_over.get(place, -1) >= end for place, end in self._ends.items())
+        return reached and not consumer.unacked
+
+    def _ask_ends(self) -> Mapping[Place, int]:
+        admin = AdminClient({**admin_config(self._bootstrap), "log_level": 0})
+        try:
+            found = admin.list_topics(self._topic, timeout=10).topics[self._topic]
+            if found.error is not None:
+                raise ConfigError(f"{self._topic} is not there: `hedx topics apply`")
+            return end_offsets(admin, [(self._topic, partition) for partition in found.partitions])
+        except KafkaException as error:
+            raise ConfigError(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
