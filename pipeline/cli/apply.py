@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from pipeline.cli import options
+from pipeline.cli import filing, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit
 from pipeline.domain.parties import PROVINCES, provider_from
@@ -114,3 +114,8 @@ def _part(fault: Fault) -> str:
 
 def _line(fault: Fault, part: str, lang: Language) -> str:
     return explain_reason(fault, lang) if location(fault, lang) == label(part, lang) else explain(fault, lang)
+
+
+command.add_command(filing.submit)
+command.add_command(filing.status)
+command.add_command(filing.export)

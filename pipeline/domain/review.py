@@ -74,7 +74,7 @@ def check_roster(app: Application, persons: Sequence[Person], today: date) -> li
     found: list[Fault] = []
     if not persons:
         found.append(fault("roster_empty"))
-    if app["person_count"] != len(persons) and app["person_count"] > 0:
+    elif app["person_count"] != len(persons) and app["person_count"] > 0:
         found.append(fault("roster_count", form=app["person_count"], roster=len(persons)))
     if app["lead_person"] and persons and all(person["name"] != app["lead_person"] for person in persons):
         found.append(fault("lead_person_absent"))

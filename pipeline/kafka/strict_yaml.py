@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,7 +16,15 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader for which a key written twice is an error (YAML's own keeps the last silently)."""
+    """A safe loader for which a key written twice is an error (YAML's own keeps the last silently).
+
+    Dates stay text: the model reads them, and names the key of one that does not exist.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -43,6 +51,8 @@ def read_strict(path: Path, model: type[M], known_keys: Iterable[str]) -> M:
         return model.model_validate(yaml.load(text, Loader=_UniqueKeys))  # noqa: S506 - it is a SafeLoader
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path.name}:{line}: {error.problem}") from error

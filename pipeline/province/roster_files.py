@@ -146,9 +146,9 @@ def _read_header(cells: Sequence[str], draft: RosterDraft) -> list[str | None] |
         # Perhaps a person stands where the header should: nothing of the line may be repeated.
         draft.faults.append(fault("header_missing"))
         return None
-    for cell, column in zip(cells, columns, strict=True):
+    for position, (cell, column) in enumerate(zip(cells, columns, strict=True), 1):
         if column is None:
-            draft.faults.append(fault("column_unknown", column=shown(cell)))
+            draft.faults.append(fault("column_unknown", column=shown(cell) or position))
     for column in dict.fromkeys(known):
         if known.count(column) > 1:
             draft.faults.append(fault("column_repeated", column=column))
