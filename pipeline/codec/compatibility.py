@@ -22,7 +22,7 @@ def incompatibilities(old: Schema, new: Schema) -> list[Finding]:
     """Why `old` and `new` (self-contained) are not FULL compatible; empty when they are. Raises ConfigError."""
     walk = _Comparison(_named_types(old), _named_types(new))
     found = list(dict.fromkeys(walk.compare(old, new, new["name"])))
-    return found or _second_opinion(old, new)
+    return found or second_opinion(old, new)
 
 
 def _named_types(schema: Any) -> dict[str, Schema]:
@@ -128,19 +128,23 @@ def _attribute_changes(old: Schema, new: Schema, place: str) -> Iterator[Finding
             yield Finding(place, f"{words} changed from {was or 'none'} to {now or 'none'}")
 
 
-def _second_opinion(old: Schema, new: Schema) -> list[Finding]:
+def second_opinion(old: Schema, new: Schema) -> list[Finding]:
     """What Apache Avro's checker says, both ways. Raises ConfigError where that package is missing."""
     try:
         from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+        from avro.errors import AvroException
         from avro.schema import parse
     except ImportError as error:
         raise ConfigError("checking schemas needs the package avro: install hedx[dev]") from error
-    versions = {"the released version": parse(json.dumps(old)), "this version": parse(json.dumps(new))}
+    try:
+        released, current = parse(json.dumps(old)), parse(json.dumps(new))
+    except AvroException as error:
+        return [Finding(new["name"], f"Avro refuses the schema: {error}")]
     found = []
-    for reader, writer in (tuple(versions), tuple(versions)[::-1]):
+    for words, reader, writer in (("older data", current, released), ("newer data", released, current)):
         checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
-        result = checker.get_compatibility(versions[reader], versions[writer])
+        result = checker.get_compatibility(reader, writer)
         if result.compatibility is not SchemaCompatibilityType.compatible:
             reasons = "; ".join(sorted(f"{place} {why}" for place in result.locations for why in result.messages))
-            found.append(Finding(new["name"], f"{reader} cannot read {writer}, says Avro: {reasons}"))
+            found.append(Finding(new["name"], f"Avro says that {words} could not be read: {reasons}"))
     return found

@@ -17,12 +17,10 @@ Released = Mapping[str, Sequence[Schema]]
 def check(schemas: SchemaSet, released: Released) -> list[Finding]:
     """Everything wrong with the current schemas; empty when they may be released.
 
-    That is: broken rules and records that differ from their typed dictionaries; when there are none, versions that
-    are not FULL compatible with every released one. Raises ConfigError where Avro's own checker is missing.
+    That is: broken rules, records that differ from their typed dictionaries, versions that are not FULL compatible
+    with every released one. Raises ConfigError where Avro's own checker is missing.
     """
     found = broken(schemas) + disagreements(schemas)
-    if found:
-        return found  # versions are compared once each of them is sound
     for name, versions in released.items():
         if name not in schemas.records:
             found.append(Finding(name, "was released and is gone: data of it may still be on a topic"))
@@ -30,7 +28,7 @@ def check(schemas: SchemaSet, released: Released) -> list[Finding]:
         for number, version in enumerate(versions, 1):
             against = incompatibilities(version, schemas.whole(name))
             found += [Finding(fault.place, f"{fault.message} (against released version {number})") for fault in against]
-    return sorted(found)
+    return sorted(set(found))
 
 
 def unreleased(schemas: SchemaSet, released: Released) -> list[str]:

@@ -76,9 +76,7 @@ class SchemaSet:
         sources = {}
         for path in sorted(directory.glob("*.avsc")):
             sources[path.stem] = source = _read_json(path)
-            named = isinstance(source, dict) and {"type", "name", "namespace"} <= source.keys()
-            if not named or (source["namespace"], source["name"]) != (NAMESPACE, path.stem):
-                raise ConfigError(f"{path.name}: must define {NAMESPACE}.{path.stem}, under that namespace and name")
+            _check_form(source, path)
         return cls(sources)
 
     def whole(self, name: str) -> Schema:
@@ -151,6 +149,18 @@ def _definitions(schema: Any) -> Iterator[str]:
         yield full_name(schema)
     for _, inner in inner_types(schema):
         yield from _definitions(inner)
+
+
+def _check_form(source: Any, path: Path) -> None:
+    """What the rest of this package takes for granted of a file. Raises ConfigError."""
+    named = isinstance(source, dict) and {"type", "name", "namespace"} <= source.keys()
+    if not named or (source["namespace"], source["name"]) != (NAMESPACE, path.stem):
+        raise ConfigError(f"{path.name}: must define {NAMESPACE}.{path.stem}, under that namespace and name")
+    if source["type"] == "record" and not isinstance(source.get("fields"), list):
+        raise ConfigError(f"{path.name}: a record needs fields")
+    for field in source.get("fields", ()):
+        if not (isinstance(field, dict) and {"name", "type"} <= field.keys()):
+            raise ConfigError(f"{path.name}: every field needs a name and a type")
 
 
 def _read_json(path: Path) -> Any:
