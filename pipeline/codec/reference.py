@@ -18,6 +18,11 @@ fingerprint is SHA-256 over the schema with every named type written out where i
 afterwards, as JSON with sorted keys, no blanks, UTF-8. A reader knows the current and every released version
 (`avro/released.json`) and reads older ones as current. `hedx schemas check` refuses a version that is not FULL
 compatible with each of them. A new version must be known to its readers before anyone writes it: update readers first.
+
+To change a record: edit `avro/<Name>.avsc` and its typed dictionary in `pipeline/domain/records.py`, run
+`hedx schemas check`, then `hedx schemas release`. Before 1.0, and only then, `hedx schemas release --replace` forgets
+earlier versions instead, and bytes written with them can no longer be read.
+
 A type with `?` may be null; `[x]` is an array of x, `{x}` a map from strings to x.
 """
 
