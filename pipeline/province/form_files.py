@@ -1,4 +1,4 @@
-"""The application form (查询申请) as a YAML file, with the Chinese labels of the annex or English keys."""
+"""Reading the application form (查询申请), a YAML file with the Chinese labels of the annex or English keys."""
 
 from __future__ import annotations
 
@@ -6,88 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from pipeline.domain.catalog import Release
 from pipeline.domain.faults import fault, shown
-from pipeline.domain.parties import is_party, provider_from, provider_name
-from pipeline.domain.periods import format_period, written_date
+from pipeline.domain.parties import provider_from
+from pipeline.domain.periods import written_date
 from pipeline.domain.records import Application, Fault
-from pipeline.domain.review import CONSENT_SCOPE, LEGAL_BASIS
+from pipeline.domain.review import CONSENT_SCOPE
+from pipeline.province.form_model import CONSENT_KEYS, FORM_KEYS, ROSTER_KEYS, ROW_KEYS, FormFile
 from pipeline.province.text_files import YamlError, parse_yaml, read_text
 
 FORM_MIB: Final = 1
-
-FORM_KEYS: Final = {
-    "受理单位": "addressee",
-    "查询依据": "legal_basis",
-    "审批机关": "approving_authority",
-    "业务类别": "business_category",
-    "用途": "purpose",
-    "牵头人": "lead_person",
-    "人数": "person_count",
-    "授权": "consent",
-    "名单": "roster",
-    "联系人": "contact_name",
-    "联系电话": "contact_phone",
-    "日期": "form_date",
-    "附表": "schedule",
-    "提交部中心解封": "seal_to_center",
-}
-_CONSENT_KEYS: Final = {"已取得": "held", "范围": "scope"}
-_ROSTER_KEYS: Final = {"提交日期": "date", "电子数据": "dataset"}
-_ROW_KEYS: Final = {"信息提供方": "provider", "内容类别": "category", "时间范围": "period"}
 
 _COLONS: Final = ":\uff1a"
 _YES: Final = frozenset(("是", "true", "yes", "已取得"))
 _NO: Final = frozenset(("否", "false", "no", "未取得", ""))
 _NATIONWIDE: Final = frozenset((CONSENT_SCOPE, "全国", "nationwide"))
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-
-class ConsentPart(_Strict):
-    """授权: whether written consent is held, and for whom it holds."""
-
-    held: str = ""
-    scope: str = ""
-
-
-class RosterPart(_Strict):
-    """名单: 「以…年…月…日提交的…电子数据为准」."""
-
-    date: str = ""
-    dataset: str = ""
-
-
-class SchedulePart(_Strict):
-    """One row of 附表."""
-
-    provider: str = ""
-    category: str = ""
-    period: str = ""
-
-
-class FormFile(_Strict):
-    """The file as written: words only, so that nothing of it is lost before the review has seen it."""
-
-    addressee: str = ""
-    legal_basis: str = LEGAL_BASIS
-    approving_authority: str = ""
-    business_category: str = ""
-    purpose: str = ""
-    lead_person: str = ""
-    person_count: str = ""
-    consent: ConsentPart = Field(default_factory=ConsentPart)
-    roster: RosterPart = Field(default_factory=RosterPart)
-    contact_name: str = ""
-    contact_phone: str = ""
-    form_date: str = ""
-    schedule: list[SchedulePart] = Field(default_factory=list)
-    seal_to_center: str = ""
 
 
 @dataclass
@@ -129,41 +64,16 @@ def read_form(path: Path, release: Release, requester: str, application_id: str)
     return draft
 
 
-def write_form_yaml(
-    path: Path, application: Application, release: Release | None = None, lang: Literal["zh", "en"] = "zh"
-) -> None:
-    """Write a form that `read_form` reads back; with `release`, categories under their Chinese names."""
-    app = application
-    form: dict[str, Any] = {key: app[key] for key in FORM_KEYS.values() if key in app}  # type: ignore[literal-required]
-    form["person_count"] = app["person_count"]
-    form["consent"] = {
-        "held": _yes_or_no(app["consent_held"], lang),
-        "scope": CONSENT_SCOPE if app["consent_scope"] == "nationwide" else app["consent_scope"],
-    }
-    form["roster"] = {"date": app["roster_date"], "dataset": app["roster_dataset"]}
-    form["seal_to_center"] = _yes_or_no(app["seal_to_center"], lang)
-    form["schedule"] = [
-        {
-            "provider": _provider_written(row["provider"]),
-            "category": release.category_name(row["category"]) if release else row["category"],
-            "period": format_period(row["period"]),
-        }
-        for row in app["schedule"]
-    ]
-    ordered = {key: form[key] for key in FORM_KEYS.values()}
-    path.write_text(yaml.safe_dump(_labelled(ordered, lang), allow_unicode=True, sort_keys=False), encoding="utf-8")
-
-
 def _canonical(content: dict[str, Any], draft: FormDraft) -> dict[str, Any]:
     form = _renamed(content, FORM_KEYS, draft)
-    for key, names in (("consent", _CONSENT_KEYS), ("roster", _ROSTER_KEYS)):
+    for key, names in (("consent", CONSENT_KEYS), ("roster", ROSTER_KEYS)):
         if isinstance(form.get(key), dict):
             form[key] = _renamed(form[key], names, draft)
         elif form.get(key) == "":
             del form[key]
     rows = form.get("schedule")
     if isinstance(rows, list):
-        form["schedule"] = [_renamed(row, _ROW_KEYS, draft) if isinstance(row, dict) else row for row in rows]
+        form["schedule"] = [_renamed(row, ROW_KEYS, draft) if isinstance(row, dict) else row for row in rows]
     elif rows == "":
         del form["schedule"]
     return form
@@ -268,26 +178,3 @@ def _provider_code(text: str) -> str:
         return provider_from(text)
     except ValueError:
         return text
-
-
-def _provider_written(code: str) -> str:
-    return provider_name(code) if code == "all" or is_party(code) else code
-
-
-def _yes_or_no(value: bool, lang: str) -> str:
-    return ("true" if value else "false") if lang == "en" else ("是" if value else "否")
-
-
-def _labelled(form: dict[str, Any], lang: str) -> dict[str, Any]:
-    if lang == "en":
-        return form
-    label = {
-        key: written for names in (FORM_KEYS, _CONSENT_KEYS, _ROSTER_KEYS, _ROW_KEYS) for written, key in names.items()
-    }
-
-    def relabel(value: Any) -> Any:
-        if isinstance(value, list):
-            return [relabel(item) for item in value]
-        return {label[key]: relabel(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-    return cast("dict[str, Any]", relabel(form))

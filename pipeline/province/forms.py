@@ -11,7 +11,8 @@ from pipeline.domain.faults import fault
 from pipeline.domain.periods import parse_period
 from pipeline.domain.records import Application, Fault, Person
 from pipeline.domain.review import check_application, check_persons, check_roster, check_roster_identity, check_schedule
-from pipeline.province.form_files import FormDraft, read_form, write_form_yaml
+from pipeline.province.form_files import FormDraft, read_form
+from pipeline.province.form_writing import write_form_yaml
 from pipeline.province.roster_files import RosterDraft, read_roster, write_roster_csv
 
 __all__ = ["LoadedForm", "load_form", "write_form_yaml", "write_roster_csv"]
