@@ -1,29 +1,37 @@
-"""Which partitions a worker owns, and where it stands in each."""
+"""Which partitions a worker owns, where it stands in each, and what comes from them."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.attempts import Place
+from pipeline.kafka.clients import Config
 from pipeline.kafka.ends import begin_offsets
+from pipeline.kafka.tailing import received
+from pipeline.stages.effects import Message
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0
 """Seconds for `committed()`, which waits for offsets of a transaction that is still open."""
 
 
 class Assignment:
-    """The partitions of one group consumer.
+    """The partitions of one group consumer, made from `config`.
 
     Partitions come in as `added`, paused; after the state is restored, `take_up` makes them `owned`. Callbacks run
-    inside the consumer's `poll` and `consume` only, so nothing changes during a step or a transaction.
-    `lost` is called with each partition that goes.
+    inside `take` only, so nothing changes during a step or a transaction. `lost` is called with each partition that goes.
     """
 
-    def __init__(self, consumer: Consumer, admin: AdminClient, lost: Callable[[Place], None]) -> None:
-        self._consumer = consumer
+    def __init__(self, config: Config, admin: AdminClient, lost: Callable[[Place], None]) -> None:
+        self._consumer = Consumer(config)
         self._admin = admin
         self._lost = lost
         self.added: set[Place] = set()
@@ -33,6 +41,30 @@ class Assignment:
     def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group."""
         self._consumer.subscribe(list(topics), on_assign=self._assign, on_revoke=self._give_up, on_lost=self._give_up)
+
+    def take(self, wait: float, most: int) -> list[Message]:
+        """Wait up to `wait` seconds for the first message, then add what is here already: no idle waiting.
+
+        At most `most` messages. Raises KafkaException for errors of the consumer.
+        """
+        first = self._consumer.poll(wait)
+        if first is None:
+            return []
+        rest = self._consumer.consume(most - 1, 0) if most > 1 else []
+        # a rebalance may have run within either call: what is not owned (any more, or yet) is someone else's to read
+        return [
+            received(message)
+            for message in chain((first,), rest)
+            if _sound(message) and (message.topic(), message.partition()) in self.owned
+        ]
+
+    def metadata(self) -> Any:
+        """The group's state as this consumer knows it. Sent with offsets, it lets brokers refuse those of a zombie."""
+        return self._consumer.consumer_group_metadata()
+
+    def close(self) -> None:
+        """Leave. A static member keeps its place in the group for its session's time-out."""
+        self._consumer.close()
 
     def take_up(self, start: Mapping[Place, int]) -> None:
         """Read on in `start` (a part of `added`), from its offsets."""
@@ -61,11 +93,19 @@ class Assignment:
         found = self._consumer.committed(_partitions(places), timeout=TIMEOUT)
         return {(place.topic, place.partition): place.offset for place in found if place.offset >= 0}
 
-    def starts(self, places: Iterable[Place], committed: Mapping[Place, int]) -> dict[Place, int]:
-        """Where to begin: the committed offset, or the first one kept if there is none or it is gone."""
-        return {
-            place: max(first, committed.get(place, 0)) for place, first in begin_offsets(self._admin, places).items()
-        }
+    def starts(self) -> tuple[dict[Place, int], dict[Place, int]]:
+        """Where to begin in the `added` partitions, and what is committed there.
+
+        That is the committed offset, or the first one kept if there is none or it is gone. Waits until a predecessor's
+        transaction has ended, unless it never got to send its offsets; that one is waited for in the changelog.
+        """
+        committed = self.committed(self.added)
+        start = begin_offsets(self._admin, self.added)
+        for place, offset in committed.items():
+            if offset < start[place]:
+                log.error("records expired unread in %s/%d, from %d to %d", *place, offset, start[place])
+            start[place] = max(start[place], offset)
+        return start, committed
 
     def rewind(self) -> None:
         """Go back to what is committed, in all owned partitions."""
@@ -90,6 +130,16 @@ class Assignment:
             self._starts.pop(place, None)
             self._lost(place)
         consumer.incremental_unassign(partitions)
+
+
+def _sound(message: KafkaMessage) -> bool:
+    """Whether it is a record. Raises KafkaException for an error; a poll missed for too long only costs the partitions."""
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - the library's public name for it
+        return False
+    raise KafkaException(error)
 
 
 def _partitions(places: Iterable[Place]) -> list[TopicPartition]:

@@ -98,9 +98,10 @@ class RocksStore:
     """
 
     def __init__(self, directory: Path) -> None:
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.parent.mkdir(parents=True, exist_ok=True)
         with _disk(directory):
+            if directory.exists():
+                shutil.rmtree(directory)
+            directory.parent.mkdir(parents=True, exist_ok=True)
             self._rocks = Rdict(str(directory), Options(raw_mode=True))
         self._directory = directory
         self._options = WriteOptions()
@@ -143,8 +144,9 @@ class RocksStore:
 
     def close(self) -> None:
         """Close the database and delete its directory."""
-        self._rocks.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        with _disk(self._directory):
+            self._rocks.close()
+            shutil.rmtree(self._directory)
 
     def _write(self, entries: Iterable[tuple[int, bytes, bytes | None]]) -> None:
         batch = WriteBatch(raw_mode=True)

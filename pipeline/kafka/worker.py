@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import chain
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
-from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
 from pipeline.domain.errors import Retryable
@@ -31,7 +28,8 @@ from pipeline.kafka.limits import Limits, Pace
 from pipeline.kafka.restore import restore
 from pipeline.kafka.slots import Slot
 from pipeline.kafka.stores import DictStore, Store
-from pipeline.kafka.tailing import partitions_of, received
+from pipeline.kafka.tailing import partitions_of
+from pipeline.kafka.tally import Tally
 from pipeline.kafka.transactions import Aborted, Checkpoint, Transactions, no_checkpoint
 from pipeline.stages.effects import Effects, Message, Progress, Stage
 
@@ -40,19 +38,6 @@ log = logging.getLogger(__name__)
 MOST_ABORTS = 8
 """Aborted transactions in a row after which the process gives up: what aborts every time is not a passing fault."""
 LONGEST_PAUSE = 5.0
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a worker has done since it started."""
-
-    messages: int = 0
-    ticks: int = 0
-    transactions: int = 0
-    outputs: int = 0
-    dead: int = 0
-    aborts: int = 0
-    restored: int = 0
 
 
 class TransactionalWorker:
@@ -90,7 +75,8 @@ class TransactionalWorker:
         self._checkpoint = checkpoint
         self._pace = Pace(self.limits)
         self._sent: dict[Place, int] = {}  # offsets as last committed
-        self._troubles = 0
+        self._troubles: Counter[str] = Counter()  # in a row, by what was being done
+        self._doing = ""
         self._next_tick = 0.0
         self._stop = threading.Event()
         self._opened = False
@@ -140,10 +126,10 @@ class TransactionalWorker:
             extra=self._extra,
         )
         self._transactions.open()
-        self._consumer = Consumer(
-            consumer_config(self._bootstrap, self.group, instance=name, session_ms=limits.session_ms, extra=self._extra)
+        config = consumer_config(
+            self._bootstrap, self.group, instance=name, session_ms=limits.session_ms, extra=self._extra
         )
-        self._assignment = Assignment(self._consumer, self._admin, self._forget)
+        self._assignment = Assignment(config, self._admin, self._forget)
         self._assignment.subscribe(self.stage.inputs)
         self._opened = True
 
@@ -151,7 +137,7 @@ class TransactionalWorker:
         """Leave without a trace of unfinished work. A static member keeps its place for `session_ms`."""
         if self._opened:
             self._opened = False
-            self._consumer.close()
+            self._assignment.close()
             self._transactions.close()
             self.store.close()
 
@@ -168,30 +154,16 @@ class TransactionalWorker:
         """One round: take up new partitions, work on what has come, tick when it is time."""
         try:
             if self._assignment.added:
-                self._restore()
-            batch = self._take(wait)
+                self._take_up()
+            batch = self._assignment.take(wait, self._pace.size)
             if batch:
                 self._work(batch)
             else:
                 self._settle()
             if self.stage.tick is not None and monotonic() >= self._next_tick:
                 self._tick()
-            self._troubles = 0
         except (Aborted, Retryable) as trouble:
             self._go_back(trouble)
-
-    def _take(self, wait: float) -> list[Message]:
-        """Wait for the first message, then add what is here already: no idle waiting."""
-        first = self._consumer.poll(wait)
-        if first is None:
-            return []
-        rest = self._consumer.consume(self._pace.size - 1, 0) if self._pace.size > 1 else []
-        # a rebalance may have run within either call: what is not owned (any more, or yet) is someone else's to read
-        return [
-            received(message)
-            for message in chain((first,), rest)
-            if _sound(message) and (message.topic(), message.partition()) in self._assignment.owned
-        ]
 
     def _work(self, batch: Sequence[Message]) -> None:
         """Work through a batch, a transaction at a time.
@@ -199,7 +171,8 @@ class TransactionalWorker:
         The group's metadata are those of now, right after the batch was consumed: should the group go on without this
         process while it works, the brokers refuse these offsets, and with them the transaction.
         """
-        metadata = self._consumer.consumer_group_metadata()
+        self._doing = "work"
+        metadata = self._assignment.metadata()
         positions = self._assignment.positions()
         owned = [Progress(*place, None) for place in positions]
         steps = work_through(
@@ -209,13 +182,15 @@ class TransactionalWorker:
             self._checkpoint("stepped")
             self._carry_out(effects, positions | remaining, metadata)
         self.tally.messages += len(batch)
+        del self._troubles["work"]
 
     def _tick(self) -> None:
         """A step without messages, in a transaction like any other if it has effects."""
+        self._doing = "tick"
         positions = self._assignment.positions()
         if not positions:
             return
-        metadata = self._consumer.consumer_group_metadata()
+        metadata = self._assignment.metadata()
         caught_up = self._probes.observe(positions)
         owned = [Progress(*place, caught_up.get(place)) for place in positions]
         effects = tick(self.stage, self.store, self._clock(), owned)
@@ -224,12 +199,15 @@ class TransactionalWorker:
             self._carry_out(effects, positions, metadata)
         self._next_tick = monotonic() + (self.stage.tick or 0.0)
         self.tally.ticks += 1
+        del self._troubles["tick"]
 
     def _settle(self) -> None:
         """When idle, commit positions that only transaction markers have moved, so that lag reaches 0."""
+        self._doing = "settle"
         positions = self._assignment.positions()
         if positions != self._sent:
-            self._carry_out(Effects(), positions, self._consumer.consumer_group_metadata())
+            self._carry_out(Effects(), positions, self._assignment.metadata())
+            del self._troubles["settle"]
 
     def _carry_out(self, effects: Effects, offsets: dict[Place, int], metadata: Any) -> None:
         """One transaction, with offsets for all owned partitions; only then the store."""
@@ -247,41 +225,35 @@ class TransactionalWorker:
             place = f"{message.topic}/{message.partition}@{message.offset}"
             log.warning("%s: dead letter %s: %s %s", self.stage.name, place, error.code, error.detail)
 
-    def _restore(self) -> None:
-        """Take up the partitions just added, outside the callback that added them.
-
-        Offsets first: `committed()` waits until a predecessor's transaction has ended, unless it never got to send its
-        offsets; that one is waited for in the changelog.
-        """
-        added = set(self._assignment.added)
-        committed = self._assignment.committed(added)
-        start = self._assignment.starts(added, committed)
-        for place, offset in start.items():
-            if place in committed and committed[place] < offset:
-                log.error("%s: records of %s/%d expired unread: %d to %d", self.group, *place, committed[place], offset)
+    def _take_up(self) -> None:
+        """Restore the partitions just added, outside the callback that added them."""
+        assignment, limits = self._assignment, self.limits
+        start, committed = assignment.starts()
         if self.stage.changelog is not None:
+            numbers = [partition for _, partition in start]
             self.tally.restored += restore(
                 self.store,
                 self._bootstrap,
                 self.stage.changelog,
-                [partition for _, partition in added],
-                seconds=self.limits.restore_seconds,
+                numbers,
+                seconds=limits.restore_seconds,
                 extra=self._extra,
             )
-        self._assignment.take_up(start)
-        self._sent |= {place: offset for place, offset in committed.items() if offset == start[place]}
+        assignment.take_up(start)
+        self._sent |= committed
         log.info("%s.%d: took up %s", self.group, self.slot.number, sorted(start))
 
     def _go_back(self, trouble: Aborted | Retryable) -> None:
         """Nothing happened: read the same again, after a pause that grows."""
-        self._troubles += 1
+        self._troubles[self._doing] += 1
+        times = self._troubles[self._doing]
         log.warning("%s.%d: going back: %s", self.group, self.slot.number, trouble)
         if isinstance(trouble, Aborted):
             self.tally.aborts += 1
-            if self._troubles >= MOST_ABORTS:
+            if times >= MOST_ABORTS:
                 raise trouble
         self._assignment.rewind()
-        self._stop.wait(min(LONGEST_PAUSE, 0.05 * 2**self._troubles))
+        self._stop.wait(min(LONGEST_PAUSE, 0.05 * 2**times))
 
     def _forget(self, place: Place) -> None:
         """A partition went to another worker, or the group went on without this one."""
@@ -294,13 +266,3 @@ class TransactionalWorker:
         if not positions or self._assignment.added or positions != self._sent:
             return False
         return all(positions[place] >= end for place, end in end_offsets(self._admin, positions).items())
-
-
-def _sound(message: KafkaMessage) -> bool:
-    """Whether it is a record. Raises KafkaException for errors of the consumer; a missed poll only costs the partitions."""
-    error = message.error()
-    if error is None:
-        return True
-    if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - the library's public name for it
-        return False
-    raise KafkaException(error)
