@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pipeline.domain.parties import is_provider
 from pipeline.settings import language
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -16,3 +17,15 @@ lang = click.option(
     help="Language of the words for officials; by default English in an English locale, else Chinese.",
 )
 """Gives the command `lang: Language`."""
+
+
+def _party(_: click.Context, __: click.Parameter, text: str) -> str:
+    if not is_provider(text):
+        raise click.BadParameter(f"{text} is no party: give a province's code, e.g. 37, or 00 for 部中心")
+    return text
+
+
+party = click.option(
+    "--party", envvar="HEDX_PARTY", required=True, callback=_party, help="The party, by its code (or HEDX_PARTY)."
+)
+"""Gives the command `party: str`, a province's code or `00`."""

@@ -48,7 +48,6 @@ RECORD_OVERHEAD = 64
 BUNDLE_LIMIT = envelopes.SOFT_LIMIT - 16 * 1024
 RECORD_LIMIT = envelopes.HARD_LIMIT - 16 * 1024
 TOO_LARGE = "answer_too_large"
-UNAVAILABLE = "temporarily_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +226,7 @@ class Answerer:
         if found.refused_all is not None:
             return {("refused", found.refused_all, None): everyone}
         if found.unavailable_until is not None:
-            return {("unavailable", UNAVAILABLE, found.unavailable_until): everyone}
+            return {("unavailable", None, found.unavailable_until): everyone}
         misfits = self._misfits(query, found, question.bundle.header.release)
         masks: dict[tuple[str, str | None, int | None], int] = {}
         done = everyone

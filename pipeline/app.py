@@ -1,0 +1,115 @@
+"""Composition root: one `build_*` per process, everything handed in from outside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from pipeline.domain.errors import ConfigError
+from pipeline.domain.parties import CENTER, inbox
+from pipeline.installation import Installation
+from pipeline.kafka.clients import Extra, admin_config, murmur2_partition, producer_config
+from pipeline.kafka.reference import LiveReference
+from pipeline.kafka.slots import acquire_slot
+from pipeline.kafka.stores import DictStore, RocksStore, Store
+from pipeline.kafka.tailing import partitions_of
+from pipeline.kafka.transactions import Checkpoint, no_checkpoint
+from pipeline.kafka.worker import TransactionalWorker
+from pipeline.province.adapter import Adapter
+from pipeline.province.sources import open_sources
+from pipeline.stage_names import STAGES
+from pipeline.stages import topics
+from pipeline.stages.applications import Applications
+from pipeline.stages.collect import Collect
+from pipeline.stages.effects import Output, Stage
+from pipeline.stages.intake import Intake
+from pipeline.stages.join import Join
+from pipeline.stages.reference import Reference
+
+
+@contextmanager
+def reference_for(installation: Installation, bootstrap: str, extra: Extra | None = None) -> Iterator[LiveReference]:
+    """Trust and catalog, complete as of now and followed while the block runs."""
+    with LiveReference(bootstrap, installation.roots(), installation.center(), extra=extra) as reference:
+        yield reference
+
+
+def build_stage(
+    name: str, installation: Installation, bootstrap: str, reference: Reference, extra: Extra | None = None
+) -> Stage:
+    """One of the center's stages. Raises ConfigError for an unknown name or a missing topic."""
+    admin = AdminClient(admin_config(bootstrap, extra))
+
+    @cache
+    def partitions(topic: str) -> int:
+        return partitions_of(admin, topic)
+
+    center = installation.identity(CENTER)
+    if name == "intake":
+        return Intake(center, reference, installation.tag_secret())
+    if name == "applications":
+        return Applications(center, reference)
+    if name == "collect":
+        sources = partitions(inbox(CENTER, "responses"))
+        return Collect(reference, sources=sources, join_partitions=partitions(topics.JOIN))
+    if name == "join":
+        return Join(center, lambda party, key: murmur2_partition(key, partitions(inbox(party, "responses"))))
+    raise ConfigError(f"no stage {name}: the center has {', '.join(STAGES)}")
+
+
+def run_stage(
+    name: str,
+    installation: Installation,
+    bootstrap: str,
+    stop: threading.Event,
+    *,
+    extra: Extra | None = None,
+    checkpoint: Checkpoint = no_checkpoint,
+) -> None:
+    """Run one worker of a center's stage in this process until `stop` is set."""
+    with (
+        acquire_slot(installation.slots, name) as slot,
+        reference_for(installation, bootstrap, extra) as reference,
+    ):
+        stage = build_stage(name, installation, bootstrap, reference, extra)
+        store: Store = (
+            RocksStore(installation.state / f"{name}.{slot.number}") if name == "applications" else DictStore()
+        )
+        worker = TransactionalWorker(
+            stage,
+            bootstrap,
+            store=store,
+            slot=slot,
+            group=f"hedx.center.{name}",
+            extra=extra,
+            checkpoint=checkpoint,
+        )
+        worker.run(stop)
+
+
+def run_province(
+    party: str, installation: Installation, bootstrap: str, stop: threading.Event, *, extra: Extra | None = None
+) -> None:
+    """Run a party's adapter in this process until `stop` is set."""
+    url = installation.database_url(party)
+    sources = None if url is None else open_sources(installation.provider_file(party), url)
+    with reference_for(installation, bootstrap, extra) as reference:
+        adapter = Adapter(
+            bootstrap, installation.identity(party), reference, installation.store(party), sources, extra=extra
+        )
+        adapter.run(stop)
+
+
+def publish(bootstrap: str, outputs: Sequence[Output], transactional_id: str, *, extra: Extra | None = None) -> None:
+    """Write `outputs` in one transaction. Raises KafkaException when the brokers refuse it."""
+    producer = Producer(producer_config(bootstrap, transactional_id, extra=extra))
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for output in outputs:
+        producer.produce(output.topic, output.value, output.key, headers=list(output.headers))
+    producer.commit_transaction(30)

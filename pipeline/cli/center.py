@@ -1,0 +1,44 @@
+"""`hedx center`: the center's processors."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from pipeline.cli import cluster
+from pipeline.cli.crew import Crew
+from pipeline.cli.stopping import stop_on_signals
+from pipeline.installation import Installation
+from pipeline.settings import data_dir
+from pipeline.stage_names import STAGES
+
+
+@click.group()
+def command() -> None:
+    """The center's processors: intake, applications (admit, dispatch, certify), collect, join."""
+
+
+@command.command()
+@click.argument("stages", nargs=-1, type=click.Choice(STAGES))
+@click.option("--processes", type=click.IntRange(1, 64), default=1, help="Processes for each stage.")
+@cluster.bootstrap
+def run(stages: tuple[str, ...], processes: int, bootstrap: str) -> None:
+    """Run STAGES (all by default) until stopped.
+
+    One stage with one process runs in this process; otherwise each worker is a process of its own, started again when
+    it fails. Start as many of these commands as you like, on as many machines: Kafka shares the work out.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = stop_on_signals()
+    if len(stages) == 1 and processes == 1:
+        from pipeline.app import run_stage
+
+        run_stage(stages[0], Installation(data_dir()), bootstrap, stop)
+        return
+    with Crew() as crew:
+        for stage in stages or STAGES:
+            for number in range(processes):
+                crew.start(f"{stage}.{number}", "center", "run", stage, "--bootstrap", bootstrap)
+        while not stop.wait(0.2):
+            crew.tend()

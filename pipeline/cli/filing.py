@@ -1,0 +1,176 @@
+"""`hedx apply submit | status | export`: filing an application and getting its results."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from pipeline.cli import cluster, options
+from pipeline.cli.exits import Exit
+from pipeline.cli.output import emit, progress, remark
+from pipeline.crypto.trust import Trust
+from pipeline.domain.dossiers import count_by_status
+from pipeline.domain.errors import ConfigError
+from pipeline.domain.parties import provider_name
+from pipeline.domain.records import Application, Person
+from pipeline.domain.wording import Language, explain
+from pipeline.installation import Installation
+from pipeline.province.casefile import CaseFile
+from pipeline.province.database import connect
+from pipeline.province.exports import write_csv, write_json
+from pipeline.province.filing import file_application
+from pipeline.province.store import Store
+from pipeline.settings import data_dir
+from pipeline.stages.clock import local_date
+from pipeline.stages.reference import Reference
+
+_FILE = click.Path(path_type=Path)
+
+
+def now_ms() -> int:
+    """The wall clock, ms."""
+    return time.time_ns() // 1_000_000
+
+
+def offline_trust(installation: Installation) -> Trust:
+    """Enough trust to verify what the center signed, without Kafka."""
+    return Trust(installation.roots(), [installation.center()])
+
+
+def put_in(
+    installation: Installation, application: Application, persons: Sequence[Person], reference: Reference
+) -> str:
+    """Seal the application and put it into the party's outbox; returns its id. Its adapter sends it."""
+    release = reference.current
+    if release is None:
+        raise ConfigError("no catalog release is published yet")
+    identity = installation.identity(application["requester"])
+    filing = file_application(
+        application, persons, identity=identity, trust=reference.trust, release=release.number, now=now_ms()
+    )
+    with closing(connect(installation.store(application["requester"]))) as connection:
+        Store(connection, identity).file(filing, release.number, now_ms())
+    return application["application_id"]
+
+
+def await_result(installation: Installation, party: str, application_id: str, seconds: float) -> bool:
+    """Wait, with a progress bar, until the application is complete or rejected; False when time runs out."""
+    trust = offline_trust(installation)
+    deadline = time.monotonic() + seconds
+    with closing(connect(installation.store(party))) as connection, progress(None, "bundles delivered") as show:
+        while time.monotonic() < deadline:
+            case = CaseFile(connection, application_id, trust)
+            show(case.progress()[0])
+            if case.state == "rejected" or case.is_complete():
+                return True
+            time.sleep(0.1)
+    return False
+
+
+@click.command()
+@click.argument("form", type=_FILE)
+@click.option("--roster", type=_FILE, required=True, help="The persons asked about, CSV.")
+@click.option("--wait", type=float, default=0.0, help="Wait so many seconds for the result.")
+@options.party
+@cluster.bootstrap
+@options.lang
+@options.as_json
+def submit(form: Path, roster: Path, wait: float, party: str, bootstrap: str, lang: Language, as_json: bool) -> Exit:
+    """Check a FORM (YAML) and its roster and file them; nothing is filed when there is a single fault.
+
+    The party's adapter (`hedx province run`) sends it. Prints the application's id.
+    """
+    from pipeline.app import reference_for
+    from pipeline.cli.apply import as_data, as_report
+    from pipeline.province.forms import load_form
+
+    installation = Installation(data_dir())
+    with reference_for(installation, bootstrap) as reference:
+        if reference.current is None:
+            raise ConfigError("no catalog release is published yet")
+        application_id = str(uuid.uuid4())
+        today = local_date(now_ms())
+        loaded = load_form(
+            form, roster, release=reference.current, today=today, requester=party, application_id=application_id
+        )
+        if loaded.application is None:
+            emit(as_data(loaded, lang) if as_json else "\n".join(as_report(loaded, lang)), as_json)
+            return Exit.FAILED
+        put_in(installation, loaded.application, loaded.roster, reference)
+    if wait and not await_result(installation, party, application_id, wait):
+        remark(f"no result within {wait:g} s; see hedx apply status {application_id}")
+    emit(_status(installation, party, application_id, lang), as_json)
+    return Exit.FINE
+
+
+@click.command()
+@click.argument("application_id", required=False)
+@options.party
+@options.lang
+@options.as_json
+def status(application_id: str | None, party: str, lang: Language, as_json: bool) -> Exit:
+    """Show one application, or list all of the party's; exits 2 while the one shown is not complete."""
+    installation = Installation(data_dir())
+    if application_id is None:
+        with closing(connect(installation.store(party))) as connection:
+            rows = connection.execute(
+                "SELECT application_id, state, persons, filed_at FROM application ORDER BY filed_at DESC"
+            ).fetchall()
+        emit([dict(zip(("application_id", "state", "persons", "filed_at"), row, strict=True)) for row in rows], as_json)
+        return Exit.FINE
+    found = _status(installation, party, application_id, lang)
+    emit(found, as_json)
+    return Exit.FINE if found["complete"] else Exit.DRIFT
+
+
+@click.command()
+@click.argument("application_id")
+@click.option("--format", "kind", type=click.Choice(["json", "csv"]), default="json", help="What to write.")
+@click.option("--output", "-o", type=_FILE, required=True, help="The file to write.")
+@options.party
+@options.as_json
+def export(application_id: str, kind: str, output: Path, party: str, as_json: bool) -> None:
+    """Write the dossiers of a complete application; its certificate is verified first."""
+    installation = Installation(data_dir())
+    with closing(connect(installation.store(party))) as connection:
+        case = CaseFile(connection, application_id, offline_trust(installation))
+        dossiers = case.dossiers()
+        certificate = case.certificate()
+    if kind == "csv":
+        write_csv(output, dossiers)
+    else:
+        about = {"application": case.form, "certificate": certificate.digest.hex() if certificate else None}
+        write_json(output, dossiers, dict(about))
+    output.chmod(0o600)
+    emit({"file": str(output), "dossiers": len(dossiers)}, as_json)
+
+
+def _status(installation: Installation, party: str, application_id: str, lang: Language) -> dict[str, object]:
+    with closing(connect(installation.store(party))) as connection:
+        case = CaseFile(connection, application_id, offline_trust(installation))
+        certificate, rejection = case.certificate(), case.rejection()
+        found: dict[str, object] = {
+            "application_id": application_id,
+            "state": case.state,
+            "persons": case.persons,
+            "bundles": case.progress()[0],
+            "complete": case.is_complete(),
+        }
+        if rejection is not None:
+            found["reasons"] = [explain(fault, lang) for fault in rejection["faults"]]
+        if certificate is not None:
+            found["certificate"] = certificate.digest.hex()
+            found["version"] = certificate.result["version"]
+            open_ = [s for s in certificate.result["statuses"] if s["status"] != "done"]
+            found["not_answered"] = [
+                f"{provider_name(s['provider'])} {s['category']} {s['status']} {s['code'] or ''} {s['count']}".strip()
+                for s in open_
+            ]
+        if case.is_complete():
+            found["by_status"] = count_by_status(case.dossiers())
+    return found

@@ -1,0 +1,83 @@
+"""The demo: a real Kafka, the center, 部中心 and three provinces; one application from form to dossiers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.app import publish
+from pipeline.demo.application import Sample, sample_application
+from pipeline.domain.catalog import Release
+from pipeline.domain.parties import CENTER
+from pipeline.domain.records import CatalogEntry
+from pipeline.installation import Installation, set_up
+from pipeline.kafka import admin
+from pipeline.kafka.topology import TOPICS_FILE, load
+from pipeline.province.catalog_files import load_entries
+from pipeline.province.form_writing import write_form_yaml
+from pipeline.province.roster_files import write_roster_csv
+from pipeline.province.sources import sqlite_url
+from pipeline.stages.clock import local_date
+from pipeline.stages.reference import publish_catalog, publish_trust
+
+DATABASES = "databases"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is ready before the first process starts."""
+
+    installation: Installation
+    sample: Sample
+    form: Path
+    roster: Path
+
+
+def now_ms() -> int:
+    """The wall clock, ms."""
+    return time.time_ns() // 1_000_000
+
+
+def prepare(folder: Path) -> Prepared:
+    """Keys, databases, form and roster in a fresh `folder`; everything in it that an earlier demo left is removed."""
+    for name in ("broker", "authority", "parties", "slots", "state", DATABASES, "logs", "center.entry"):
+        target = folder / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.unlink(missing_ok=True)
+    sample = sample_application(folder / DATABASES, today=local_date(now_ms()))
+    sample.application["application_id"] = str(uuid.uuid4())
+    installation = Installation(folder)
+    set_up(installation, sample.parties, now_ms())
+    connect_databases(installation, sample)
+    form, roster = folder / "application.yaml", folder / "roster.csv"
+    write_form_yaml(form, sample.application, Release.of(1, entries_of(sample)))
+    write_roster_csv(roster, sample.persons, sample.application["roster_date"], sample.application["roster_dataset"])
+    return Prepared(installation, sample, form, roster)
+
+
+def connect_databases(installation: Installation, sample: Sample) -> None:
+    """Tell every party's adapter where its databases are and how they are described."""
+    for party in sample.parties:
+        shutil.copyfile(sample.providers / f"{party}.yaml", installation.provider_file(party))
+        url = sqlite_url(sample.databases / f"{party}.db")
+        (installation.party(party) / "database.url").write_text(url)
+
+
+def entries_of(sample: Sample) -> list[CatalogEntry]:
+    """What the sample's parties report for the catalog."""
+    return [entry for party in sample.parties for entry in load_entries(sample.catalog / f"{party}.yaml")]
+
+
+def equip(bootstrap: str, prepared: Prepared) -> None:
+    """Topics, trust entries and catalog release on the cluster."""
+    topology = load(TOPICS_FILE, prepared.sample.parties)
+    change = admin.plan(topology, admin.observe(bootstrap))
+    admin.apply(bootstrap, change)
+    signer = prepared.installation.identity(CENTER).signer
+    outputs = publish_trust(prepared.installation.trust_entries(), signer, now_ms())
+    outputs += publish_catalog(1, entries_of(prepared.sample), signer, now_ms())
+    publish(bootstrap, outputs, "hedx.center.setup")

@@ -1,0 +1,82 @@
+"""Reading an inbox whose offsets are kept in the reader's own database, not in Kafka.
+
+The group exists for sharing partitions and so that lag dashboards see the reader; where to go on is what the database
+says, written in the transaction that stored the work. Kafka's copy of the offsets follows, for the dashboards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import chain
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from pipeline.kafka.clients import Extra, consumer_config
+from pipeline.kafka.tailing import received
+from pipeline.stages.effects import Message
+
+BATCH = 64
+"""Messages a batch has at most: envelopes of up to 900 KiB, and a batch's look-ups are held in memory."""
+
+
+class Inbox:
+    """One consumer of `topic`; `stored(topic)` gives partition -> next offset as the database has it."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        group: str,
+        stored: Callable[[str], Mapping[int, int]],
+        *,
+        batch: int = BATCH,
+        extra: Extra | None = None,
+    ) -> None:
+        self.topic = topic
+        self._stored = stored
+        self._batch = batch
+        self._consumer = Consumer(consumer_config(bootstrap, group, extra=extra))
+        self._consumer.subscribe([topic], on_assign=self._assigned)
+
+    def take(self, seconds: float) -> tuple[list[Message], dict[tuple[str, int], int]]:
+        """A batch, and the positions after it to store with its effects; waits `seconds` for the first message.
+
+        Raises KafkaException for what the brokers refuse.
+        """
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return [], {}
+        messages: list[Message] = []
+        for event in chain((first,), self._consumer.consume(self._batch - 1, 0)):
+            error = event.error()
+            if error is not None:
+                raise KafkaException(error)
+            messages.append(received(event))
+        return messages, self._positions()
+
+    def done(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """The batch is stored: let Kafka's copy of the offsets follow."""
+        offsets = [TopicPartition(topic, partition, following) for (topic, partition), following in positions.items()]
+        if offsets:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+
+    def rewind(self) -> None:
+        """The batch was not stored: read on from where the database stands."""
+        stored = self._stored(self.topic)
+        for place in self._consumer.assignment():
+            self._consumer.seek(TopicPartition(self.topic, place.partition, stored.get(place.partition, 0)))
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _positions(self) -> dict[tuple[str, int], int]:
+        places = self._consumer.position(self._consumer.assignment())
+        return {(place.topic, place.partition): place.offset for place in places if place.offset >= 0}
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        stored = self._stored(self.topic)
+        for place in partitions:
+            if place.partition in stored:
+                place.offset = stored[place.partition]
+        consumer.incremental_assign(partitions)

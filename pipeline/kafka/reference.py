@@ -1,0 +1,97 @@
+"""hedx.trust and hedx.catalog, read live: complete before the first step, followed afterwards by a thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from pipeline.crypto.trust import Trust
+from pipeline.domain.catalog import Release
+from pipeline.domain.errors import InvalidMessage, Retryable
+from pipeline.domain.records import TrustEntry
+from pipeline.kafka.clients import Extra
+from pipeline.kafka.readers import LiveTable
+from pipeline.stages import topics
+from pipeline.stages.effects import Message
+from pipeline.stages.reference import ReferenceTables
+
+log = logging.getLogger(__name__)
+
+
+class LiveReference:
+    """The `Reference` of a process. Use as a context manager, or `open` and `close`."""
+
+    def __init__(
+        self, bootstrap: str, roots: Sequence[bytes], center: TrustEntry, *, extra: Extra | None = None
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._extra = extra
+        self._data = ReferenceTables(roots, center)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._tables: list[LiveTable] = []
+
+    @property
+    def trust(self) -> Trust:
+        """The parties and their certificates, newest state."""
+        return self._data.trust
+
+    @property
+    def current(self) -> Release | None:
+        """The newest complete catalog release."""
+        return self._data.current
+
+    def release(self, number: int) -> Release | None:
+        """Release `number`, if it can still be rebuilt."""
+        return self._data.release(number)
+
+    def releases(self) -> list[int]:
+        """Numbers of the complete releases, ascending."""
+        return self._data.releases()
+
+    def open(self, seconds: float = 30.0) -> None:
+        """Read both topics to the ends they have now; then follow. Raises Retryable when `seconds` are not enough."""
+        deadline = monotonic() + seconds
+        for topic in (topics.TRUST, topics.CATALOG):
+            table = LiveTable(self._bootstrap, topic, extra=self._extra)
+            self._tables.append(table)
+            while not table.ready:
+                if monotonic() > deadline:
+                    raise Retryable(f"{topic} could not be read to its end within {seconds:g} s")
+                self._apply(topic, table.poll(0.1))
+        self._thread = threading.Thread(target=self._follow, name="reference", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        for table in self._tables:
+            table.close()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            for table in self._tables:
+                self._apply(table.topic, table.poll(0.25))
+
+    def _apply(self, topic: str, changes: Sequence[Message]) -> None:
+        """An entry that does not hold is refused and logged; the one before it stays in force."""
+        for change in changes:
+            try:
+                self._data.apply(topic, change.key or b"", change.value)
+            except InvalidMessage as error:
+                log.error("%s offset %d refused: %s", topic, change.offset, error)  # noqa: TRY400  # no traceback: not ours
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
