@@ -10,9 +10,9 @@ from functools import cache
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from pipeline.center.installation import Installation
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, inbox
-from pipeline.installation import Installation
 from pipeline.kafka.clients import Extra, admin_config, murmur2_partition, producer_config
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.slots import acquire_slot
@@ -22,13 +22,13 @@ from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
 from pipeline.province.adapter import Adapter
 from pipeline.province.sources import open_sources
-from pipeline.stage_names import STAGES
 from pipeline.stages import topics
 from pipeline.stages.applications import Applications
 from pipeline.stages.collect import Collect
 from pipeline.stages.effects import Output, Stage
 from pipeline.stages.intake import Intake
 from pipeline.stages.join import Join
+from pipeline.stages.names import STAGES
 from pipeline.stages.reference import Reference
 
 

@@ -25,6 +25,7 @@ from pipeline.stages.answer import Answerer
 from pipeline.stages.applications import Applications
 from pipeline.stages.collect import Collect
 from pipeline.stages.deliver import Deliver
+from pipeline.stages.effects import Stage
 from pipeline.stages.intake import Intake
 from pipeline.stages.join import Join
 from pipeline.stages.membership import trust_entry
@@ -91,7 +92,7 @@ class Network:
         answerer = Answerer(member.identity, self.reference)
         member.answers = AnswerDesk(answerer, sources, member.store, self.clock)
 
-    def file(self, application: Application, persons: Sequence[Person], **options: int) -> Filing:
+    def file(self, application: Application, persons: Sequence[Person], section_size: int = 500) -> Filing:
         """File an application at its requester."""
         member = self.parties[application["requester"]]
         release = self.reference.current
@@ -103,7 +104,7 @@ class Network:
             trust=self.reference.trust,
             release=release.number,
             now=self.clock(),
-            **options,
+            section_size=section_size,
         )
         member.store.file(filing, release.number, self.clock())
         return filing
@@ -168,7 +169,7 @@ class Network:
 
     def _workers(self) -> list[MemoryWorker]:
         center = self.identities[CENTER]
-        stages = [
+        stages: list[Stage] = [
             Intake(center, self.reference, b"tag secret"),
             Applications(center, self.reference),
             Collect(self.reference, sources=PARTITIONS, join_partitions=PARTITIONS),

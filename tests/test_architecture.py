@@ -18,8 +18,8 @@ LEVELS = (
     {"kafka"},
     {"province", "center"},
     {"ops"},
-    {"demo"},
     {"app"},
+    {"demo"},
     {"bench"},
     {"cli"},
 )

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.output import emit, remark
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, provider_name
 from pipeline.domain.records import CatalogEntry
-from pipeline.installation import Installation
 from pipeline.settings import data_dir
 
 

@@ -6,12 +6,12 @@ import logging
 
 import click
 
+from pipeline.center.installation import Installation
 from pipeline.cli import cluster
 from pipeline.cli.crew import Crew
 from pipeline.cli.stopping import stop_on_signals
-from pipeline.installation import Installation
 from pipeline.settings import data_dir
-from pipeline.stage_names import STAGES
+from pipeline.stages.names import STAGES
 
 
 @click.group()

@@ -106,7 +106,7 @@ def command(lang: Language, as_json: bool) -> Exit:
 
 def start_all(crew: Crew, bootstrap: str, parties: Sequence[str]) -> None:
     """The center's stages and every party's adapter, a process each."""
-    from pipeline.stage_names import STAGES
+    from pipeline.stages.names import STAGES
 
     for stage in STAGES:
         crew.start(stage, "center", "run", stage, "--bootstrap", bootstrap)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit, progress, remark
@@ -19,7 +20,6 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import provider_name
 from pipeline.domain.records import Application, Person
 from pipeline.domain.wording import Language, explain
-from pipeline.installation import Installation
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
 from pipeline.province.exports import write_csv, write_json

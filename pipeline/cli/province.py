@@ -6,9 +6,9 @@ import logging
 
 import click
 
+from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.stopping import stop_on_signals
-from pipeline.installation import Installation
 from pipeline.settings import data_dir
 
 

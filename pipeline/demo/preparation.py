@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.app import publish
+from pipeline.center.installation import Installation, set_up
 from pipeline.demo.application import Sample, sample_application
 from pipeline.domain.catalog import Release
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import CatalogEntry
-from pipeline.installation import Installation, set_up
 from pipeline.kafka import admin
 from pipeline.kafka.topology import TOPICS_FILE, load
 from pipeline.province.catalog_files import load_entries

@@ -30,6 +30,8 @@ class Result(TypedDict):
 
 
 class PersonResults(TypedDict):
+    """A person of the roster and all of their results, by row and provider."""
+
     number: int
     name: str
     document_type: str

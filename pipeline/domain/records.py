@@ -103,6 +103,8 @@ class Warrant(TypedDict):
 
 
 class SectionRoot(TypedDict):
+    """Root and head count of one section, as the requester signed them."""
+
     root: bytes
     count: int
 
@@ -201,6 +203,8 @@ class BundleRef(TypedDict):
 
 
 class CertificatePart(TypedDict):
+    """Persons of a line who share one status; `members` None: all of them."""
+
     status: Status
     code: str | None
     until: int | None
@@ -233,6 +237,8 @@ class SectionCertificate(TypedDict):
 
 
 class StatusCount(TypedDict):
+    """How many persons stand in one status, at one provider and row."""
+
     provider: str
     row: int
     category: str
@@ -242,6 +248,8 @@ class StatusCount(TypedDict):
 
 
 class SectionResult(TypedDict):
+    """A section of an application: its newest certificate and the bundles it names."""
+
     section: int
     certificate: bytes  # COSE_Sign1 hedx/1/section-certificate
     bundles: list[bytes]  # digests, in order
@@ -265,6 +273,8 @@ class ApplicationResult(TypedDict):
 
 
 class ItemValue(TypedDict):
+    """One content item (内容项) and its value."""
+
     item: str
     value: Value
 
@@ -276,6 +286,8 @@ class Entry(TypedDict):
 
 
 class ResourceAnswer(TypedDict):
+    """What one provider has on one person for one schedule row."""
+
     row: int
     status: Literal["found", "no_record"]
     as_of: str
@@ -294,6 +306,8 @@ class Answer(TypedDict):
 
 
 class CatalogItem(TypedDict):
+    """A content item that a resource has, and its type."""
+
     item: str
     name: str  # Chinese
     type: Literal["text", "integer", "decimal", "date", "boolean"]
@@ -319,6 +333,8 @@ class CatalogEntry(TypedDict):
 
 
 class CatalogManifest(TypedDict):
+    """The last record of a release: how many entries it has, and their digest."""
+
     release: int
     entries: int
     digest: bytes
@@ -472,6 +488,8 @@ class ApplicationState(TypedDict):
 
 
 class JoinLine(TypedDict):
+    """What has come for one provider x row of a section."""
+
     provider: str
     row: int
     category: str

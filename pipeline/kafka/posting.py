@@ -48,11 +48,12 @@ class Poster:
                     headers=list(output.headers),
                     on_delivery=self._delivered,
                 )
-                return
             except BufferError:
                 if monotonic() > deadline:
                     raise Retryable("the producer's queue stays full") from None
                 self._producer.poll(0.1)
+            else:
+                return
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

@@ -125,9 +125,7 @@ def publish_catalog(number: int, entries: Iterable[CatalogEntry], signer: Signer
         raw = _sign("catalog", "CatalogEntry", numbered, signer, now)
         digests[name] = signed.peek(raw).digest
         outputs.append(Output(topics.CATALOG, f"{number}/{name}".encode(), raw))
-    manifest = CatalogManifest(
-        release=number, entries=len(outputs), digest=manifest_digest(digests), published_at=now
-    )
+    manifest = CatalogManifest(release=number, entries=len(outputs), digest=manifest_digest(digests), published_at=now)
     raw = _sign("catalog", "CatalogManifest", manifest, signer, now)
     return [*outputs, Output(topics.CATALOG, f"{number}/{MANIFEST}".encode(), raw)]
 

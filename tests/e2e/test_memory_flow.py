@@ -42,11 +42,8 @@ def assert_equals_oracle(network: Network, sample: Sample) -> None:
 
 def codes(network: Network) -> Sequence[str]:
     """Codes of the dead letters."""
-    return [dict(m.headers)["__connect.errors.exception.message"].decode() for m in _dead(network)]
-
-
-def _dead(network: Network) -> Sequence[object]:
-    return network.broker.messages(topics.DEAD_LETTERS)
+    dead = network.broker.messages(topics.DEAD_LETTERS)
+    return [dict(message.headers)["__connect.errors.exception.message"].decode() for message in dead]
 
 
 def test_sample_application_becomes_the_dossiers_the_oracle_says(tmp_path: Path) -> None:
