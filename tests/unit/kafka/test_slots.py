@@ -13,12 +13,13 @@ HOLD = "import sys, pathlib; from pipeline.kafka.slots import acquire_slot; slot
 
 def test_slots_are_numbered_from_zero_and_taken_again_when_free(tmp_path: Path) -> None:
     """The lowest free number, by stage."""
-    first, second = acquire_slot(tmp_path, "join"), acquire_slot(tmp_path, "join")
-    assert (first.number, second.number) == (0, 1)
-    assert acquire_slot(tmp_path, "collect").number == 0
-    first.release()
-    with acquire_slot(tmp_path, "join") as third:
-        assert third.number == 0
+    with acquire_slot(tmp_path, "join") as first, acquire_slot(tmp_path, "join") as second:
+        assert (first.number, second.number) == (0, 1)
+        with acquire_slot(tmp_path, "collect") as elsewhere:
+            assert elsewhere.number == 0
+        first.release()
+        with acquire_slot(tmp_path, "join") as third:
+            assert third.number == 0
 
 
 def test_a_killed_process_gives_its_slot_back(tmp_path: Path) -> None:
