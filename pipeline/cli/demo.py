@@ -6,102 +6,136 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli import options
 from pipeline.cli.crew import Crew
+from pipeline.cli.dossier_table import show_dossiers, show_statuses
 from pipeline.cli.exits import Exit
-from pipeline.cli.output import emit, remark, table
+from pipeline.cli.facts import in_words
+from pipeline.cli.output import emit, remark
+from pipeline.cli.stopping import stop_on_signals
 from pipeline.domain.dossiers import Dossier, count_by_status
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.parties import provider_name
 from pipeline.settings import Language, data_dir
 
 if TYPE_CHECKING:
     from pipeline.demo.preparation import Prepared
+    from pipeline.province.casefile import CaseFile, Certificate
 
 LIMIT = 120.0
 """Seconds the application may take before the demo says that it failed."""
 SHOWN = 12
 """Households in the table; the files hold all."""
+TEND = 0.2
+"""Seconds between two looks at the processes that `--serve` keeps running."""
 
-STATUS_WORDS = {
-    "found": ("有记录", "found"),
-    "no_record": ("查无记录", "no record"),
-    "refused": ("拒绝提供", "refused"),
-    "unavailable": ("暂不可用", "unavailable"),
-    "expired": ("未反馈", "expired"),
-    "withdrawn": ("已撤销", "withdrawn"),
+_CERTIFIED = {
+    "zh": ("完整性证明 {digest}：签名验证通过，{whole}", "全部查询均已反馈。", "部分查询未获反馈（见上表“原因”）。"),
+    "en": ("Certificate {digest}: verified; {whole}", "every sub-query was answered.", "some were not, see the reasons."),
+}
+_MORE = {"zh": "… 其余 {more} 户见 {file} 和 {other}", "en": "… and {more} households more in {file} and {other}"}
+_SERVING = {
+    "zh": "运行中，按 Ctrl-C 结束。在另一终端中：",
+    "en": "Running until Ctrl-C. In a second terminal:",
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The demo's exchange while it runs."""
+
+    folder: Path
+    bootstrap: str
+    prepared: Prepared
+    crew: Crew
+
+    @property
+    def party(self) -> str:
+        """The province that files the sample."""
+        return self.prepared.sample.application["requester"]
+
+    @property
+    def category_names(self) -> dict[str, str]:
+        """Category → the name its providers report."""
+        from pipeline.demo.preparation import entries_of
+
+        return {entry["category"]: entry["name"] for entry in entries_of(self.prepared.sample)}
+
+
 @click.command()
+@click.option("--serve", is_flag=True, help="File nothing: keep everything running until Ctrl-C, for your own forms.")
 @options.lang
 @options.as_json
-def command(lang: Language, as_json: bool) -> Exit:
+def command(serve: bool, lang: Language, as_json: bool) -> Exit:
     """Start Kafka, the center, 部中心 and three provinces; file the sample application; print its dossiers.
 
     Runs in HEDX_HOME/demo (.hedx/demo), which is emptied first. Nothing is left running.
     """
-    from pipeline.cli.filing import await_result, offline_trust
-    from pipeline.demo.preparation import equip, prepare
-    from pipeline.kafka.brokers import broker_from_environment
-    from pipeline.province.casefile import CaseFile
-    from pipeline.province.database import connect
-    from pipeline.province.exports import write_csv, write_json
-
     started = time.monotonic()
     folder = data_dir() / "demo"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.environ["HEDX_HOME"] = str(folder)
-    with _step("keys, databases and the application's form; Kafka"):
-        prepared = prepare(folder)
-        broker = broker_from_environment(folder / "broker")
-        broker.start()
-    try:
-        with _step("topics, trust entries, catalog release 1"):
-            equip(broker.bootstrap, prepared)
-        with Crew(folder / "logs") as crew:
-            with _step(f"the center's four stages and {len(prepared.sample.parties)} adapters"):
-                start_all(crew, broker.bootstrap, prepared.sample.parties)
-            application_id, party = _file(prepared, broker.bootstrap), prepared.sample.application["requester"]
-            remark(f"filed {application_id} from {prepared.form}")
-            if not await_result(prepared.installation, party, application_id, LIMIT):
-                raise ConfigError(f"no result within {LIMIT:g} s; the logs are in {folder / 'logs'}")
-            with closing(connect(prepared.installation.store(party))) as connection:
-                case = CaseFile(connection, application_id, offline_trust(prepared.installation))
-                rejection, certificate = case.rejection(), case.certificate()
-                if rejection is not None or certificate is None:
-                    raise ConfigError(f"the application was rejected: {rejection}")
-                dossiers = case.dossiers()
-    finally:
-        broker.stop()
-    files = folder / "dossiers.json", folder / "dossiers.csv"
-    digest = certificate.digest.hex()
-    write_json(files[0], dossiers, {"application": case.form, "certificate": digest})
-    write_csv(files[1], dossiers)
-    if not as_json:
-        show_dossiers(dossiers[:SHOWN], lang)
-        remark(f"… and {len(dossiers) - SHOWN} households more in {files[0]} and {files[1].name}")
-        show_statuses(dossiers, lang)
-        complete = certificate.result["complete"]
-        click.echo(f"certificate {digest} verified, {'complete' if complete else 'incomplete (see statuses)'}")
-    emit(
-        {
-            "application_id": application_id,
-            "persons": case.persons,
-            "households": len(dossiers),
-            "sub_queries": sum(status["count"] for status in certificate.result["statuses"]),
-            "by_status": count_by_status(dossiers),
-            "dossiers": len(dossiers),
-            "certificate": {"digest": digest, "verified": True},
-            "seconds": round(time.monotonic() - started, 1),
-        },
-        as_json,
-    )
+    with exchange(folder) as running:
+        if serve:
+            _serve(running, lang, as_json)
+            return Exit.FINE
+        case, certificate, dossiers = _outcome(running)
+    _write(folder, case, certificate, dossiers)
+    digest, complete = certificate.digest.hex(), certificate.result["complete"]
+    facts = {
+        "application_id": case.application_id,
+        "persons": case.persons,
+        "households": len(dossiers),
+        "sub_queries": sum(status["count"] for status in certificate.result["statuses"]),
+        "by_status": count_by_status(dossiers),
+        "dossiers": len(dossiers),
+        "certificate": {"digest": digest, "verified": True},
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if as_json:
+        emit(facts, as_json)
+        return Exit.FINE
+    names = running.category_names
+    show_dossiers(dossiers[:SHOWN], names, lang)
+    files = {"file": _from_here(folder / "dossiers.json"), "other": "dossiers.csv"}
+    click.echo(_MORE[lang].format(more=len(dossiers) - SHOWN, **files))
+    show_statuses(dossiers, names, lang)
+    line, whole, partly = _CERTIFIED[lang]
+    click.echo("\n" + line.format(digest=digest, whole=whole if complete else partly) + "\n")
+    emit(in_words({key: value for key, value in facts.items() if key != "certificate"}, lang), as_json)
     return Exit.FINE
+
+
+@contextmanager
+def exchange(folder: Path) -> Iterator[Running]:
+    """A fresh exchange in `folder`, running for as long as the block: Kafka, the center's stages, every party's adapter.
+
+    Raises ConfigError when a demo runs in `folder` already.
+    """
+    from pipeline.demo.preparation import entries_of, equip, prepare
+    from pipeline.kafka.brokers import broker_from_environment
+    from pipeline.kafka.embedded import EmbeddedBroker
+
+    if EmbeddedBroker(folder / "broker").is_running():
+        home = _from_here(folder)
+        raise ConfigError(f"a demo runs in {home} already: end it there, or with `HEDX_HOME={home} hedx broker stop`")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.environ["HEDX_HOME"] = str(folder)  # of the processes started below
+    with _step("keys, databases and the application's form"):
+        prepared = prepare(folder)
+    broker = broker_from_environment(folder / "broker")
+    remark(f"        Kafka: {type(broker).__name__}")
+    with broker:
+        parties = prepared.sample.parties
+        with _step("topics, trust entries, catalog release 1"):
+            equip(broker.bootstrap, prepared.installation, parties, entries_of(prepared.sample))
+        with Crew(folder / "logs") as crew:
+            with _step(f"the center's four stages and {len(parties)} adapters"):
+                start_all(crew, broker.bootstrap, parties)
+            yield Running(folder, broker.bootstrap, prepared, crew)
 
 
 def start_all(crew: Crew, bootstrap: str, parties: Sequence[str]) -> None:
@@ -114,47 +148,38 @@ def start_all(crew: Crew, bootstrap: str, parties: Sequence[str]) -> None:
         crew.start(f"province-{party}", "province", "run", "--party", party, "--bootstrap", bootstrap)
 
 
-def show_dossiers(dossiers: Sequence[Dossier], lang: Language) -> None:
-    """A line a person: what was found, by category."""
-    rows = []
-    for dossier in dossiers:
-        for person in dossier["persons"]:
-            found = [r for r in person["results"] if r["status"] == "found"]
-            other = [r for r in person["results"] if r["status"] not in ("found", "no_record")]
-            rows.append(
-                (
-                    dossier["household"],
-                    person["number"],
-                    person["name"],
-                    person["relation"],
-                    "; ".join(f"{r['category']}@{r['provider']}×{len(r['entries'])}" for r in found),
-                    "; ".join(f"{r['category']}@{r['provider']} {_word(r['status'], lang)}" for r in other),
-                )
-            )
-    headers = ("户号", "序号", "姓名", "关系", "有记录", "未答复") if lang == "zh" else (
-        "household", "number", "name", "relation", "found", "not answered")  # fmt: skip
-    table(headers, rows, title="经济状况档案 (dossiers)" if lang == "zh" else "Dossiers")
+def _serve(running: Running, lang: Language, as_json: bool) -> None:
+    """Say how to use it, and look after the processes until SIGTERM or Ctrl-C."""
+    form, roster = running.prepared.form, running.prepared.roster
+    stop = stop_on_signals()
+    if as_json:
+        facts = {"home": running.folder, "bootstrap": running.bootstrap, "form": form, "roster": roster}
+        emit({**facts, "party": running.party}, as_json)
+    else:
+        remark(f"\n{_SERVING[lang]}\n")
+        remark(f"  export HEDX_HOME={_from_here(running.folder)} HEDX_PARTY={running.party}")
+        remark(f"  hedx apply submit {_from_here(form)} --roster {_from_here(roster)} --wait 60\n")
+    while not stop.wait(TEND):
+        running.crew.tend()
 
 
-def show_statuses(dossiers: Sequence[Dossier], lang: Language) -> None:
-    """How many sub-queries ended how, by provider and category."""
-    counts: dict[tuple[str, str], dict[str, int]] = {}
-    for dossier in dossiers:
-        for person in dossier["persons"]:
-            for result in person["results"]:
-                line = counts.setdefault((result["provider"], result["category"]), dict.fromkeys(STATUS_WORDS, 0))
-                line[result["status"]] += 1
-    rows = [
-        (provider_name(provider), category, *(count or "" for count in line.values()))
-        for (provider, category), line in sorted(counts.items())
-    ]
-    words = [_word(status, lang) for status in STATUS_WORDS]
-    first = ("提供方", "类别") if lang == "zh" else ("provider", "category")
-    table((*first, *words), rows, title="反馈情况 (statuses)" if lang == "zh" else "Statuses")
+def _outcome(running: Running) -> tuple[CaseFile, Certificate, list[Dossier]]:
+    """File the sample and wait for its dossiers. Raises ConfigError when it is rejected or takes too long."""
+    from pipeline.cli.filing import await_result, offline_trust
+    from pipeline.province.casefile import CaseFile
+    from pipeline.province.database import connect
 
-
-def _word(status: str, lang: Language) -> str:
-    return STATUS_WORDS[status][0 if lang == "zh" else 1]
+    installation = running.prepared.installation
+    application_id = _file(running.prepared, running.bootstrap)
+    remark(f"        filed {application_id} from {_from_here(running.prepared.form)}")
+    if not await_result(installation, running.party, application_id, LIMIT):
+        raise ConfigError(f"no result within {LIMIT:g} s; the logs are in {running.folder / 'logs'}")
+    with closing(connect(installation.store(running.party))) as connection:
+        case = CaseFile(connection, application_id, offline_trust(installation))
+        rejection, certificate = case.rejection(), case.certificate()
+        if rejection is not None or certificate is None:
+            raise ConfigError(f"the application was rejected: {rejection}")
+        return case, certificate, case.dossiers()
 
 
 def _file(prepared: Prepared, bootstrap: str) -> str:
@@ -178,6 +203,20 @@ def _file(prepared: Prepared, bootstrap: str) -> str:
         if loaded.application is None:
             raise ConfigError(f"the sample application has faults: {loaded.faults[:3]}")
         return put_in(prepared.installation, loaded.application, loaded.roster, reference)
+
+
+def _write(folder: Path, case: CaseFile, certificate: Certificate, dossiers: Sequence[Dossier]) -> None:
+    from pipeline.province.exports import write_csv, write_json
+
+    about = {"application": case.form, "certificate": certificate.digest.hex()}
+    write_json(folder / "dossiers.json", dossiers, dict(about))
+    write_csv(folder / "dossiers.csv", dossiers)
+
+
+def _from_here(path: Path) -> str:
+    """The path as one would type it: relative when it lies below the current directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 @contextmanager

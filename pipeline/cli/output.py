@@ -11,6 +11,7 @@ from typing import TextIO
 
 import click
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -30,15 +31,17 @@ def console(stream: TextIO) -> Console:
 def emit(data: object, as_json: bool) -> None:
     """Print a command's result: one line of JSON, or for a reader.
 
-    For a reader a mapping is `name  value` lines, a list of mappings a table with the first one's keys as headers,
-    anything else its text.
+    For a reader a mapping is `name  value` lines (a list of texts one below the other), a list of mappings a table with
+    the first one's keys as headers, anything else its text.
     """
     if as_json:
         click.echo(json.dumps(data, ensure_ascii=False, default=_plain))
     elif isinstance(data, Mapping):
-        width = max((len(str(name)) for name in data), default=0)
+        width = max((cell_len(str(name)) for name in data), default=0)
+        below = "\n" + " " * (width + 2)
         for name, value in data.items():
-            click.echo(f"{name!s:<{width}}  {_cell(value)}")
+            margin = " " * (width - cell_len(str(name)) + 2)
+            click.echo(f"{name}{margin}{below.join(_lines(value))}")
     elif isinstance(data, Sequence) and data and all(isinstance(row, Mapping) for row in data):
         headers = list(data[0])
         table(headers, ([row.get(name) for name in headers] for row in data))
@@ -101,6 +104,13 @@ class _Lines:
 
     def end(self) -> None:
         remark(f"{self._label}: {self._done}{self._of} in {time.monotonic() - self._started:.1f} s")
+
+
+def _lines(value: object) -> list[str]:
+    """A mapping's value: a list of texts has a line for each."""
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+        return value
+    return [_cell(value)]
 
 
 def _cell(value: object) -> str:

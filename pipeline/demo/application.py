@@ -65,8 +65,8 @@ def sample_application(databases: Path, *, seed: int = 1, today: date = TODAY) -
     population = generate(seed, today=today, persons=SAMPLE_PERSONS, households=SAMPLE_HOUSEHOLDS, home=REQUESTER)
     plant(population, seed)
     parties = sorted(path.stem for path in PROVIDERS.glob("*.yaml"))
-    _write_databases(databases, PROVIDERS, parties, population, seed, strangers=200)
-    return _sample(seed, population, SCHEDULE, parties, PROVIDERS, CATALOG, databases)
+    write_databases(databases, PROVIDERS, parties, population, seed, strangers=200)
+    return fill_in(seed, population, SCHEDULE, parties, PROVIDERS, CATALOG, databases)
 
 
 def random_application(
@@ -92,14 +92,15 @@ def random_application(
         folder.mkdir(parents=True)
     for party in providers:
         write_made_up_party(party, random, providers=folders[0], catalog=folders[1])
-    _write_databases(folders[2], folders[0], providers, population, seed, strangers=max(50, persons // 4))
+    write_databases(folders[2], folders[0], providers, population, seed, strangers=max(50, persons // 4))
     schedule = _random_schedule(random, folders[0], sorted(providers), rows)
-    return _sample(seed, population, schedule, sorted(providers), *folders)
+    return fill_in(seed, population, schedule, sorted(providers), *folders)
 
 
-def _write_databases(
+def write_databases(
     into: Path, specs: Path, parties: Sequence[str], population: Population, seed: int, *, strangers: int
 ) -> None:
+    """Write `<party>.db` for every party, laid out as `specs/<party>.yaml` says: the population, and as many strangers."""
     into.mkdir(parents=True, exist_ok=True)
     for number, party in enumerate(parties):
         home = REQUESTER if party == "00" or number % 2 else party if party in ("32", "37", "11", "44", "51") else "53"
@@ -124,7 +125,7 @@ def _random_schedule(random: Random, specs: Path, parties: Sequence[str], rows: 
     return schedule + random.sample(named, rows - len(schedule))
 
 
-def _sample(
+def fill_in(
     seed: int,
     population: Population,
     schedule: Sequence[tuple[str, str, str]],
@@ -133,6 +134,7 @@ def _sample(
     catalog: Path,
     databases: Path,
 ) -> Sample:
+    """The form and the roster of an application about the whole population, with where its providers' files are."""
     today = population.today
     random = Random(f"roster {seed}")
     persons = [_line(random, n, resident, today) for n, resident in enumerate(population.residents, start=1)]

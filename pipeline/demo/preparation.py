@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,12 +73,12 @@ def entries_of(sample: Sample) -> list[CatalogEntry]:
     return [entry for party in sample.parties for entry in load_entries(sample.catalog / f"{party}.yaml")]
 
 
-def equip(bootstrap: str, prepared: Prepared) -> None:
-    """Topics, trust entries and catalog release on the cluster."""
-    topology = load(TOPICS_FILE, prepared.sample.parties)
+def equip(bootstrap: str, installation: Installation, parties: Sequence[str], entries: Sequence[CatalogEntry]) -> None:
+    """Topics, trust entries and catalog release 1 on the cluster."""
+    topology = load(TOPICS_FILE, parties)
     change = admin.plan(topology, admin.observe(bootstrap))
     admin.apply(bootstrap, change)
-    signer = prepared.installation.identity(CENTER).signer
-    outputs = publish_trust(prepared.installation.trust_entries(), signer, now_ms())
-    outputs += publish_catalog(1, entries_of(prepared.sample), signer, now_ms())
+    signer = installation.identity(CENTER).signer
+    outputs = publish_trust(installation.trust_entries(), signer, now_ms())
+    outputs += publish_catalog(1, entries, signer, now_ms())
     publish(bootstrap, outputs, "hedx.center.setup")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,8 +28,15 @@ def write_made_up_party(party: str, random: Random, *, providers: Path, catalog:
         shutil.copy(PROVIDERS / f"{party}.yaml", providers)
         shutil.copy(CATALOG / f"{party}.yaml", catalog)
         return
+    write_mixture(party, random.sample(sorted(_blocks()), random.randrange(4, 9)), random, providers, catalog)
+
+
+def write_mixture(party: str, categories: Sequence[str], random: Random, providers: Path, catalog: Path) -> None:
+    """Write a party's two files with just these `categories`, each laid out as in a random party of the demo.
+
+    Nothing is refused whole or unavailable. Raises KeyError for a category that no party of the demo has.
+    """
     blocks = _blocks()
-    categories = random.sample(sorted(blocks), random.randrange(4, 9))
     resources, entries = {}, []
     name = "全国" if party == MINISTRY else PROVINCES[party].full_name
     for category in sorted(categories):

@@ -39,6 +39,14 @@ def sub_queries(schedule: Iterable[ScheduleRow], release: Release, accepted_at: 
     return found
 
 
+def section_result_size(schedule: Iterable[ScheduleRow], release: Release) -> int:
+    """About how many bytes one section takes in the result of its application, generously."""
+    asked = [providers_of(row, release) for row in schedule]
+    lines = sum(map(len, asked))
+    providers = len({provider for row in asked for provider in row})
+    return 400 + 112 * lines + 420 * providers
+
+
 def asked_of(provider: str, queries: Iterable[SubQuery]) -> list[SubQuery]:
     """The sub-queries put to `provider`, in schedule order."""
     return [query for query in queries if query["provider"] == provider]

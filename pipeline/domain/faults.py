@@ -192,6 +192,14 @@ FAULTS: Final[dict[str, Wording]] = {
         "consent_by", "未满 18 周岁须由监护人授权", "consent for a person under 18 must be the guardian's"
     ),
     "consent_before_birth": Wording("consent_date", "授权日期早于出生日期", "the consent is older than the person"),
+    "application_too_large": Wording(
+        "person_count",
+        "按此附表,一份申请最多 {limit} 人,请分次申请",
+        "with this schedule an application holds at most {limit} persons; file several",
+    ),
+    "envelope_conflict": Wording(
+        "form", "编号相同的另一份报文已先收到", "another message with the same id came before"
+    ),
     # ---- what only the center can find
     "section_unreadable": Wording(
         "roster", "第 {section} 分段无法读取（{reason}）", "section {section} cannot be read ({reason})"

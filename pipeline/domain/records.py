@@ -375,6 +375,15 @@ class SectionReceived(TypedDict):
     received_at: int
 
 
+class DispatchDue(TypedDict):
+    """applications -> applications: a section of an accepted application, still to be sent to these providers."""
+
+    application_id: str
+    requester: str
+    section: int
+    providers: list[str]
+
+
 class SectionExpected(TypedDict):
     """applications -> join."""
 

@@ -13,15 +13,19 @@ from datetime import date
 from typing import Final
 
 from pipeline.domain.catalog import Release
+from pipeline.domain.dispatching import section_result_size
 from pipeline.domain.faults import fault, shown
 from pipeline.domain.parties import EVERYONE, PROVINCES, is_provider
 from pipeline.domain.periods import format_period, period_fault
 from pipeline.domain.records import Application, Fault, Person, ScheduleRow
 from pipeline.domain.review_persons import check_between, check_person
 from pipeline.domain.review_text import date_fault, text_fault, too_long_args
+from pipeline.domain.sections import SECTION_SIZE
 
 ADDRESSEE: Final = "民政部低收入家庭认定指导中心"
 LEGAL_BASIS: Final = "《社会救助暂行办法》(国务院令第649号)"
+LARGEST_RESULT: Final = 800 * 1024
+"""Bytes the result of an application may take: it travels in one message of at most 900 KiB."""
 CONSENT_SCOPE: Final = "全国各核对机构"
 
 _TEXTS: Final = {
@@ -119,7 +123,14 @@ def check_schedule(app: Application, release: Release) -> list[Fault]:
     for row in app["schedule"]:
         found += _check_provider(row)
         found += _check_category(row, release)
-    return found
+    return found or _check_result_size(app, release)
+
+
+def _check_result_size(app: Application, release: Release) -> list[Fault]:
+    """The result names every section's bundles in one message: past a size, the roster is filed in parts."""
+    sections = -(-max(app["person_count"], 1) // SECTION_SIZE)
+    most = LARGEST_RESULT // section_result_size(app["schedule"], release)
+    return [] if sections <= most else [fault("application_too_large", limit=most * SECTION_SIZE)]
 
 
 def _check_rows(schedule: Sequence[ScheduleRow], today: date) -> list[Fault]:

@@ -21,6 +21,7 @@ from pipeline.domain.records import (
     Acceptance,
     ApplicationState,
     DeliveryReceipted,
+    DispatchDue,
     Fault,
     Mandate,
     Rejection,
@@ -29,7 +30,7 @@ from pipeline.domain.records import (
     SectionResult,
 )
 from pipeline.stages import admit, certify, topics
-from pipeline.stages.dispatch import Dispatcher, expectation
+from pipeline.stages.dispatch import Dispatcher, batches, expectation
 from pipeline.stages.effects import (
     Batch,
     Effects,
@@ -53,6 +54,9 @@ ARRIVAL_LIMIT = 24 * HOUR
 """How long an application may wait for its missing sections before it is rejected (ms)."""
 SUPPLEMENT_WINDOW = 30 * 24 * HOUR
 """How long after the last deadline late answers still become supplements (ms)."""
+STRAIGHT_THROUGH = 4 * 1024 * 1024
+"""Bytes of request bundles an admission sends out itself; a larger application goes on a message at a time, so that no
+transaction outgrows its limit."""
 DUE_AT_ONCE = 1000
 
 
@@ -65,6 +69,17 @@ class _Step:
     events: EventLog
     outputs: list[Output]
     now: int
+
+    def fork(self) -> _Step:
+        """The effects of one message, to be merged when it turned out well."""
+        return _Step(Overlay(self.overlay), self.mailbag.fork(), self.events.fork(), [], self.now)
+
+    def merge(self, message: _Step) -> None:
+        """Take over the effects of one message."""
+        self.overlay.changes.update(message.overlay.changes)
+        self.mailbag.merge(message.mailbag)
+        self.events.merge(message.events)
+        self.outputs += message.outputs
 
 
 class Applications:
@@ -93,10 +108,13 @@ class Applications:
             batch.now,
         )
         for message in batch.messages:
+            trial = step.fork()
             try:
-                self._receive(message, step)
+                self._receive(message, trial)
             except InvalidMessage as error:
                 effects.dead.append((message, error))
+            else:
+                step.merge(trial)
         for progress in batch.owned if not batch.messages else ():
             for timer in state.due(progress.partition, batch.now, DUE_AT_ONCE):
                 self._due(progress.partition, timer, step)
@@ -110,6 +128,7 @@ class Applications:
             "SectionReceived": self._section,  # type: ignore[dict-item]
             "SectionCertified": self._certified,  # type: ignore[dict-item]
             "DeliveryReceipted": self._delivered,  # type: ignore[dict-item]
+            "DispatchDue": self._dispatch_due,  # type: ignore[dict-item]
         }
         if name not in handlers:
             raise InvalidMessage("schema_unexpected", name)
@@ -202,21 +221,49 @@ class Applications:
         application: ApplicationState,
         step: _Step,
     ) -> None:
-        trust = self._reference.trust
+        """Tell join what to expect; send out at once what fits this transaction, and the rest one message a time."""
+        room = STRAIGHT_THROUGH
         for section in sections:
             key = section_key(section["requester"], section["application_id"], section["section"])
             expected = expectation(section, acceptance, application["expires_at"])
             step.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExpected", expected)))
-            for provider, bundle in self._dispatcher.split(section, acceptance, acceptance_raw, trust, step.now):
-                step.mailbag.add(provider, "requests", bundle)
-                step.events.add(
-                    "dispatched",
-                    application_id=section["application_id"],
-                    section=section["section"],
-                    party=section["requester"],
-                    provider=provider,
-                    count=section["person_count"],
-                )
+            for providers in batches(section, acceptance, STRAIGHT_THROUGH):
+                room -= len(section["bundle"] or b"") * len(providers)
+                if room >= 0:
+                    self._send_out(section, providers, acceptance, acceptance_raw, step)
+                else:
+                    step.outputs.append(_due_dispatch(section, providers))
+
+    def _dispatch_due(self, partition: int, record: DispatchDue, step: _Step) -> None:
+        key = application_key(record["requester"], record["application_id"])
+        application = _load(step.overlay, partition, key)
+        if application is None or application["acceptance"] is None:
+            raise InvalidMessage("application_unknown", record["application_id"])
+        section = _section(step.overlay, partition, key, record["section"])
+        raw = application["acceptance"]
+        acceptance: Acceptance = framing.decode_as("Acceptance", cose.decode(raw).payload)  # type: ignore[assignment]
+        self._send_out(section, record["providers"], acceptance, raw, step)
+
+    def _send_out(
+        self,
+        section: SectionReceived,
+        providers: list[str],
+        acceptance: Acceptance,
+        acceptance_raw: bytes,
+        step: _Step,
+    ) -> None:
+        trust = self._reference.trust
+        split = self._dispatcher.split(section, providers, acceptance, acceptance_raw, trust, step.now)
+        for provider, bundle in split:
+            step.mailbag.add(provider, "requests", bundle)
+            step.events.add(
+                "dispatched",
+                application_id=section["application_id"],
+                section=section["section"],
+                party=section["requester"],
+                provider=provider,
+                count=section["person_count"],
+            )
 
     # -- certify -----------------------------------------------------------------------------------------------------
 
@@ -313,6 +360,17 @@ def _arriving(record: SectionReceived) -> ApplicationState:
         awaiting=[],
         delivered=[],
     )
+
+
+def _due_dispatch(section: SectionReceived, providers: list[str]) -> Output:
+    record = DispatchDue(
+        application_id=section["application_id"],
+        requester=section["requester"],
+        section=section["section"],
+        providers=providers,
+    )
+    key = application_key(section["requester"], section["application_id"])
+    return Output(topics.APPLICATIONS, key, framing.encode("DispatchDue", record))
 
 
 def _last_deadline(acceptance: Acceptance) -> int:

@@ -32,9 +32,15 @@ class Dispatcher:
         self._seals = {}
 
     def split(
-        self, section: SectionReceived, acceptance: Acceptance, acceptance_raw: bytes, trust: Trust, now: int
+        self,
+        section: SectionReceived,
+        providers: Sequence[str],
+        acceptance: Acceptance,
+        acceptance_raw: bytes,
+        trust: Trust,
+        now: int,
     ) -> list[tuple[str, SealedBundle]]:
-        """(provider, request bundle) for every provider that is not suspended."""
+        """(provider, request bundle) for each of `providers`."""
         bundle = parse_bundle(section["bundle"] or b"")
         opened = self._opener.section(bundle, self._opener.warrant(bundle, trust, now))
         heads = _heads(opened, acceptance_raw)
@@ -46,7 +52,7 @@ class Dispatcher:
                 provider,
                 self._request(bundle.header, opened, heads, padded, provider, _rows(queries, provider), trust),
             )
-            for provider in dispatching.active_providers(queries, acceptance["suspended"])
+            for provider in providers
         ]
 
     def _request(
@@ -94,6 +100,14 @@ class Dispatcher:
         if provider not in self._seals:
             self._seals[provider] = sealing.new_seal(CENTER, [trust.sealing_key(provider)], self._entropy)
         return self._seals[provider]
+
+
+def batches(section: SectionReceived, acceptance: Acceptance, room: int) -> list[list[str]]:
+    """The active providers, in groups whose request bundles together take about `room` bytes at most."""
+    providers = dispatching.active_providers(acceptance["sub_queries"], acceptance["suspended"])
+    size = len(section["bundle"] or b"") + len(framing.encode("Acceptance", acceptance))
+    count = max(1, room // size)
+    return [providers[start : start + count] for start in range(0, len(providers), count)]
 
 
 def expectation(section: SectionReceived, acceptance: Acceptance, supplement_until: int) -> SectionExpected:

@@ -116,7 +116,7 @@ class Stage(Protocol):
 class Overlay:
     """A step's own view of the state: reads see the writes of the same step."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State | Overlay) -> None:
         self._state = state
         self.changes: dict[tuple[int, bytes], bytes | None] = {}
 

@@ -53,6 +53,14 @@ class EventLog:
             )
         )
 
+    def fork(self) -> EventLog:
+        """An empty log of the same stage, to be merged or thrown away."""
+        return EventLog(self._stage, self._now)
+
+    def merge(self, other: EventLog) -> None:
+        """Take over what another log holds."""
+        self._events += other._events  # its own kind
+
     def outputs(self) -> list[Output]:
         """One record an event, keyed by application (or by the event where there is none)."""
         return [

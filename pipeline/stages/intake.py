@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from pipeline.codec import framing
 from pipeline.crypto import envelopes, signed
-from pipeline.crypto.bundles import Bundle
+from pipeline.crypto.bundles import Bundle, SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.keys import Identity
 from pipeline.domain import review
@@ -28,6 +28,7 @@ from pipeline.domain.records import (
     Fault,
     Person,
     Receipt,
+    Rejection,
     SectionReceived,
 )
 from pipeline.stages import topics
@@ -83,7 +84,11 @@ class Intake:
     ) -> list[Output]:
         trust = self._reference.trust
         envelope = envelopes.open_envelope(message.value or b"", trust, audience=CENTER, now=now)
-        seen = seen_before(overlay, message.partition, envelope)
+        try:
+            seen = seen_before(overlay, message.partition, envelope)
+        except InvalidMessage:
+            mailbag.add(envelope.issuer, "responses", self._conflict(envelope, now))
+            raise
         outputs: list[Output] = []
         if seen is None:
             for bundle in envelope.bundles:
@@ -103,6 +108,18 @@ class Intake:
             count=len(envelope.bundles),
         )
         return outputs
+
+    def _conflict(self, envelope: VerifiedEnvelope, now: int) -> SealedBundle:
+        """Tell the sender that this id already stands for other bytes; both stay: in the topic, and as a dead letter."""
+        rejection = Rejection(
+            application_id=None,
+            mandate_digest=None,
+            envelope_id=envelope.id,
+            faults=[fault("envelope_conflict")],
+            at=now,
+        )
+        raw = sign_record("rejection", "Rejection", rejection, self._center.signer, envelope.issuer, now)
+        return post(Notice("rejection", envelope.issuer, envelope.issuer), [raw], CENTER, self._entropy)
 
     def _receipt(self, envelope: VerifiedEnvelope, appended_at: int, now: int) -> bytes:
         receipt = Receipt(

@@ -21,6 +21,15 @@ class Mailbag:
         """Post `bundle` to party `to`'s `requests` or `responses`; `partition` None: by envelope id."""
         self._bundles.setdefault((to, kind, partition), []).append(bundle)
 
+    def fork(self) -> Mailbag:
+        """An empty bag of the same sender, to be merged or thrown away."""
+        return Mailbag(self._signer, self._now)
+
+    def merge(self, other: Mailbag) -> None:
+        """Take over what another bag holds."""
+        for place, bundles in other._bundles.items():  # its own kind
+            self._bundles.setdefault(place, []).extend(bundles)
+
     def outputs(self) -> list[Output]:
         """The envelopes to write, in order of posting."""
         written: list[Output] = []

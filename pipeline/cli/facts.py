@@ -1,0 +1,54 @@
+"""What there is to say of an application, in an official's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pipeline.domain.answer_codes import STATUS_WORDS
+from pipeline.domain.wording import Language
+
+LABELS: Final[dict[str, tuple[str, str]]] = {
+    "application_id": ("申请编号", "application"),
+    "state": ("状态", "state"),
+    "persons": ("人数", "persons"),
+    "households": ("户数", "households"),
+    "sub_queries": ("子查询数", "sub-queries"),
+    "by_status": ("反馈情况", "results"),
+    "dossiers": ("档案数", "dossiers"),
+    "certificate": ("完整性证明", "certificate"),
+    "seconds": ("用时（秒）", "seconds"),
+    "filed_at": ("提交时间", "filed at"),
+    "bundles": ("已收到的结果包", "bundles received"),
+    "complete": ("是否收齐", "complete"),
+    "reasons": ("退回原因", "rejected because"),
+    "version": ("证明版本", "certificate's version"),
+    "not_answered": ("未反馈数据的查询", "without an answer"),
+}
+"""Key of a result in JSON → its label."""
+
+STATES: Final[dict[str, tuple[str, str]]] = {
+    "filed": ("已提交，待受理", "filed"),
+    "accepted": ("已受理，查询中", "accepted"),
+    "rejected": ("已退回", "rejected"),
+    "certified": ("已办结", "certified"),
+}
+
+_YES: Final = {True: ("是", "yes"), False: ("否", "no")}
+
+
+def in_words(facts: Mapping[str, object], lang: Language) -> dict[str, object]:
+    """The same facts with labels for keys, and words for states and truth values."""
+    return {LABELS[key][lang == "en"] if key in LABELS else key: _value(key, v, lang) for key, v in facts.items()}
+
+
+def _value(key: str, value: object, lang: Language) -> object:
+    if isinstance(value, bool):
+        return _YES[value][lang == "en"]
+    if key == "state" and value in STATES:
+        return STATES[str(value)][lang == "en"]
+    if key == "by_status" and isinstance(value, Mapping):
+        joint, order = ("、", "{word} {count}") if lang == "zh" else (", ", "{count} {word}")
+        told = [(STATUS_WORDS[status][lang == "en"], count) for status, count in value.items()]
+        return joint.join(order.format(word=word, count=count) for word, count in told)
+    return value
