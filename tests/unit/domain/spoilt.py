@@ -113,6 +113,11 @@ CASES: list[Case] = [
     rows("period_impossible", "period", day("day", "2025-02-30", "2025-02-30")),
     rows("period_reversed", "period", day("range", "2025-03-01", "2025-02-01")),
     rows("period_future", "period", day("range", "2026-11-01", "2026-12-01")),
+    (
+        "application_too_large",
+        "person_count",
+        lambda: check_schedule(an_application(person_count=10_000_000), a_release()),
+    ),
     section("roster_date_differs", "roster.date", roster_date="2026-11-19"),
     section("roster_dataset_differs", "roster.dataset", roster_dataset="另一份名单"),
     roster("roster_empty", "roster"),
