@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +36,11 @@ TEND = 0.2
 
 _CERTIFIED = {
     "zh": ("完整性证明 {digest}：签名验证通过，{whole}", "全部查询均已反馈。", "部分查询未获反馈（见上表“原因”）。"),
-    "en": ("Certificate {digest}: verified; {whole}", "every sub-query was answered.", "some were not, see the reasons."),
+    "en": (
+        "Certificate {digest}: verified; {whole}",
+        "every sub-query was answered.",
+        "some were not, see the reasons.",
+    ),
 }
 _MORE = {"zh": "… 其余 {more} 户见 {file} 和 {other}", "en": "… and {more} households more in {file} and {other}"}
 _SERVING = {
@@ -127,15 +131,16 @@ def exchange(folder: Path) -> Iterator[Running]:
     with _step("keys, databases and the application's form"):
         prepared = prepare(folder)
     broker = broker_from_environment(folder / "broker")
-    remark(f"        Kafka: {type(broker).__name__}")
-    with broker:
-        parties = prepared.sample.parties
+    parties = prepared.sample.parties
+    with ExitStack() as stack:
+        with _step("Kafka"):
+            stack.enter_context(broker)
         with _step("topics, trust entries, catalog release 1"):
             equip(broker.bootstrap, prepared.installation, parties, entries_of(prepared.sample))
-        with Crew(folder / "logs") as crew:
-            with _step(f"the center's four stages and {len(parties)} adapters"):
-                start_all(crew, broker.bootstrap, parties)
-            yield Running(folder, broker.bootstrap, prepared, crew)
+        crew = stack.enter_context(Crew(folder / "logs"))
+        with _step(f"the center's four stages and {len(parties)} adapters"):
+            start_all(crew, broker.bootstrap, parties)
+        yield Running(folder, broker.bootstrap, prepared, crew)
 
 
 def start_all(crew: Crew, bootstrap: str, parties: Sequence[str]) -> None:
