@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -26,7 +27,10 @@ def command() -> None:
 @cluster.bootstrap
 @options.as_json
 def publish(files: tuple[Path, ...], bootstrap: str, as_json: bool) -> None:
-    """Publish the entries of FILES (one YAML file a party) as the next release, in one transaction."""
+    """Publish the entries of FILES (one YAML file a party) as the next release, in one transaction.
+
+    Refused when a feedback limit is longer than the topics of topics.yaml keep requests, less 30 days.
+    """
     from pipeline.app import publish as write
     from pipeline.app import reference_for
     from pipeline.province.catalog_files import load_entries
@@ -34,6 +38,7 @@ def publish(files: tuple[Path, ...], bootstrap: str, as_json: bool) -> None:
 
     installation = Installation(data_dir())
     entries = [entry for path in files for entry in load_entries(path)]
+    _check_retention(entries)
     with reference_for(installation, bootstrap) as reference:
         number = 1 + max(reference.releases(), default=0)
     signer = installation.identity(CENTER).signer
@@ -68,6 +73,16 @@ def show(provider: str, category: str, release: int | None, bootstrap: str, as_j
             emit(entry if as_json else {**entry, "provider": provider_name(provider)}, as_json)
             return
     raise ConfigError(f"the release has no entry of {provider} for {category}")
+
+
+def _check_retention(entries: list[CatalogEntry]) -> None:
+    from pipeline.kafka.topic_rules import validate
+    from pipeline.kafka.topology import TOPICS_FILE, load
+
+    longest = timedelta(seconds=max((entry["feedback_seconds"] for entry in entries), default=0))
+    problems = validate(load(TOPICS_FILE), longest)
+    if problems:
+        raise ConfigError("; ".join(map(str, problems)))
 
 
 def _entries(bootstrap: str, number: int | None) -> list[CatalogEntry]:
