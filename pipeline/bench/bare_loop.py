@@ -6,6 +6,7 @@ A provider's look-ups are made beforehand and not timed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,18 +14,16 @@ from pipeline.bench.stopwatch import Stopwatch
 from pipeline.bench.workload import Workload
 from pipeline.codec import framing
 from pipeline.crypto import envelopes
-from pipeline.crypto.bundles import SealedBundle
+from pipeline.crypto.bundles import Bundle, SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
+from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
 from pipeline.demo.application import Sample
 from pipeline.domain import joining, results, review
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.joining import Arrival
 from pipeline.domain.parties import CENTER, inbox
-from pipeline.domain.records import (
-    Acceptance,
-    Person,
-)
+from pipeline.domain.records import Acceptance, AnswerArrived, BundleRef, Person, SectionExpected
 from pipeline.province.filing import Filing, file_application
 from pipeline.province.sources import Sources, open_sources
 from pipeline.stages import admit
@@ -180,9 +179,7 @@ class _Loop:
         with self.watch(ANSWER):
             sealed = [post.bundle for post in answerer.reply(questions, found)]
             signer = self._identities[provider].signer
-            return [
-                envelopes.build(group, signer, audience=CENTER, now=now).value for group in envelopes.pack(sealed)
-            ]
+            return [envelopes.build(group, signer, audience=CENTER, now=now).value for group in envelopes.pack(sealed)]
 
     def _look_up(self, provider: str, questions: Sequence[Question]) -> dict[Need, Found]:
         sources = self._sources[provider]

@@ -43,15 +43,23 @@ class Dispatcher:
         """(provider, request bundle) for each of `providers`."""
         bundle = parse_bundle(section["bundle"] or b"")
         opened = self._opener.section(bundle, self._opener.warrant(bundle, trust, now))
+        return self.seal(bundle.header, opened, providers, acceptance, acceptance_raw, trust)
+
+    def seal(
+        self,
+        origin: Header,
+        opened: OpenedSection,
+        providers: Sequence[str],
+        acceptance: Acceptance,
+        acceptance_raw: bytes,
+        trust: Trust,
+    ) -> list[tuple[str, SealedBundle]]:
+        """(provider, request bundle) for each of `providers`; `origin` is the header of the bundle opened."""
         heads = _heads(opened, acceptance_raw)
-        longest = max(len(person) for person in opened.persons)
-        padded = bundles.padded_size("request", longest)
+        padded = bundles.padded_size("request", max(len(person) for person in opened.persons))
         queries = acceptance["sub_queries"]
         return [
-            (
-                provider,
-                self._request(bundle.header, opened, heads, padded, provider, _rows(queries, provider), trust),
-            )
+            (provider, self._request(origin, opened, heads, padded, provider, _rows(queries, provider), trust))
             for provider in providers
         ]
 

@@ -1,0 +1,164 @@
+"""`hedx bench`: how fast it is, how that compares with the bare work, and where the time goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli import options
+from pipeline.cli.crew import Crew
+from pipeline.cli.output import emit, progress, remark, table
+from pipeline.settings import data_dir
+from pipeline.stages.names import STAGES
+
+if TYPE_CHECKING:
+    from pipeline.bench.workload import Workload
+
+PATIENCE = 300.0
+"""Seconds a benchmark may take before it says that it failed."""
+SETTLING = 60.0
+PAUSE = 0.4
+"""Seconds between two applications of the latency benchmark: long enough for the receipts of the last to be through."""
+HOUSEHOLD = 3
+
+
+@click.group()
+def command() -> None:
+    """Benchmarks, each with its ratio to the limit measured in the same run. Everything runs on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A running exchange: where its Kafka is, and its processes by name."""
+
+    bootstrap: str
+    pids: Mapping[str, int]
+
+
+@command.command()
+@click.option("--sections", type=click.IntRange(1, 200), default=8, show_default=True, help="Applications filed.")
+@click.option("--persons", type=click.IntRange(12, 500), default=500, show_default=True, help="Persons in each.")
+@click.option("--providers", type=click.IntRange(1, 32), default=6, show_default=True, help="Parties that answer.")
+@options.as_json
+def e2e(sections: int, persons: int, providers: int, as_json: bool) -> None:
+    """Throughput from filing to delivery: SECTIONS applications at once, four nation-wide rows each."""
+    from pipeline.bench import bare_loop, figures
+    from pipeline.bench.filing import await_settled, clerk
+    from pipeline.bench.usage import usage_of
+    from pipeline.bench.workload import prepare
+
+    remark("keys, databases and applications …")
+    workload = prepare(data_dir() / "bench", applications=sections, persons=persons, providers=providers)
+    warm_up, *samples = workload.applications
+    with exchange(workload) as stand, clerk(workload) as office:
+        office.file(warm_up)
+        office.await_complete([warm_up], PATIENCE, lambda _: None)
+        await_settled(workload, SETTLING)
+        before, started = usage_of(stand.pids), time.monotonic()
+        with progress(sections, "sections complete") as show:
+            for sample in samples:
+                office.file(sample)
+            office.await_complete(samples, PATIENCE, show)
+            seconds = time.monotonic() - started
+            show(sections)
+        await_settled(workload, SETTLING)
+        sub_queries = sum(map(workload.sub_queries, samples))
+        run = figures.Run(sections, sub_queries, seconds, before, usage_of(stand.pids))
+        answered = sum(s["count"] for sample in samples for s in office.statuses(sample) if s["status"] == "done")
+    remark("the bare loop …")
+    bare = bare_loop.run(workload)
+    rows, steps = figures.processes(run), figures.steps(bare)
+    if not as_json:
+        table(list(rows[0]), [list(row.values()) for row in rows], "Processes")
+        table(list(steps[0]), [list(row.values()) for row in steps], "Bare loop, CPU")
+    summary: dict[str, object] = {
+        "sections": sections,
+        "persons": persons,
+        "providers": providers,
+        "sub_queries": sub_queries,
+        "done": answered,
+        "seconds": round(seconds, 2),
+        "sub_queries_per_second": round(run.rate),
+        "bare_loop_per_second": {
+            "center": round(bare.sub_queries / bare.center),
+            "ends": round(bare.sub_queries / bare.ends),
+            "all": round(bare.sub_queries / (bare.center + bare.ends)),
+        },
+        "ratios": figures.ratios(run, bare, STAGES),
+    }
+    emit({**summary, "processes": rows, "bare_loop": steps} if as_json else summary, as_json)
+
+
+@command.command()
+@click.option("--count", type=click.IntRange(1, 1000), default=50, show_default=True, help="Households, one by one.")
+@click.option("--providers", type=click.IntRange(1, 32), default=6, show_default=True, help="Parties that answer.")
+@options.as_json
+def latency(count: int, providers: int, as_json: bool) -> None:
+    """One household on an idle system: from filing to its certificate with all it names in the store."""
+    from pipeline.bench import timeline
+    from pipeline.bench.figures import percentile
+    from pipeline.bench.filing import clerk
+    from pipeline.bench.workload import prepare
+    from pipeline.demo.preparation import now_ms
+
+    remark("keys, databases and applications …")
+    workload = prepare(data_dir() / "bench", applications=count, persons=HOUSEHOLD, providers=providers)
+    windows: list[timeline.Window] = []
+    with exchange(workload) as stand, clerk(workload) as office:
+        with progress(count, "households complete") as show:
+            for done, sample in enumerate(workload.applications):
+                filed = now_ms()
+                office.file(sample)
+                office.await_complete([sample], PATIENCE, lambda _: None)
+                windows.append(timeline.Window(sample.application["application_id"], filed, now_ms()))
+                show(done)
+                time.sleep(PAUSE)
+        seen = timeline.read(stand.bootstrap, workload.parties)
+    counted = windows[1:]
+    traces = [timeline.stretches(window, seen, workload.requester, workload.parties) for window in counted]
+    rows = [
+        {"stretch": name, "p50_ms": percentile(times, 0.5), "p99_ms": percentile(times, 0.99), "what": what}
+        for (name, what), times in zip(timeline.STRETCHES, zip(*traces, strict=True), strict=True)
+    ]
+    whole = [window.complete - window.filed for window in counted]
+    if not as_json:
+        table(list(rows[0]), [list(row.values()) for row in rows], "Where the time goes")
+    summary: dict[str, object] = {
+        "count": count,
+        "persons": HOUSEHOLD,
+        "providers": providers,
+        "p50_ms": percentile(whole, 0.5),
+        "p99_ms": percentile(whole, 0.99),
+    }
+    emit({**summary, "stretches": rows} if as_json else summary, as_json)
+
+
+@contextmanager
+def exchange(workload: Workload) -> Iterator[Stand]:
+    """Kafka, the center's stages and every party's adapter while the block runs; nothing is left afterwards."""
+    import os
+
+    from pipeline.cli.demo import start_all
+    from pipeline.demo.preparation import equip
+    from pipeline.kafka.brokers import broker_from_environment
+    from pipeline.kafka.embedded import EmbeddedBroker
+
+    folder = workload.installation.folder
+    os.environ["HEDX_HOME"] = str(folder)
+    broker = broker_from_environment(folder / "broker")
+    broker.start()
+    try:
+        equip(broker.bootstrap, workload.installation, workload.parties, workload.entries)
+        with Crew(folder / "logs") as crew:
+            start_all(crew, broker.bootstrap, workload.parties)
+            pids = {name: member.process.pid for name, member in crew.members.items()}
+            if isinstance(broker, EmbeddedBroker) and broker.pid is not None:
+                pids["broker"] = broker.pid
+            yield Stand(broker.bootstrap, pids)
+    finally:
+        broker.stop()
