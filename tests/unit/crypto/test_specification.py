@@ -207,7 +207,7 @@ def test_the_table_of_roles_and_types_is_the_codes() -> None:
 
 def test_the_table_of_usages_is_the_codes() -> None:
     """The two extended key usages."""
-    assert dict(table("use", "extended key usage")) == {  # type: ignore[arg-type]
+    assert dict(table("use", "extended key usage")) == {
         "sign": SIGN_USAGE.dotted_string,
         "seal": ENCRYPT_USAGE.dotted_string,
     }
