@@ -35,16 +35,19 @@ class Inbox:
         self.topic = topic
         self._stored = stored
         self._batch = batch
+        self._told: dict[tuple[str, int], int] = {}  # offsets as Kafka has them from us
         self._consumer = Consumer(consumer_config(bootstrap, group, extra=extra))
         self._consumer.subscribe([topic], on_assign=self._assigned)
 
     def take(self, seconds: float) -> tuple[list[Message], dict[tuple[str, int], int]]:
         """A batch, and the positions after it to store with its effects; waits `seconds` for the first message.
 
-        Raises KafkaException for what the brokers refuse.
+        When there is none, Kafka's copy of the offsets follows past the transaction markers that came since, so that
+        lag reaches 0. Raises KafkaException for what the brokers refuse.
         """
         first = self._consumer.poll(seconds)
         if first is None:
+            self.done(self._positions())
             return [], {}
         messages: list[Message] = []
         for event in chain((first,), self._consumer.consume(self._batch - 1, 0)):
@@ -56,9 +59,10 @@ class Inbox:
 
     def done(self, positions: Mapping[tuple[str, int], int]) -> None:
         """The batch is stored: let Kafka's copy of the offsets follow."""
-        offsets = [TopicPartition(topic, partition, following) for (topic, partition), following in positions.items()]
-        if offsets:
-            self._consumer.commit(offsets=offsets, asynchronous=True)
+        news = {place: following for place, following in positions.items() if self._told.get(place) != following}
+        if news:
+            self._consumer.commit(offsets=[TopicPartition(*place, to) for place, to in news.items()], asynchronous=True)
+            self._told |= news
 
     def rewind(self) -> None:
         """The batch was not stored: read on from where the database stands."""
