@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from rich.markup import escape
@@ -15,6 +14,7 @@ from pipeline.domain.answer_codes import STATUS_MARKS, STATUS_WORDS, explain_cod
 from pipeline.domain.catalog import BASIC_CATEGORIES
 from pipeline.domain.dossiers import Dossier, Result
 from pipeline.domain.wording import Language, provider_words
+from pipeline.stages.clock import local_time
 
 NOTHING: Final = "·"
 """A cell of the table where whoever answered has nothing on record."""
@@ -116,7 +116,7 @@ def _reason(result: Result, lang: Language) -> str:
     words = explain_code(result["code"], lang)
     if result["until"] is None:
         return words
-    until = f"{datetime.fromtimestamp(result['until'] / 1000).astimezone():%Y-%m-%d %H:%M}"
+    until = local_time(result["until"])
     when = f"{until} 前暂停服务" if lang == "zh" else f"until {until}"
     return f"{words} ({when})" if words else when
 

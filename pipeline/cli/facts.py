@@ -7,6 +7,7 @@ from typing import Final
 
 from pipeline.domain.answer_codes import STATUS_WORDS
 from pipeline.domain.wording import Language
+from pipeline.stages.clock import local_time
 
 LABELS: Final[dict[str, tuple[str, str]]] = {
     "application_id": ("申请编号", "application"),
@@ -47,6 +48,8 @@ def _value(key: str, value: object, lang: Language) -> object:
         return _YES[value][lang == "en"]
     if key == "state" and value in STATES:
         return STATES[str(value)][lang == "en"]
+    if key == "filed_at" and isinstance(value, int):
+        return local_time(value)
     if key == "by_status" and isinstance(value, Mapping):
         joint, order = ("、", "{word} {count}") if lang == "zh" else (", ", "{count} {word}")
         told = [(STATUS_WORDS[status][lang == "en"], count) for status, count in value.items()]

@@ -7,19 +7,22 @@ import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
+from pipeline.cli.dossier_table import category_words
 from pipeline.cli.exits import Exit
+from pipeline.cli.facts import in_words
 from pipeline.cli.output import emit, progress, remark
 from pipeline.crypto.trust import Trust
+from pipeline.domain.answer_codes import explain_code, status_words
 from pipeline.domain.dossiers import count_by_status
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.parties import provider_name
 from pipeline.domain.records import Application, Person
-from pipeline.domain.wording import Language, explain
+from pipeline.domain.wording import Language, explain, provider_words
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
 from pipeline.province.exports import write_csv, write_json
@@ -104,7 +107,7 @@ def submit(form: Path, roster: Path, wait: float, party: str, bootstrap: str, la
         put_in(installation, loaded.application, loaded.roster, reference)
     if wait and not await_result(installation, party, application_id, wait):
         remark(f"no result within {wait:g} s; see hedx apply status {application_id}")
-    emit(_status(installation, party, application_id, lang), as_json)
+    _show(_status(installation, party, application_id, lang), lang, as_json)
     return Exit.FINE
 
 
@@ -121,10 +124,11 @@ def status(application_id: str | None, party: str, lang: Language, as_json: bool
             rows = connection.execute(
                 "SELECT application_id, state, persons, filed_at FROM application ORDER BY filed_at DESC"
             ).fetchall()
-        emit([dict(zip(("application_id", "state", "persons", "filed_at"), row, strict=True)) for row in rows], as_json)
+        filed = [dict(zip(("application_id", "state", "persons", "filed_at"), row, strict=True)) for row in rows]
+        emit(filed if as_json else [in_words(application, lang) for application in filed], as_json)
         return Exit.FINE
     found = _status(installation, party, application_id, lang)
-    emit(found, as_json)
+    _show(found, lang, as_json)
     return Exit.FINE if found["complete"] else Exit.DRIFT
 
 
@@ -150,11 +154,31 @@ def export(application_id: str, kind: str, output: Path, party: str, as_json: bo
     emit({"file": str(output), "dossiers": len(dossiers)}, as_json)
 
 
-def _status(installation: Installation, party: str, application_id: str, lang: Language) -> dict[str, object]:
+def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:
+    """The status as JSON, or in words: a line for each provider and category without an answer."""
+    if as_json:
+        emit(found, as_json)
+        return
+    told = in_words(found, lang)
+    if found.get("not_answered"):
+        told |= in_words({"not_answered": [_open(status, lang) for status in found["not_answered"]]}, lang)
+    emit(told, as_json)
+
+
+def _open(status: dict[str, Any], lang: Language) -> str:
+    provider = provider_words(status["provider"], lang)
+    category = category_words(status["category"], {}, lang)
+    words, count, reason = status_words(status["status"], lang), status["count"], status["reason"]
+    if lang == "zh":
+        return f"{provider} {category}：{words} {count} 人" + (f"（{reason}）" if reason else "")
+    return f"{provider}, {category}: {count} {words}" + (f" ({reason})" if reason else "")
+
+
+def _status(installation: Installation, party: str, application_id: str, lang: Language) -> dict[str, Any]:
     with closing(connect(installation.store(party))) as connection:
         case = CaseFile(connection, application_id, offline_trust(installation))
         certificate, rejection = case.certificate(), case.rejection()
-        found: dict[str, object] = {
+        found: dict[str, Any] = {
             "application_id": application_id,
             "state": case.state,
             "persons": case.persons,
@@ -166,10 +190,10 @@ def _status(installation: Installation, party: str, application_id: str, lang: L
         if certificate is not None:
             found["certificate"] = certificate.digest.hex()
             found["version"] = certificate.result["version"]
-            open_ = [s for s in certificate.result["statuses"] if s["status"] != "done"]
             found["not_answered"] = [
-                f"{provider_name(s['provider'])} {s['category']} {s['status']} {s['code'] or ''} {s['count']}".strip()
-                for s in open_
+                {**status, "reason": explain_code(status["code"], lang)}
+                for status in certificate.result["statuses"]
+                if status["status"] != "done"
             ]
         if case.is_complete():
             found["by_status"] = count_by_status(case.dossiers())
