@@ -50,7 +50,7 @@ class Header:
     schema: bytes = bytes(8)  # schema id of the person records
     count: int = 0  # person records
     padded: int = 0  # size of each person record's plaintext, bytes
-    outcome: Outcome | None = None
+    outcome: Outcome | None = None  # in an answer always, elsewhere never; done: there are records
     code: str | None = None  # why refused or unavailable
     until: int | None = None  # ms: unavailable until
     checkpoint: bytes | None = None  # newest center checkpoint seen
@@ -150,3 +150,12 @@ def _check(values: dict[int, Any]) -> None:
         raise InvalidMessage("header_invalid", "section or part out of range")
     if values[11] and values[19] and int.from_bytes(values[11], "little").bit_count() != values[19]:
         raise InvalidMessage("header_invalid", "members and count differ")
+    if not _outcome_fits(values[1], values.get(21), values[19]):
+        raise InvalidMessage("header_invalid", "outcome")
+
+
+def _outcome_fits(kind: str, outcome: str | None, count: int) -> bool:
+    """An answer has an outcome, and it is `done` exactly when there are records; nothing else has one."""
+    if kind != "answer":
+        return outcome is None
+    return outcome is not None and (outcome == "done") == (count > 0)

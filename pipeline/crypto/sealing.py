@@ -25,14 +25,16 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pipeline.crypto import cbor, suite
 from pipeline.crypto.keys import PublicSealingKey, SealingKey, cose_key
-from pipeline.crypto.suite import KEY_SIZE, SUITE, Entropy, H
+from pipeline.crypto.suite import KEY_SIZE, SUITE, TAG_SIZE, Entropy, H
 from pipeline.domain.errors import InvalidMessage
 
 A256GCM, A256KW, ECDH_ES_A256KW = 3, -5, -31
 IV_SIZE = 12
+WRAPPED_SIZE = KEY_SIZE + 8
 MAX_RECIPIENTS = 4
 MAX_SEAL_SIZE = 1024
 
+_SIZES = [32, 32, WRAPPED_SIZE]  # x and y of the ephemeral key, wrapped content key
 _BODY_PROTECTED = cbor.dumps({1: A256GCM})
 
 
@@ -70,8 +72,6 @@ def unseal(seal: bytes, sender: str, key: SealingKey) -> bytes:
         secret = AESGCM(content_key).decrypt(iv, ciphertext, _aad(_BODY_PROTECTED, ctx))
     except (InvalidUnwrap, InvalidTag, ValueError):
         raise InvalidMessage("unseal_failed") from None
-    if len(secret) != KEY_SIZE:
-        raise InvalidMessage("seal_invalid", "the secret is not 32 bytes")
     return secret
 
 
@@ -144,7 +144,7 @@ def _decode(seal: bytes) -> tuple[bytes, bytes, list[object]]:
         case [bytes() as protected, {5: bytes() as iv, **others}, bytes() as ciphertext, list() as recipients] if (
             protected == _BODY_PROTECTED and not others and len(iv) == IV_SIZE
         ):
-            if 1 <= len(recipients) <= MAX_RECIPIENTS:
+            if 1 <= len(recipients) <= MAX_RECIPIENTS and len(ciphertext) == KEY_SIZE + TAG_SIZE:
                 return iv, ciphertext, recipients
     raise InvalidMessage("seal_invalid", "not a seal of suite 1")
 
@@ -157,7 +157,7 @@ def _find(recipients: list[object], kid: bytes) -> tuple[bytes, bytes, bytes]:
             case [protected, {-1: {1: 2, -1: 1, -2: bytes() as x, -3: bytes() as y, **rest}, **others}, wrapped] if (
                 protected == wanted
             ):
-                if rest or others or not isinstance(wrapped, bytes) or len(x) != 32 or len(y) != 32:
+                if rest or others or not isinstance(wrapped, bytes) or [*map(len, (x, y, wrapped))] != _SIZES:
                     raise InvalidMessage("seal_invalid", "recipient is not the profile's")
                 return wanted, b"\x04" + x + y, wrapped
     raise InvalidMessage("not_a_recipient")

@@ -252,6 +252,13 @@ def _headers() -> Iterator[Json]:
             _bent(request, lambda body: body[2].__setitem__(3, body[2][3] + b"\0")),
         ),
     }
+    refused = scenario.answer_bundles()[1].raw
+    from_center = _with_header(refused, _set(3, "center"))
+    changes |= {
+        "answer_without_outcome": ("header_invalid", _with_header(from_center, lambda h: h.pop(21))),
+        "done_without_records": ("header_invalid", _with_header(from_center, _set(21, "done"))),
+        "outcome_in_a_receipt": ("header_invalid", _with_header(receipt, _set(21, "refused"))),
+    }
     for name, (code, raw) in changes.items():
         yield _envelope(name, code, _signed_over([raw]))
     yield _envelope("one_bundle_id_twice", "bundle_id_repeated", _signed_over([receipt, receipt]))
@@ -310,6 +317,8 @@ def _seals() -> Iterator[Json]:
     yield bad("seal_with_a_second_unprotected_label", "seal_invalid", edited(lambda b: b[1].__setitem__(4, b"kid")))
     yield bad("seal_iv_of_16_bytes", "seal_invalid", edited(lambda b: b[1].__setitem__(5, bytes(16))))
     yield bad("seal_by_another_algorithm", "seal_invalid", edited(lambda b: b.__setitem__(0, cbor.dumps({1: 1}))))
+    yield bad("content_key_of_16_bytes", "seal_invalid", edited(lambda b: b[3][0].__setitem__(2, bytes(24))))
+    yield bad("secret_of_31_bytes", "seal_invalid", edited(lambda b: b.__setitem__(2, bytes(47))))
     yield bad("five_recipients", "seal_invalid", edited(lambda b: b.__setitem__(3, [[b"", {}, b""]] * 5)))
 
 

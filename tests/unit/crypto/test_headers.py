@@ -99,6 +99,17 @@ def test_refuses_what_is_no_map(body: object) -> None:
     assert refusal(lambda: headers.decode(cbor.dumps(body))) == "header_invalid"
 
 
+@pytest.mark.parametrize(
+    ("kind", "outcome", "count"),
+    [("answer", None, 2), ("answer", None, 0), ("answer", "done", 0), ("answer", "refused", 2), ("relay", "done", 2)],
+)
+def test_refuses_an_outcome_that_the_records_do_not_bear_out(kind: str, outcome: str | None, count: int) -> None:
+    """An answer says how it ended, and `done` comes with records: else a certificate could promise what nobody sent."""
+    fields = cbor.loads(FULL.encode()) | {1: kind, 19: count, 21: outcome}
+    body = {key: value for key, value in fields.items() if value is not None}
+    assert refusal(lambda: headers.decode(cbor.dumps(body))) == "header_invalid"
+
+
 def test_refuses_an_oversized_header_unread() -> None:
     """Headers are small."""
     assert refusal(lambda: headers.decode(bytes(headers.MAX_SIZE + 1))) == "header_invalid"

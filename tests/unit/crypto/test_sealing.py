@@ -86,6 +86,8 @@ def test_an_ephemeral_point_off_the_curve_is_refused() -> None:
         ([3, 0, 1, -1, -2], bytes(31)),
         ([3, 0, 1, -1, -3], bytes(33)),
         ([3, 0, 2], None),
+        ([3, 0, 2], bytes(24)),
+        ([2], bytes(32)),
     ],
 )
 def test_a_seal_off_the_profile_is_refused(path: list[Any], value: object) -> None:
