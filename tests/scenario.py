@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from pipeline.crypto import envelopes
@@ -56,13 +57,17 @@ def with_form(sample: Sample, **changes: object) -> Sample:
     return replace(sample, application={**sample.application, **changes})  # type: ignore[typeddict-item]
 
 
+_entries = cache(load_entries)  # most of a small scenario's time would go into reading the same YAML again
+_sources = cache(open_sources)
+
+
 def network_for(sample: Sample, folder: Path) -> Network:
     """A network whose providers have the sample's databases."""
-    catalog = [entry for party in sample.parties for entry in load_entries(sample.catalog / f"{party}.yaml")]
+    catalog = [entry for party in sample.parties for entry in _entries(sample.catalog / f"{party}.yaml")]
     network = Network(folder, sample.parties, catalog)
     for party in sample.parties:
         database = sqlite_url(sample.databases / f"{party}.db")
-        network.connect_sources(party, open_sources(sample.providers / f"{party}.yaml", database))
+        network.connect_sources(party, _sources(sample.providers / f"{party}.yaml", database))
     return network
 
 

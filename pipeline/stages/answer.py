@@ -37,7 +37,7 @@ from pipeline.domain.subjects import subject_of
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.local import LocalEffects, Posted, View, is_repeated
 from pipeline.stages.notices import Entropy
-from pipeline.stages.opening import OpenedSection, SectionOpener
+from pipeline.stages.opening import OpenedSection, OpenedWarrant, SectionOpener
 from pipeline.stages.reference import Reference
 
 Need = tuple[str, str, str | None, str | None]
@@ -64,7 +64,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One section put to this provider: either persons and sub-queries, or the reason why it is refused whole."""
+    """One section put to this provider: either persons and sub-queries, or the reason why it is refused whole.
+
+    `mandate` is None when its signature does not hold.
+    """
 
     bundle: Bundle
     mandate: Mandate | None
@@ -141,18 +144,20 @@ class Answerer:
         if view.has_answered(*once) or once in effects.answered:
             return []
         effects.answered.append(once)
+        mandate: Mandate | None = None
         try:
-            opened, queries = self._check(bundle, view, effects, now)
+            warrant = self._opener.warrant(bundle, self._reference.trust, now)
+            mandate = warrant.mandate
+            opened, queries = self._check(bundle, warrant, view, effects, now)
         except InvalidMessage as error:
-            return [Question(bundle, None, [], [], error.code)]
+            return [Question(bundle, mandate, [], [], error.code)]
         persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
-        return [Question(bundle, opened.warrant.mandate, queries, persons, None)]
+        return [Question(bundle, mandate, queries, persons, None)]
 
     def _check(
-        self, bundle: Bundle, view: View, effects: LocalEffects, now: int
+        self, bundle: Bundle, warrant: OpenedWarrant, view: View, effects: LocalEffects, now: int
     ) -> tuple[OpenedSection, list[SubQuery]]:
         trust = self._reference.trust
-        warrant = self._opener.warrant(bundle, trust, now)
         if warrant.mandate["not_after"] < now:
             raise InvalidMessage("mandate_expired")
         acceptance = _acceptance(warrant.acceptance_raw, trust, now)
@@ -302,8 +307,11 @@ class Answerer:
         return written
 
     def _refused_whole(self, question: Question) -> SealedBundle:
-        header = question.bundle.header
-        answer = self._header(question.bundle, list(header.rows), members.full(header.count))
+        """For everybody the requester signed for, not for those the request happens to hold."""
+        header, mandate = question.bundle.header, question.mandate
+        stated = {} if mandate is None else dict(enumerate(mandate["sections"], start=1))
+        count = stated[header.section]["count"] if header.section in stated else header.count
+        answer = self._header(question.bundle, list(header.rows), members.full(count))
         return bundles.clear_bundle(replace(answer, outcome="refused", code=question.refusal), [])
 
     def _header(self, request: Bundle, rows: list[int], mask: int) -> Header:

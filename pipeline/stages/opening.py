@@ -61,14 +61,14 @@ class SectionOpener:
         warrant: Warrant = framing.decode_as("Warrant", record)  # type: ignore[assignment]
         verified = _verify_mandate(warrant["mandate"], header, trust, now)
         mandate: Mandate = framing.decode_as("Mandate", verified.payload)  # type: ignore[assignment]
-        _match(header, mandate, verified)
         return OpenedWarrant(mandate, warrant["mandate"], verified.digest, warrant["acceptance"])
 
     def section(self, bundle: Bundle, warrant: OpenedWarrant) -> OpenedSection:
-        """The rest of `bundle`, its persons held against the section root of the mandate.
+        """The rest of `bundle`: its clear header held against the mandate, then its persons against the section's root.
 
-        Raises InvalidMessage `section_root_mismatch` when a person was added, left out or altered.
+        Raises InvalidMessage `header_contradicts_mandate`, and `section_root_mismatch` when a person was altered.
         """
+        _match(bundle.header, warrant)
         records = bundles.open_records(bundle, self._secret(bundle), 1)
         head: SectionHead = framing.decode_as("SectionHead", records[0])  # type: ignore[assignment]
         persons = records[1:]
@@ -90,12 +90,13 @@ def _verify_mandate(raw: bytes, header: Header, trust: Trust, now: int) -> Signe
         raise InvalidMessage("mandate_invalid", str(error)) from error
 
 
-def _match(header: Header, mandate: Mandate, verified: Signed) -> None:
+def _match(header: Header, warrant: OpenedWarrant) -> None:
     """The clear header must say what the mandate says."""
+    mandate = warrant.mandate
     checks: list[tuple[str, Callable[[], bool]]] = [
-        ("requester", lambda: header.requester == mandate["requester"] == verified.issuer),
+        ("requester", lambda: header.requester == mandate["requester"]),
         ("application_id", lambda: header.application_id == mandate["application_id"]),
-        ("mandate_digest", lambda: header.mandate_digest == verified.digest),
+        ("mandate_digest", lambda: header.mandate_digest == warrant.digest),
         ("sections", lambda: header.sections == len(mandate["sections"])),
         ("section", lambda: 1 <= header.section <= header.sections),
         ("count", lambda: header.count == mandate["sections"][header.section - 1]["count"]),

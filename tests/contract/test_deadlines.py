@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.codec import framing
 from pipeline.crypto import signed
+from pipeline.demo.application import Sample
 from pipeline.stages.membership import trust_entry
 from tests.scenario import (
     FEEDBACK,
@@ -15,7 +16,6 @@ from tests.scenario import (
     is_certified,
     kept,
     network_for,
-    small_sample,
     standing,
 )
 
@@ -25,9 +25,8 @@ CENTER_STAGES = ("intake", "applications", "collect", "join")
 DAY = 24 * 3600
 
 
-def test_unanswered_queries_expire_only_after_their_deadline(tmp_path: Path) -> None:
+def test_unanswered_queries_expire_only_after_their_deadline(tmp_path: Path, sample: Sample) -> None:
     """A silent provider's sub-queries stay open until the watermark has passed the deadline, and then expire."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run(without=SILENT)
@@ -42,9 +41,8 @@ def test_unanswered_queries_expire_only_after_their_deadline(tmp_path: Path) -> 
     assert result.version == 1
 
 
-def test_late_answers_become_a_supplement_that_makes_the_dossiers_whole(tmp_path: Path) -> None:
+def test_late_answers_become_a_supplement_that_makes_the_dossiers_whole(tmp_path: Path, sample: Sample) -> None:
     """What came after the deadline is expired in version 1 and done in version 2; nothing is lost."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run(without=SILENT)
@@ -61,9 +59,8 @@ def test_late_answers_become_a_supplement_that_makes_the_dossiers_whole(tmp_path
     assert codes(network) == []
 
 
-def test_nothing_is_kept_once_the_supplement_window_is_over(tmp_path: Path) -> None:
+def test_nothing_is_kept_once_the_supplement_window_is_over(tmp_path: Path, sample: Sample) -> None:
     """A section with gaps leaves a small residual, and that is gone a month after the last deadline."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run(without=SILENT)
@@ -76,18 +73,16 @@ def test_nothing_is_kept_once_the_supplement_window_is_over(tmp_path: Path) -> N
     assert codes(network) == []
 
 
-def test_a_section_answered_in_full_leaves_nothing_in_the_join(tmp_path: Path) -> None:
+def test_a_section_answered_in_full_leaves_nothing_in_the_join(tmp_path: Path, sample: Sample) -> None:
     """No residual where nothing can be added any more."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run()
     assert kept(network, "join", b"j") == kept(network, "join", b"@") == 0
 
 
-def test_sealed_sections_are_let_go_once_the_requester_has_receipted_everything(tmp_path: Path) -> None:
+def test_sealed_sections_are_let_go_once_the_requester_has_receipted_everything(tmp_path: Path, sample: Sample) -> None:
     """The center keeps a roster, sealed, no longer than it may need it to ask again."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run(without=("collect",))
@@ -96,9 +91,8 @@ def test_sealed_sections_are_let_go_once_the_requester_has_receipted_everything(
     assert kept(network, "applications", b"s") == 0
 
 
-def test_statuses_tell_refused_and_unavailable_with_their_reasons(tmp_path: Path) -> None:
+def test_statuses_tell_refused_and_unavailable_with_their_reasons(tmp_path: Path, sample: Sample) -> None:
     """A refusing register and one that is down until a date are neither done nor expired, and say why."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run()
@@ -117,9 +111,8 @@ def test_statuses_tell_refused_and_unavailable_with_their_reasons(tmp_path: Path
     assert untils == {1_896_084_000_000}, "2030-01-31T18:00+08:00"
 
 
-def test_a_suspended_party_is_in_the_certificate_and_gets_no_request(tmp_path: Path) -> None:
+def test_a_suspended_party_is_in_the_certificate_and_gets_no_request(tmp_path: Path, sample: Sample) -> None:
     """A suspended provider appears as unavailable for everybody, and nobody's data are sent to it."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.trust(trust_entry(network.identities["37"], 2, suspended=True))
     network.file(sample.application, sample.persons)
@@ -131,9 +124,8 @@ def test_a_suspended_party_is_in_the_certificate_and_gets_no_request(tmp_path: P
     assert network.case(sample.application).is_complete()
 
 
-def test_center_outage_over_a_deadline_expires_no_punctual_answer(tmp_path: Path) -> None:
+def test_center_outage_over_a_deadline_expires_no_punctual_answer(tmp_path: Path, sample: Sample) -> None:
     """Answers appended in time count as in time, however late the center gets to read them."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run(without=("collect", "join"))
@@ -147,9 +139,8 @@ def test_center_outage_over_a_deadline_expires_no_punctual_answer(tmp_path: Path
     assert_equals_oracle(network, sample)
 
 
-def test_outage_separates_the_punctual_from_the_late(tmp_path: Path) -> None:
+def test_outage_separates_the_punctual_from_the_late(tmp_path: Path, sample: Sample) -> None:
     """After an outage, what was appended before the deadline is done and what came after it expired, then supplements."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run(without=("collect", "join", "37", "32"))
@@ -174,9 +165,8 @@ def _first_statuses(raw: bytes) -> set[tuple[str, str]]:
     return {(status["provider"], status["status"]) for status in wanted}
 
 
-def test_requester_itself_is_a_provider_like_any_other(tmp_path: Path) -> None:
+def test_requester_itself_is_a_provider_like_any_other(tmp_path: Path, sample: Sample) -> None:
     """全国 asks the requester's own province too; its answers travel the same way as all others."""
-    sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run()

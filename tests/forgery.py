@@ -1,0 +1,118 @@
+"""What a dishonest party could send, made with the keys it really has. Nothing here forges anybody else's signature."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.codec import framing
+from pipeline.crypto import bundles, cbor, cose, envelopes, sealing
+from pipeline.crypto.bundles import Bundle, SealedBundle
+from pipeline.crypto.headers import Header
+from pipeline.crypto.keys import Identity
+from pipeline.domain import members
+from pipeline.domain.parties import CENTER, InboxKind, inbox
+from pipeline.stages.effects import Message
+from pipeline.stages.notices import sign_record
+from tests.network import PARTITIONS, Network
+from tests.scenario import bundles_in, inbox_messages
+
+
+@dataclass
+class Opened:
+    """A sealed section taken apart by somebody entitled to: everything can be changed before it is sealed again."""
+
+    header: Header
+    warrant: dict[str, Any]
+    head: dict[str, Any]
+    persons: list[bytes]
+
+    @property
+    def mandate(self) -> dict[str, Any]:
+        """What the mandate says."""
+        return framing.decode_as("Mandate", cose.decode(self.warrant["mandate"]).payload)
+
+    @property
+    def acceptance(self) -> dict[str, Any]:
+        """What the acceptance says."""
+        return framing.decode_as("Acceptance", cose.decode(self.warrant["acceptance"]).payload)
+
+    def rewrite_mandate(self, **changes: Any) -> None:
+        """Put other values into the mandate, under the signature it had."""
+        protected, unprotected, _, signature = cbor.loads(self.warrant["mandate"], 2)
+        payload = framing.encode("Mandate", {**self.mandate, **changes})
+        self.warrant["mandate"] = cbor.dumps([protected, unprotected, payload, signature])
+
+    def sign_mandate(self, by: Identity, now: int, **changes: Any) -> None:
+        """Put other values into the mandate and sign it as somebody else."""
+        record = {**self.mandate, **changes}
+        self.warrant["mandate"] = sign_record("mandate", "Mandate", record, by.signer, CENTER, now)
+
+    def sign_acceptance(self, center: Identity, now: int, **changes: Any) -> None:
+        """Another acceptance, signed by the center as it should be."""
+        record = {**self.acceptance, **changes}
+        audience = record["requester"]
+        self.warrant["acceptance"] = sign_record("acceptance", "Acceptance", record, center.signer, audience, now)
+
+    def set_persons(self, persons: Sequence[bytes]) -> None:
+        """Other persons, the clear header following them."""
+        self.persons = list(persons)
+        self.header = replace(self.header, members=members.to_bytes(members.full(len(persons))))
+
+    def seal(self, sender: Identity, network: Network) -> SealedBundle:
+        """A bundle of it all from `sender` to whom the header names."""
+        recipient = network.reference.trust.sealing_key(self.header.to)
+        secret, seal = sealing.new_seal(sender.party, [recipient])
+        header = replace(self.header, bundle_id=os.urandom(16), padded=0)
+        heads = [framing.encode("Warrant", self.warrant), framing.encode("SectionHead", self.head)]
+        return bundles.seal_bundle(header, self.persons, secret, seal, heads=heads)
+
+
+def take_apart(bundle: Bundle, reader: Identity) -> Opened:
+    """Open a section bundle with its reader's key."""
+    assert bundle.seal is not None
+    secret = sealing.unseal(bundle.seal, bundle.header.sender, reader.sealing)
+    warrant, head, *persons = bundles.open_records(bundle, secret)
+    return Opened(bundle.header, framing.decode_as("Warrant", warrant), framing.decode_as("SectionHead", head), persons)
+
+
+def send(
+    network: Network, sender: str, to: str, kind: InboxKind, *sent: SealedBundle, cti: bytes | None = None
+) -> Message:
+    """Sign and send one envelope from `sender`, whoever it is."""
+    signer = network.identities[sender].signer
+    envelope = envelopes.build(sent, signer, audience=to, now=network.clock(), cti=cti)
+    return network.broker.produce(inbox(to, kind), envelope.id, envelope.value, envelope.headers)
+
+
+def withhold(network: Network, party: str, kind: InboxKind) -> list[Message]:
+    """Keep from a party what is in its inbox and not read yet; returns it."""
+    held = []
+    for message in inbox_messages(network, party, kind):
+        place = (message.topic, message.partition)
+        if message.offset >= network.parties[party].positions.get(place, 0):
+            held.append(message)
+    for partition in range(PARTITIONS):
+        network.parties[party].positions[inbox(party, kind), partition] = network.broker.end(
+            inbox(party, kind), partition
+        )
+    return held
+
+
+def replace_request(network: Network, provider: str, alter: Callable[[Opened], None]) -> SealedBundle:
+    """As a dishonest center: keep the one genuine request from `provider` and send it an altered one instead."""
+    [genuine] = bundles_in(network, provider, "requests", "request")
+    withhold(network, provider, "requests")
+    request = take_apart(genuine, network.identities[provider])
+    alter(request)
+    forged = request.seal(network.identities[CENTER], network)
+    send(network, CENTER, provider, "requests", forged)
+    return forged
+
+
+def resealed(header: Header, records: Sequence[bytes], sender: Identity, network: Network, reader: Any) -> SealedBundle:
+    """A sealed bundle of `records` from `sender` to the key `reader`."""
+    secret, seal = sealing.new_seal(sender.party, [reader])
+    return bundles.seal_bundle(replace(header, bundle_id=os.urandom(16), padded=0), records, secret, seal)
