@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import faust
@@ -97,10 +98,12 @@ class Watch:
     def __init__(self, bootstrap: str, tally: Tally, topic: str | None = None) -> None:
         self._bootstrap = bootstrap
         self._topic = topic or EVENTS
+        self._scratch = TemporaryDirectory(prefix="hedx-watch-")  # Faust makes folders although it keeps nothing here
         self._app = _ReaderApp(
             f"{GROUP}.{uuid.uuid4().hex[:12]}",
             broker=[f"kafka://{address}" for address in bootstrap.split(",")],
             store="memory://",
+            datadir=self._scratch.name,
             consumer_auto_offset_reset="earliest",
             agent_supervisor=CrashingSupervisor,
             topic_allow_declare=False,
@@ -126,6 +129,7 @@ class Watch:
 
     async def __aexit__(self, *_: object) -> None:
         await self._app.stop()
+        self._scratch.cleanup()
 
     async def wait(self, seconds: float) -> None:
         """Let it read for `seconds`. Raises what made it crash, if it did."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
@@ -128,9 +129,11 @@ def test_every_start_counts_from_the_beginning(kafka: str, topic: str, producer:
         assert asyncio.run(counted(kafka, topic)).events == total
 
 
-def test_an_empty_topic_has_an_end_too(kafka: str, topic: str) -> None:
-    """With nothing on the topic the watch ends at once, with nothing counted."""
+def test_an_empty_topic_has_an_end_too(kafka: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing on the topic the watch ends at once, with nothing counted, and leaves nothing where it was started."""
+    monkeypatch.chdir(tmp_path)
     assert asyncio.run(counted(kafka, topic)).events == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_waits_for_a_transaction_that_is_open(kafka: str, topic: str, producer: Producer) -> None:
