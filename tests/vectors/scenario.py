@@ -332,9 +332,7 @@ def answer_bundles() -> list[SealedBundle]:
     return [
         bundles.seal_bundle(head("done", 1, 0b101, outcome="done"), [answer(0), answer(2)], made.secret, made.raw),
         bundles.clear_bundle(head("refused", 1, 0b010, outcome="refused", code="consent_withdrawn"), []),
-        bundles.clear_bundle(
-            head("later", 2, 1, outcome="unavailable", code="temporarily_unavailable", until=NOW + 2 * DAY), []
-        ),
+        bundles.clear_bundle(head("later", 2, 1, outcome="unavailable", until=NOW + 2 * DAY), []),
     ]
 
 
