@@ -107,7 +107,8 @@ def run_province(
 
 def publish(bootstrap: str, outputs: Sequence[Output], transactional_id: str, *, extra: Extra | None = None) -> None:
     """Write `outputs` in one transaction. Raises KafkaException when the brokers refuse it."""
-    producer = Producer(producer_config(bootstrap, transactional_id, extra=extra))
+    quiet = {"log_level": 3}  # a coordinator that still loads is waited for; failures are raised
+    producer = Producer(producer_config(bootstrap, transactional_id, extra={**quiet, **(extra or {})}))
     producer.init_transactions(30)
     producer.begin_transaction()
     for output in outputs:
