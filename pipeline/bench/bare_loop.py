@@ -49,7 +49,6 @@ READ = "requester: verify and open the answers"
 
 CENTER_STEPS = (OPEN, SPLIT, CHECK, RELAY)
 END_STEPS = (FILE, ASKED, ANSWER, READ)
-LIFETIME = 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ class _Loop:
     def _file(self, sample: Sample, now: int) -> tuple[Filing, bytes]:
         identity, trust = self._identities[self._requester], self._reference.trust
         filing = file_application(
-            sample.application, sample.persons, identity=identity, trust=trust, release=1, now=now, lifetime=LIFETIME
+            sample.application, sample.persons, identity=identity, trust=trust, release=1, now=now
         )
         return filing, envelopes.build(filing.bundles, identity.signer, audience=CENTER, now=now).value
 

@@ -19,6 +19,10 @@ from pipeline.domain.sections import split
 from pipeline.stages.notices import SUITE, Entropy
 
 
+MANDATE_VALIDITY = 90 * 24 * 3600 * 1000
+"""ms: as long as requests are kept; feedback limits go up to 60 days."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filing:
     """An application as filed: what is sent, and what only the requester keeps (reply key, salts, roster)."""
@@ -40,21 +44,22 @@ def file_application(
     trust: Trust,
     release: int,
     now: int,
-    lifetime: int = signed.MAX_LIFETIME,
+    valid_for: int = MANDATE_VALIDITY,
     section_size: int = 500,
     entropy: Entropy = os.urandom,
 ) -> Filing:
     """Split the roster into sections, sign the mandate, seal each section to the center.
 
-    `release` is the number of the catalog release the schedule was written against; `lifetime` (ms) of the mandate.
+    `release` is the number of the catalog release the schedule was written against; `valid_for` (ms): how
+    long providers may act on the mandate.
     """
     sections = split(persons, section_size)
     salts = [entropy(32) for _ in sections]
     encoded = [[framing.write("Person", person) for person in section] for section in sections]
     reply_key = SealingKey.generate(entropy)
-    mandate = _mandate(application, encoded, salts, reply_key, release, now + lifetime)
+    mandate = _mandate(application, encoded, salts, reply_key, release, now + valid_for)
     mandate_signed = signed.sign(
-        "mandate", framing.encode("Mandate", mandate), identity.signer, audience=CENTER, now=now, lifetime=lifetime
+        "mandate", framing.encode("Mandate", mandate), identity.signer, audience=CENTER, now=now
     )
     secret, seal = sealing.new_seal(identity.party, [trust.sealing_key(CENTER)], entropy)
     warrant = framing.encode("Warrant", Warrant(mandate=mandate_signed.raw, acceptance=None))

@@ -121,24 +121,32 @@ class Answerer:
             return []
         questions: list[Question] = []
         for bundle in envelope.bundles:
-            if bundle.header.kind == "receipt":
-                effects.settled += self._receipt(bundle, trust, now)
-            elif bundle.header.kind == "request" and bundle.header.to == bundle.header.provider == party:
-                questions += self._question(bundle, view, effects, now)
-            else:
-                raise InvalidMessage("kind_unexpected", bundle.header.kind)
+            try:
+                questions += self._bundle(bundle, envelope.issued_at, view, effects, now)
+            except InvalidMessage as error:  # the other bundles of the envelope are none the worse
+                effects.dead.append((message, error))
         return questions
 
-    def _receipt(self, bundle: Bundle, trust: Trust, now: int) -> list[bytes]:
+    def _bundle(self, bundle: Bundle, at: int, view: View, effects: LocalEffects, now: int) -> list[Question]:
+        """One bundle; what it holds was valid `at` the time the center signed the envelope around it."""
+        header = bundle.header
+        if header.kind == "receipt":
+            effects.settled += self._receipt(bundle, at)
+            return []
+        if header.kind == "request" and header.to == header.provider == self._identity.party:
+            return self._question(bundle, at, view, effects, now)
+        raise InvalidMessage("kind_unexpected", header.kind)
+
+    def _receipt(self, bundle: Bundle, at: int) -> list[bytes]:
         digests: list[bytes] = []
         for raw in bundle.records:
-            verified = signed.verify(raw, "receipt", trust, now=now, issuer=bundle.header.requester)
+            verified = signed.verify(raw, "receipt", self._reference.trust, now=at, issuer=bundle.header.requester)
             receipt: Receipt = framing.decode_as("Receipt", verified.payload)  # type: ignore[assignment]
             if receipt["kind"] == "delivered" and receipt["provider"] == self._identity.party:
                 digests += receipt["bundles"]
         return digests
 
-    def _question(self, bundle: Bundle, view: View, effects: LocalEffects, now: int) -> list[Question]:
+    def _question(self, bundle: Bundle, at: int, view: View, effects: LocalEffects, now: int) -> list[Question]:
         header = bundle.header
         once = (header.mandate_digest, header.section, header.version)
         if view.has_answered(*once) or once in effects.answered:
@@ -146,21 +154,21 @@ class Answerer:
         effects.answered.append(once)
         mandate: Mandate | None = None
         try:
-            warrant = self._opener.warrant(bundle, self._reference.trust, now)
+            warrant = self._opener.warrant(bundle, self._reference.trust)
             mandate = warrant.mandate
-            opened, queries = self._check(bundle, warrant, view, effects, now)
+            opened, queries = self._check(bundle, warrant, at, view, effects, now)
+            persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
         except InvalidMessage as error:
             return [Question(bundle, mandate, [], [], error.code)]
-        persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
         return [Question(bundle, mandate, queries, persons, None)]
 
     def _check(
-        self, bundle: Bundle, warrant: OpenedWarrant, view: View, effects: LocalEffects, now: int
+        self, bundle: Bundle, warrant: OpenedWarrant, at: int, view: View, effects: LocalEffects, now: int
     ) -> tuple[OpenedSection, list[SubQuery]]:
         trust = self._reference.trust
         if warrant.mandate["not_after"] < now:
             raise InvalidMessage("mandate_expired")
-        acceptance = _acceptance(warrant.acceptance_raw, trust, now)
+        acceptance = _acceptance(warrant.acceptance_raw, trust, at)
         if acceptance["mandate_digest"] != warrant.digest:
             raise InvalidMessage("acceptance_mismatch", "of another mandate")
         queries = _granted(bundle.header, warrant.mandate, acceptance)
@@ -337,11 +345,11 @@ class Answerer:
         )
 
 
-def _acceptance(raw: bytes | None, trust: Trust, now: int) -> Acceptance:
+def _acceptance(raw: bytes | None, trust: Trust, at: int) -> Acceptance:
     if raw is None:
         raise InvalidMessage("acceptance_missing")
     try:
-        verified = signed.verify(raw, "acceptance", trust, now=now, issuer=CENTER)
+        verified = signed.verify(raw, "acceptance", trust, now=at, issuer=CENTER)
     except InvalidMessage as error:
         raise InvalidMessage("acceptance_invalid", str(error)) from error
     return framing.decode_as("Acceptance", verified.payload)  # type: ignore[return-value]

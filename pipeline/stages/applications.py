@@ -253,7 +253,7 @@ class Applications:
         step: _Step,
     ) -> None:
         trust = self._reference.trust
-        split = self._dispatcher.split(section, providers, acceptance, acceptance_raw, trust, step.now)
+        split = self._dispatcher.split(section, providers, acceptance, acceptance_raw, trust)
         for provider, bundle in split:
             step.mailbag.add(provider, "requests", bundle)
             step.events.add(

@@ -54,48 +54,49 @@ class Deliver:
         if is_repeated(view, effects, envelope):
             return
         for bundle in envelope.bundles:
-            if bundle.header.to != party:
-                raise InvalidMessage("header_contradicts_envelope", "recipient")
             try:
-                self._bundle(bundle, view, effects, now)
+                self._bundle(bundle, view, effects, envelope.issued_at)
             except InvalidMessage as error:
                 effects.dead.append((message, error))
 
-    def _bundle(self, bundle: Bundle, view: View, effects: LocalEffects, now: int) -> None:
+    def _bundle(self, bundle: Bundle, view: View, effects: LocalEffects, at: int) -> None:
+        """One bundle; what it holds was valid `at` the time the center signed the envelope around it."""
         kind = bundle.header.kind
+        if bundle.header.to != self._identity.party:
+            raise InvalidMessage("header_contradicts_envelope", "recipient")
         if kind == "relay":
-            effects.delivered.append(self._relayed(bundle, view, now))
+            effects.delivered.append(self._relayed(bundle, view, at))
             return
         for raw in bundle.records:
             if kind == "receipt":
-                receipt: Receipt = self._signed(raw, "receipt", "Receipt", now)  # type: ignore[assignment]
+                receipt: Receipt = self._signed(raw, "receipt", "Receipt", at)  # type: ignore[assignment]
                 effects.receipted += [receipt["envelope_id"]] if receipt["envelope_id"] else []
             elif kind == "acceptance":
-                record = self._signed(raw, "acceptance", "Acceptance", now)
+                record = self._signed(raw, "acceptance", "Acceptance", at)
                 effects.acceptances.append((record, raw))  # type: ignore[arg-type]
             elif kind == "rejection":
-                record = self._signed(raw, "rejection", "Rejection", now)
+                record = self._signed(raw, "rejection", "Rejection", at)
                 effects.rejections.append((record, raw))  # type: ignore[arg-type]
             elif kind == "certificate" and bundle.header.section:
-                record = self._signed(raw, "section-certificate", "SectionCertificate", now)
+                record = self._signed(raw, "section-certificate", "SectionCertificate", at)
                 effects.certificates.append((record, raw))  # type: ignore[arg-type]
             elif kind == "certificate":
-                record = self._signed(raw, "certificate", "ApplicationResult", now)
+                record = self._signed(raw, "certificate", "ApplicationResult", at)
                 effects.results.append((record, raw))  # type: ignore[arg-type]
             else:
                 raise InvalidMessage("kind_unexpected", kind)
 
-    def _signed(self, raw: bytes, typ: str, name: str, now: int) -> object:
-        verified = signed.verify(raw, typ, self._reference.trust, now=now, issuer=CENTER, audience=self._identity.party)
+    def _signed(self, raw: bytes, typ: str, name: str, at: int) -> object:
+        verified = signed.verify(raw, typ, self._reference.trust, now=at, issuer=CENTER, audience=self._identity.party)
         return framing.decode_as(name, verified.payload)
 
-    def _relayed(self, outer: Bundle, view: View, now: int) -> Delivered:
+    def _relayed(self, outer: Bundle, view: View, at: int) -> Delivered:
         filed = view.filed(outer.header.application_id)
         if filed is None:
             raise InvalidMessage("application_unknown", outer.header.application_id)
         if len(outer.records) != 1:
             raise InvalidMessage("relay_count", "one bundle a relay")
-        inner = relay.open_relay(outer.records[0], self._reference.trust, now=now)
+        inner = relay.open_relay(outer.records[0], self._reference.trust, now=at)
         header = inner.bundle.header
         party = self._identity.party
         if header.kind != "answer" or not header.to == header.requester == party or header.provider != inner.issuer:

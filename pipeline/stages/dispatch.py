@@ -38,11 +38,10 @@ class Dispatcher:
         acceptance: Acceptance,
         acceptance_raw: bytes,
         trust: Trust,
-        now: int,
     ) -> list[tuple[str, SealedBundle]]:
         """(provider, request bundle) for each of `providers`."""
         bundle = parse_bundle(section["bundle"] or b"")
-        opened = self._opener.section(bundle, self._opener.warrant(bundle, trust, now))
+        opened = self._opener.section(bundle, self._opener.warrant(bundle, trust))
         return self.seal(bundle.header, opened, providers, acceptance, acceptance_raw, trust)
 
     def seal(

@@ -50,9 +50,11 @@ class SectionOpener:
     def __init__(self, sealing: SealingKey) -> None:
         self._seals = SealCache(sealing)
 
-    def warrant(self, bundle: Bundle, trust: Trust, now: int) -> OpenedWarrant:
+    def warrant(self, bundle: Bundle, trust: Trust, now: int | None = None) -> OpenedWarrant:
         """Record 0 of `bundle`: unsealed, its mandate verified against the requester of the header.
 
+        At its first receipt, by intake, the mandate must be valid `now`. Later readers give None: it was valid when it
+        was signed, its own `not_after` says how long it may be used, and a request may lie in an inbox for weeks.
         Raises InvalidMessage: `mandate_invalid` and the codes of `crypto.bundles` and `crypto.sealing`.
         """
         header = bundle.header
@@ -83,9 +85,10 @@ class SectionOpener:
         return self._seals.unseal(bundle.seal, bundle.header.sender)
 
 
-def _verify_mandate(raw: bytes, header: Header, trust: Trust, now: int) -> Signed:
+def _verify_mandate(raw: bytes, header: Header, trust: Trust, now: int | None) -> Signed:
     try:
-        return signed.verify(raw, "mandate", trust, now=now, issuer=header.requester)
+        at = signed.peek(raw).claims.issued_at if now is None else now
+        return signed.verify(raw, "mandate", trust, now=at, issuer=header.requester)
     except InvalidMessage as error:
         raise InvalidMessage("mandate_invalid", str(error)) from error
 
