@@ -18,7 +18,6 @@ from pipeline.domain.records import Application, Mandate, Person, SectionHead, S
 from pipeline.domain.sections import split
 from pipeline.stages.notices import SUITE, Entropy
 
-
 MANDATE_VALIDITY = 90 * 24 * 3600 * 1000
 """ms: as long as requests are kept; feedback limits go up to 60 days."""
 
