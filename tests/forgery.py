@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.codec import framing
-from pipeline.crypto import bundles, cbor, cose, envelopes, sealing
+from pipeline.crypto import bundles, cbor, cose, envelopes, relay, sealing
 from pipeline.crypto.bundles import Bundle, SealedBundle
 from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
@@ -18,6 +18,8 @@ from pipeline.stages.effects import Message
 from pipeline.stages.notices import sign_record
 from tests.network import PARTITIONS, Network
 from tests.scenario import bundles_in, inbox_messages
+
+Tamper = Callable[[bytes], bytes]
 
 
 @dataclass
@@ -49,6 +51,10 @@ class Opened:
         """Put other values into the mandate and sign it as somebody else."""
         record = {**self.mandate, **changes}
         self.warrant["mandate"] = sign_record("mandate", "Mandate", record, by.signer, CENTER, now)
+
+    def follow_mandate(self) -> None:
+        """Make the clear header name the mandate that is in the warrant now."""
+        self.header = replace(self.header, mandate_digest=cose.decode(self.warrant["mandate"]).digest)
 
     def sign_acceptance(self, center: Identity, now: int, **changes: Any) -> None:
         """Another acceptance, signed by the center as it should be."""
@@ -112,7 +118,20 @@ def replace_request(network: Network, provider: str, alter: Callable[[Opened], N
     return forged
 
 
-def resealed(header: Header, records: Sequence[bytes], sender: Identity, network: Network, reader: Any) -> SealedBundle:
-    """A sealed bundle of `records` from `sender` to the key `reader`."""
-    secret, seal = sealing.new_seal(sender.party, [reader])
-    return bundles.seal_bundle(replace(header, bundle_id=os.urandom(16), padded=0), records, secret, seal)
+def with_header(genuine: Bundle, **header: Any) -> SealedBundle:
+    """A bundle with another header; its records stay sealed as they were, and so cannot be opened any more."""
+    changed = replace(genuine.header, bundle_id=os.urandom(16), **header)
+    encoded = changed.encode()
+    raw = cbor.dumps([encoded, genuine.seal, genuine.records])
+    parts = bundles.split(raw)
+    return SealedBundle(raw, parts.leaf, len(genuine.records), changed)
+
+
+def relay_of(
+    network: Network, provider: str, sealed: SealedBundle, outer: Header, tamper: Tamper = bytes
+) -> SealedBundle:
+    """The center's relay of a bundle that `provider` signed; `tamper` changes its bytes after that."""
+    envelope = envelopes.build([sealed], network.identities[provider].signer, audience=CENTER, now=network.clock())
+    sign1, _ = cbor.loads(envelope.value, 2)
+    record = relay.relay_record(sign1, tamper(sealed.raw), 0, 1, [])
+    return bundles.clear_bundle(replace(outer, bundle_id=os.urandom(16)), [record])

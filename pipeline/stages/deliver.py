@@ -7,6 +7,8 @@ delivery receipt goes back through the center.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline.codec import framing
 from pipeline.crypto import bundles, envelopes, relay, signed
@@ -72,19 +74,32 @@ class Deliver:
                 receipt: Receipt = self._signed(raw, "receipt", "Receipt", at)  # type: ignore[assignment]
                 effects.receipted += [receipt["envelope_id"]] if receipt["envelope_id"] else []
             elif kind == "acceptance":
-                record = self._signed(raw, "acceptance", "Acceptance", at)
+                record = self._ours(raw, "acceptance", "Acceptance", view, at)
                 effects.acceptances.append((record, raw))  # type: ignore[arg-type]
             elif kind == "rejection":
-                record = self._signed(raw, "rejection", "Rejection", at)
+                record = self._ours(raw, "rejection", "Rejection", view, at)
                 effects.rejections.append((record, raw))  # type: ignore[arg-type]
             elif kind == "certificate" and bundle.header.section:
-                record = self._signed(raw, "section-certificate", "SectionCertificate", at)
+                record = self._ours(raw, "section-certificate", "SectionCertificate", view, at)
                 effects.certificates.append((record, raw))  # type: ignore[arg-type]
             elif kind == "certificate":
-                record = self._signed(raw, "certificate", "ApplicationResult", at)
+                record = self._ours(raw, "certificate", "ApplicationResult", view, at)
                 effects.results.append((record, raw))  # type: ignore[arg-type]
             else:
                 raise InvalidMessage("kind_unexpected", kind)
+
+    def _ours(self, raw: bytes, typ: str, name: str, view: View, at: int) -> object:
+        """What the center signed about one of our applications: under the mandate we gave, not another."""
+        record: Mapping[str, Any] = self._signed(raw, typ, name, at)  # type: ignore[assignment]
+        application_id = record["application_id"]
+        if application_id is None:  # a rejection of an envelope
+            return record
+        filed = view.filed(application_id)
+        if filed is None:
+            raise InvalidMessage("application_unknown", application_id)
+        if record["mandate_digest"] not in (None, filed.mandate_digest):
+            raise InvalidMessage("mandate_mismatch", application_id)
+        return record
 
     def _signed(self, raw: bytes, typ: str, name: str, at: int) -> object:
         verified = signed.verify(raw, typ, self._reference.trust, now=at, issuer=CENTER, audience=self._identity.party)
