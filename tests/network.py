@@ -63,9 +63,16 @@ class Party:
 class Network:
     """Center and parties around a `MemoryBroker`; `run()` goes on until nothing moves."""
 
-    def __init__(self, folder: Path, parties: Sequence[str], catalog: Sequence[CatalogEntry]) -> None:
-        self.clock = Clock()
-        self.broker = MemoryBroker(self.clock)
+    def __init__(
+        self,
+        folder: Path,
+        parties: Sequence[str],
+        catalog: Sequence[CatalogEntry],
+        broker: MemoryBroker | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.broker = broker or MemoryBroker(self.clock)
         authority = create_authority(self.clock())
         self.identities = {party: issue(authority, party, self.clock()) for party in (CENTER, *parties)}
         entries = {party: trust_entry(identity, 1) for party, identity in self.identities.items()}
@@ -175,7 +182,10 @@ class Network:
             Collect(self.reference, sources=PARTITIONS, join_partitions=PARTITIONS),
             Join(center, lambda _, key: murmur2_partition(key, PARTITIONS)),
         ]
-        return [MemoryWorker(stage, self.broker, self.clock) for stage in stages]
+        return [self._worker(stage) for stage in stages]
+
+    def _worker(self, stage: Stage) -> MemoryWorker:
+        return MemoryWorker(stage, self.broker, self.clock)
 
     def _create_topics(self, parties: Sequence[str]) -> None:
         for party in (CENTER, *parties):
