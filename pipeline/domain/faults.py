@@ -208,6 +208,7 @@ FAULTS: Final[dict[str, Wording]] = {
     "release_unknown": Wording(
         "schedule", "资源目录第 {release} 版不存在或已失效", "catalog release {release} does not exist any more"
     ),
+    "faults_more": Wording("roster", "另有 {count} 处错误未列出", "{count} faults more are not listed"),
     "sections_missing": Wording("roster", "未收到第 {sections} 分段", "sections {sections} never arrived"),
     "person_in_two_sections": Wording(
         "document_number",

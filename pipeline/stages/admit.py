@@ -10,6 +10,7 @@ from pipeline.domain.catalog import Release
 from pipeline.domain.faults import fault
 from pipeline.domain.records import Acceptance, Fault, Mandate, SectionReceived
 from pipeline.stages.intake import TAG_SIZE
+from pipeline.stages.reasons import listed
 
 
 def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[Fault]:
@@ -17,9 +18,7 @@ def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[
 
     Reasons that intake found in each section's copy of the same form are listed once.
     """
-    faults: list[Fault] = []
-    for section in sections:
-        faults += [reason for reason in section["faults"] if reason not in faults]
+    faults = listed(reason for section in sections for reason in section["faults"])
     if faults:
         return faults
     if release is None:
@@ -31,21 +30,24 @@ def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[
         faults.append(fault("roster_count", form=stated, roster=counted))
     if not any(section["lead_present"] for section in sections):
         faults.append(fault("lead_person_absent"))
-    faults += _doubles(sections)
-    return faults
+    return listed(faults + _doubles(sections))
 
 
 def accept(mandate: Mandate, mandate_digest: bytes, release: Release, trust: Trust, now: int) -> Acceptance:
-    """What the center promises: which provider is asked what, and by when (Art. 10)."""
+    """What the center promises: which provider is asked what, and by when (Art. 10).
+
+    A provider that the catalog names and that has no trust entry cannot be asked: it counts as suspended.
+    """
     queries = dispatching.sub_queries(mandate["schedule"], release, now)
     providers = sorted({query["provider"] for query in queries})
+    registered = set(trust.parties())
     return Acceptance(
         application_id=mandate["application_id"],
         requester=mandate["requester"],
         mandate_digest=mandate_digest,
         catalog_release=release.number,
         sub_queries=queries,
-        suspended=[provider for provider in providers if trust.suspended(provider)],
+        suspended=[p for p in providers if p not in registered or trust.suspended(p)],
         accepted_at=now,
     )
 

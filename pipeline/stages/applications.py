@@ -47,6 +47,7 @@ from pipeline.stages.keys import application_key, section_key
 from pipeline.stages.mailbag import Mailbag
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
 from pipeline.stages.opening import SectionOpener
+from pipeline.stages.reasons import listed
 from pipeline.stages.reference import Reference
 
 HOUR = 3600 * 1000
@@ -148,7 +149,7 @@ class Applications:
                 party=record["requester"],
             )
             return
-        if record["sections"] != application["sections"]:
+        if record["sections"] != application["sections"] or not 1 <= record["section"] <= record["sections"]:
             raise InvalidMessage("sections_contradict", f"section {record['section']}")
         if not application["arrived"]:
             step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
@@ -240,9 +241,7 @@ class Applications:
         if application is None or application["acceptance"] is None:
             raise InvalidMessage("application_unknown", record["application_id"])
         section = _section(step.overlay, partition, key, record["section"])
-        raw = application["acceptance"]
-        acceptance: Acceptance = framing.decode_as("Acceptance", cose.decode(raw).payload)  # type: ignore[assignment]
-        self._send_out(section, record["providers"], acceptance, raw, step)
+        self._send_out(section, record["providers"], _acceptance(application), application["acceptance"], step)
 
     def _send_out(
         self,
@@ -296,8 +295,10 @@ class Applications:
     def _delivered(self, partition: int, record: DeliveryReceipted, step: _Step) -> None:
         key = application_key(record["requester"], record["application_id"])
         application = _load(step.overlay, partition, key)
-        if application is None:
+        if application is None or application["acceptance"] is None:
             raise InvalidMessage("application_unknown", record["application_id"])
+        if record["provider"] not in {query["provider"] for query in _acceptance(application)["sub_queries"]}:
+            raise InvalidMessage("receipt_invalid", "of a provider that was not asked")
         certify.settle(application, record["bundles"])
         notice = Notice(
             "receipt",
@@ -327,9 +328,16 @@ class Applications:
             return
         if application["phase"] == "arriving":
             missing = sorted(set(range(1, application["sections"] + 1)) - set(application["arrived"]))
+            arrived = [_section(step.overlay, partition, key, section) for section in application["arrived"]]
             faults = [fault("sections_missing", sections=", ".join(map(str, missing)))]
-            self._reject(partition, key, application, faults, step)
+            faults += [reason for section in arrived for reason in section["faults"]]
+            self._reject(partition, key, application, listed(faults), step)
             application["expires_at"] = step.now + ARRIVAL_LIMIT
+            step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
+            _save(step.overlay, partition, key, application)
+            return
+        if application["phase"] == "open":  # the join is behind, not the providers: its certificates are still to come
+            application["expires_at"] = step.now + SUPPLEMENT_WINDOW
             step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
             _save(step.overlay, partition, key, application)
             return
@@ -375,6 +383,12 @@ def _due_dispatch(section: SectionReceived, providers: list[str]) -> Output:
 
 def _last_deadline(acceptance: Acceptance) -> int:
     return max(query["deadline"] for query in acceptance["sub_queries"])
+
+
+def _acceptance(application: ApplicationState) -> Acceptance:
+    """The acceptance this stage has signed."""
+    payload = cose.decode(application["acceptance"] or b"").payload
+    return framing.decode_as("Acceptance", payload)  # type: ignore[return-value]
 
 
 def _mandate(raw: bytes) -> tuple[Mandate, bytes]:

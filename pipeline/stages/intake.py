@@ -39,6 +39,7 @@ from pipeline.stages.keys import application_key
 from pipeline.stages.mailbag import Mailbag
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
 from pipeline.stages.opening import OpenedSection, SectionOpener
+from pipeline.stages.reasons import listed
 from pipeline.stages.receiver import forget_expired, remember, seen_before
 from pipeline.stages.reference import Reference
 
@@ -215,11 +216,13 @@ class Intake:
         record["stated_count"] = form["person_count"]
         record["lead_present"] = any(person["name"] == form["lead_person"] for person in persons)
         record["person_tags"] = b"".join(self._tag(record, person) for person in persons)
-        record["faults"] = [
-            *_contradictions(form, opened, self._reference),
-            *review.check_application(form, today),
-            *review.check_section(form, persons, today, opened.head["roster_date"], opened.head["roster_dataset"]),
-        ]
+        record["faults"] = listed(
+            [
+                *_contradictions(form, opened, self._reference),
+                *review.check_application(form, today),
+                *review.check_section(form, persons, today, opened.head["roster_date"], opened.head["roster_dataset"]),
+            ]
+        )
 
     def _tag(self, record: SectionReceived, person: Person) -> bytes:
         """A keyed mark of one person in one application: finds doubles across sections, tells nothing to others."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.codec import framing
 from pipeline.crypto import signed
 from pipeline.demo.application import Sample
+from pipeline.stages import topics
 from pipeline.stages.membership import trust_entry
 from tests.scenario import (
     FEEDBACK,
@@ -171,3 +172,14 @@ def test_requester_itself_is_a_provider_like_any_other(tmp_path: Path, sample: S
     network.file(sample.application, sample.persons)
     network.run()
     assert standing(network, sample.application).of(REQUESTER, "social_insurance") == {("done", None): 12}
+
+
+def test_an_application_whose_certificates_are_late_is_kept(tmp_path: Path, sample: Sample) -> None:
+    """A join that is behind for longer than the supplement window does not cost the application its state."""
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons)
+    network.run(without=("join",))
+    network.pass_time(31 * DAY, without=("join",))
+    assert kept(network, "applications", b"a") == 1
+    network.run()
+    assert len(network.broker.messages(topics.RESULTS)) == 1
