@@ -15,7 +15,7 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.clients import Extra, admin_config, murmur2_partition, producer_config
 from pipeline.kafka.reference import LiveReference
-from pipeline.kafka.slots import acquire_slot
+from pipeline.kafka.slots import Slot, acquire_slot
 from pipeline.kafka.stores import DictStore, RocksStore, Store
 from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
@@ -68,12 +68,17 @@ def run_stage(
     bootstrap: str,
     stop: threading.Event,
     *,
+    number: int | None = None,
     extra: Extra | None = None,
     checkpoint: Checkpoint = no_checkpoint,
 ) -> None:
-    """Run one worker of a center's stage in this process until `stop` is set."""
+    """Run one worker of a center's stage in this process until `stop` is set.
+
+    `number` is the worker's slot where something else keeps numbers apart, such as a StatefulSet's ordinals; None takes
+    the lowest free one of this machine.
+    """
     with (
-        acquire_slot(installation.slots, name) as slot,
+        acquire_slot(installation.slots, name) if number is None else Slot(number) as slot,
         reference_for(installation, bootstrap, extra) as reference,
     ):
         stage = build_stage(name, installation, bootstrap, reference, extra)

@@ -22,23 +22,28 @@ def command() -> None:
 @command.command()
 @click.argument("stages", nargs=-1, type=click.Choice(STAGES))
 @click.option("--processes", type=click.IntRange(1, 64), default=1, help="Processes for each stage.")
+@click.option(
+    "--slot", type=click.IntRange(0), help="Number of each stage's first worker here, when others run elsewhere."
+)
 @cluster.bootstrap
-def run(stages: tuple[str, ...], processes: int, bootstrap: str) -> None:
+def run(stages: tuple[str, ...], processes: int, slot: int | None, bootstrap: str) -> None:
     """Run STAGES (all by default) until stopped.
 
     One stage with one process runs in this process; otherwise each worker is a process of its own, started again when
-    it fails. Start as many of these commands as you like, on as many machines: Kafka shares the work out.
+    it fails. Start as many of these commands as you like: Kafka shares the work out. Workers of a stage on one machine
+    find numbers of their own; on several machines give each a range of its own with --slot.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = stop_on_signals()
     if len(stages) == 1 and processes == 1:
         from pipeline.app import run_stage
 
-        run_stage(stages[0], Installation(data_dir()), bootstrap, stop)
+        run_stage(stages[0], Installation(data_dir()), bootstrap, stop, number=slot)
         return
     with Crew() as crew:
         for stage in stages or STAGES:
             for number in range(processes):
-                crew.start(f"{stage}.{number}", "center", "run", stage, "--bootstrap", bootstrap)
+                own = () if slot is None else ("--slot", str(slot + number))
+                crew.start(f"{stage}.{number}", "center", "run", stage, "--bootstrap", bootstrap, *own)
         while not stop.wait(0.2):
             crew.tend()
