@@ -1,0 +1,55 @@
+"""The splitter's rule: who is asked what, by when, under which statement of coverage."""
+
+from __future__ import annotations
+
+from pipeline.domain.catalog import Release
+from pipeline.domain.dispatching import (
+    active_providers,
+    asked_of,
+    providers_of,
+    section_result_size,
+    sub_queries,
+)
+from tests.unit.domain.samples import a_release, a_row, an_entry
+
+
+def test_nation_wide_asks_every_party_that_offers_the_category() -> None:
+    """全国 is whoever reports it, 部中心 and the requester's own province among them."""
+    release = Release.of(1, [an_entry(party) for party in ("53", "00", "37")] + [an_entry("32", "medical", "医疗")])
+    assert providers_of(a_row(provider="all"), release) == ["00", "37", "53"]
+
+
+def test_a_named_provider_is_asked_alone_and_only_for_what_it_offers() -> None:
+    """Nobody is asked for what is not in the catalog."""
+    assert providers_of(a_row(provider="32"), a_release()) == ["32"]
+    assert providers_of(a_row(provider="53"), a_release()) == []
+    assert providers_of(a_row(provider="00", category="social_insurance"), a_release()) == ["00"]
+
+
+def test_every_pair_of_row_and_provider_has_its_own_deadline_and_coverage() -> None:
+    """Each resource's own limit counts from acceptance, and the region it stated then goes with the question."""
+    slow = {**an_entry("32"), "feedback_seconds": 7_200, "region": "江苏省"}
+    release = Release.of(4, [an_entry("37"), slow])  # type: ignore[list-item]
+    queries = sub_queries([a_row(), a_row(row=2, provider="32")], release, 1_000_000)
+    assert [(q["row"], q["provider"], q["deadline"], q["coverage"]) for q in queries] == [
+        (1, "32", 1_000_000 + 7_200_000, "江苏省"),
+        (1, "37", 1_000_000 + 600_000, "山东省"),
+        (2, "32", 1_000_000 + 7_200_000, "江苏省"),
+    ]
+    assert {q["category"] for q in queries} == {"household_registration"}
+    assert queries[0]["period"] == a_row()["period"]
+
+
+def test_a_section_goes_to_each_provider_once_and_to_no_suspended_one() -> None:
+    """Several rows make one request; a suspended party gets none."""
+    queries = sub_queries([a_row(), a_row(row=2, provider="32")], a_release(), 0)
+    assert active_providers(queries, []) == ["32", "37"]
+    assert active_providers(queries, ["32"]) == ["37"]
+    assert [q["row"] for q in asked_of("32", queries)] == [1, 2]
+    assert [q["row"] for q in asked_of("37", queries)] == [1]
+
+
+def test_the_estimate_of_a_sections_result_grows_with_what_is_asked() -> None:
+    """More lines or providers take more room; it is never nothing."""
+    one = section_result_size([a_row(provider="32")], a_release())
+    assert 0 < one < section_result_size([a_row()], a_release())
