@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.app import settle_memory
 from pipeline.bench.stopwatch import Stopwatch
 from pipeline.bench.workload import Workload
 from pipeline.codec import framing
@@ -118,7 +119,7 @@ class _Loop:
         }
 
     def section(self, sample: Sample) -> int:
-        """One section through all hops; returns how many answers the requester read. Raises ConfigError at a fault."""
+        """One section through all hops; returns how many answer records the requester read. ConfigError at a fault."""
         watch, now = self.watch, _now()
         with watch(FILE):
             filing, filed = self._file(sample, now)
@@ -134,7 +135,7 @@ class _Loop:
             post = self._relay(arrived, acceptance, len(sample.persons), now)
         with watch(READ):
             delivered = self._read(post, filing, now)
-        return sum(len(answer["results"]) for bundle in delivered for answer in bundle.answers)
+        return sum(len(bundle.answers) for bundle in delivered)
 
     def _file(self, sample: Sample, now: int) -> tuple[Filing, bytes]:
         identity, trust = self._identities[self._requester], self._reference.trust
@@ -227,6 +228,7 @@ class _Loop:
 def run(workload: Workload) -> BareLoop:
     """Every application of `workload`; the first one warms up and is not counted. One section an application."""
     loop = _Loop(workload)
+    settle_memory()  # as the processes do
     warm_up, *counted = workload.applications
     loop.section(warm_up)
     loop.watch.reset()
@@ -242,6 +244,7 @@ def _arrived(envelope: VerifiedEnvelope, bundle: Bundle, now: int) -> AnswerArri
         provider=envelope.issuer,
         sign1=envelope.sign1,
         bundle=bundle.raw,
+        digest=bundle.leaf,
         index=index,
         size=size,
         path=path,

@@ -123,6 +123,17 @@ def parse_bundle(raw: bytes) -> Bundle:
     return interpret(parts, 0, [parts.leaf])
 
 
+def header_of(raw: bytes) -> Header:
+    """The header alone, of a bundle that was verified before; the rest is not looked at.
+
+    Raises InvalidMessage `cbor_invalid`, `bundle_invalid` or `header_invalid`.
+    """
+    match cbor.leading(raw):
+        case bytes() as header:
+            return headers.decode(header)
+    raise InvalidMessage("bundle_invalid", "not [header, …]")
+
+
 def split(raw: bytes) -> Parts:
     """Take a bundle apart and hash it, header unread. Raises InvalidMessage `cbor_invalid` or `bundle_invalid`."""
     match cbor.loads(raw, 2):

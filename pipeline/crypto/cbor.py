@@ -80,6 +80,20 @@ def loads(data: bytes, max_depth: int = 8) -> Any:
     return value
 
 
+def leading(data: bytes) -> Any:
+    """The first item of the array that `data` begins with, neither array nor map itself; what follows is not read.
+
+    Raises InvalidMessage `cbor_invalid`.
+    """
+    try:
+        size, at = _argument(data, 0)
+        if data[0] >> 5 != 4 or size == 0:
+            raise _invalid("not an array with items")
+        return _read(data, at, 0)[0]
+    except IndexError:
+        raise _invalid("data ends inside an item") from None
+
+
 def _read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     major = data[at] >> 5
     argument, at = _argument(data, at)

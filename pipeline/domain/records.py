@@ -404,6 +404,7 @@ class AnswerArrived(TypedDict):
     provider: str
     sign1: bytes
     bundle: bytes
+    digest: bytes  # the bundle's leaf, as collect verified it: nobody behind it hashes the bundle again
     index: int
     size: int
     path: list[bytes]

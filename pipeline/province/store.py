@@ -162,7 +162,7 @@ class Store:
         )
         self.connection.executemany(
             "INSERT OR IGNORE INTO answer VALUES (?, ?, ?)",
-            [(delivered.digest, answer["index"], framing.write("Answer", answer)) for answer in delivered.answers],
+            [(delivered.digest, index, record) for index, record in delivered.answers],
         )
 
     def _reply_key(self, locked: bytes) -> SealingKey:

@@ -240,7 +240,7 @@ class Answerer:
             return {("refused", found.refused_all, None): everyone}
         if found.unavailable_until is not None:
             return {("unavailable", None, found.unavailable_until): everyone}
-        misfits = self._misfits(query, found, question.bundle.header.release)
+        misfits = self._misfits(query, found, subjects, question.bundle.header.release)
         masks: dict[tuple[str, str | None, int | None], int] = {}
         done = everyone
         for index, subject in enumerate(subjects):
@@ -253,16 +253,19 @@ class Answerer:
             masks["done", None, None] = done
         return masks
 
-    def _misfits(self, query: SubQuery, found: Found, release: int) -> dict[str, str]:
-        """Subjects whose record does not fit the catalog entry: a provider never sends what its entry does not name."""
+    def _misfits(self, query: SubQuery, found: Found, subjects: Sequence[str], release: int) -> dict[str, str]:
+        """Subjects whose record does not fit the catalog entry: a provider never sends what its entry does not name.
+
+        Of this section's subjects only: `found` is the whole batch's.
+        """
         catalog = self._reference.release(release)
         if catalog is None:
-            return dict.fromkeys(found.entries, "release_unknown")
+            return dict.fromkeys(subjects, "release_unknown")
         checker = AnswerChecker(catalog.entry(self._identity.party, query["category"]))
         codes = {
             subject: checker.check(_resource_answer(query["row"], entries, found))
-            for subject, entries in found.entries.items()
-            if entries
+            for subject in subjects
+            if (entries := found.entries.get(subject))
         }
         return {subject: code for subject, code in codes.items() if code is not None}
 

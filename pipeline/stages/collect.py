@@ -79,6 +79,7 @@ class Collect:
             provider=envelope.issuer,
             sign1=envelope.sign1,
             bundle=bundle.raw,
+            digest=bundle.leaf,
             index=index,
             size=size,
             path=list(path),

@@ -130,22 +130,27 @@ class Deliver:
             answers=answers,
         )
 
-    def _open(self, bundle: Bundle, filed: Filed) -> list[Answer]:
-        """The answers of one bundle, in the order of its members. Raises InvalidMessage `answer_out_of_scope`."""
+    def _open(self, bundle: Bundle, filed: Filed) -> list[tuple[int, bytes]]:
+        """The answers of one bundle, read and found in scope, in the order of its members; bytes as the provider wrote.
+
+        Raises InvalidMessage `answer_out_of_scope`.
+        """
         seal = bundle.seal
         if seal is None:
             raise InvalidMessage("seal_missing")
         if seal not in self._secrets:
             self._secrets[seal] = unseal(seal, bundle.header.sender, filed.reply_key)
         records = bundles.open_records(bundle, self._secrets[seal])
-        answers: list[Answer] = [framing.read("Answer", record) for record in records]  # type: ignore[misc]
         indexes = members.indexes(members.from_bytes(bundle.header.members))
         rows = list(bundle.header.rows)
-        if [answer["index"] for answer in answers] != indexes or any(
-            [result["row"] for result in answer["results"]] != rows for answer in answers
-        ):
-            raise InvalidMessage("answer_out_of_scope")
-        return answers
+        if len(records) != len(indexes):
+            raise InvalidMessage("answer_out_of_scope", "as many answers as members")
+        found = list(zip(indexes, records, strict=True))
+        for index, record in found:
+            answer: Answer = framing.read("Answer", record)  # type: ignore[assignment]
+            if answer["index"] != index or [result["row"] for result in answer["results"]] != rows:
+                raise InvalidMessage("answer_out_of_scope")
+        return found
 
     def _receipts(self, delivered: list[Delivered], now: int) -> list[Posted]:
         digests: dict[tuple[str, str], list[bytes]] = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pipeline.codec import framing
 from pipeline.crypto import bundles, relay
-from pipeline.crypto.bundles import SealedBundle, parse_bundle
+from pipeline.crypto.bundles import SealedBundle, header_of
 from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
 from pipeline.domain import joining
@@ -185,8 +185,7 @@ class _Run:
         self._sections[partition, key] = _Section(partition, key, joining.open_section(record), None)
 
     def _answer(self, partition: int, record: AnswerArrived) -> None:
-        bundle = parse_bundle(record["bundle"])
-        header = bundle.header
+        header = header_of(record["bundle"])
         key = section_key(header.requester, header.application_id, header.section)
         section = self._load(partition, key)
         if section is None:
@@ -195,7 +194,7 @@ class _Run:
             raise InvalidMessage("mandate_mismatch", f"{header.application_id}/{header.section}")
         reference = BundleRef(
             provider=record["provider"],
-            digest=bundle.leaf,
+            digest=record["digest"],
             count=header.count,
             rows=list(header.rows),
             members=header.members,
@@ -212,7 +211,7 @@ class _Run:
             raise InvalidMessage(f"answer_{arrival.value}", f"{header.application_id}/{header.section}")
         self._events.add(
             f"answer_{arrival.value}",
-            subject=bundle.leaf,
+            subject=record["digest"],
             application_id=header.application_id,
             section=header.section,
             party=header.requester,

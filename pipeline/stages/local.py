@@ -9,7 +9,7 @@ from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.keys import SealingKey
 from pipeline.domain.errors import InvalidMessage
-from pipeline.domain.records import Acceptance, Answer, ApplicationResult, Rejection, SectionCertificate
+from pipeline.domain.records import Acceptance, ApplicationResult, Rejection, SectionCertificate
 from pipeline.stages.effects import Message
 
 
@@ -42,7 +42,10 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A provider's bundle, opened. `answers` is empty unless the outcome is done."""
+    """A provider's bundle, opened. `answers`: roster index and the `Answer`'s Avro bytes as they came, checked.
+
+    It is empty unless the outcome is done.
+    """
 
     application_id: str
     section: int
@@ -51,7 +54,7 @@ class Delivered:
     rows: tuple[int, ...]
     members: bytes
     outcome: str
-    answers: list[Answer]
+    answers: list[tuple[int, bytes]]
 
 
 @dataclass(slots=True)

@@ -65,11 +65,17 @@ def about_persons_not_named_in_its_header(network: Network, answer: Bundle, oute
     return relay_of(network, PROVIDER, _resealed(network, answer, shift=1), outer.header)
 
 
+def about_nobody_in_particular(network: Network, answer: Bundle, outer: Bundle) -> SealedBundle:
+    return relay_of(network, PROVIDER, _resealed(network, answer, members=b""), outer.header)
+
+
 def sealed_to_another_key(network: Network, answer: Bundle, outer: Bundle) -> SealedBundle:
     return relay_of(network, PROVIDER, _resealed(network, answer, reply_key=False), outer.header)
 
 
-def _resealed(network: Network, answer: Bundle, *, shift: int = 0, reply_key: bool = True) -> SealedBundle:
+def _resealed(
+    network: Network, answer: Bundle, *, shift: int = 0, reply_key: bool = True, **header: bytes
+) -> SealedBundle:
     """Answers of a provider that miscounts, or seals to the wrong key."""
     request = next(
         bundle
@@ -84,7 +90,7 @@ def _resealed(network: Network, answer: Bundle, *, shift: int = 0, reply_key: bo
     ]
     count = answer.header.count
     records = [framing.write("Answer", {"index": index + shift, "results": results}) for index in range(count)]
-    return bundles.seal_bundle(with_header(answer, padded=0).header, records, secret, seal)
+    return bundles.seal_bundle(with_header(answer, padded=0, **header).header, records, secret, seal)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +105,7 @@ def _resealed(network: Network, answer: Bundle, *, shift: int = 0, reply_key: bo
         (signed_by_another_provider, "sender_mismatch"),
         (header_changed_by_its_provider, "key_commitment_mismatch"),
         (about_persons_not_named_in_its_header, "answer_out_of_scope"),
+        (about_nobody_in_particular, "answer_out_of_scope"),
         (sealed_to_another_key, "not_a_recipient"),
     ],
 )

@@ -47,6 +47,13 @@ def test_what_was_sealed_opens(persons: list[bytes], with_heads: bool, kind: str
     assert bundle.header.count == len(persons)
 
 
+def test_header_is_read_without_the_rest() -> None:
+    """What was verified before can be routed by its header alone; other bytes give no header."""
+    made, _ = sealed(PERSONS)
+    assert bundles.header_of(made.raw) == made.header
+    assert refusal(lambda: bundles.header_of(cbor.dumps([1, None, []]))) == "bundle_invalid"
+
+
 def test_persons_have_one_size_and_heads_their_own() -> None:
     """Padding hides each person's size without growing it to the mandate's."""
     made, _ = sealed(PERSONS, heads=HEADS)

@@ -141,3 +141,19 @@ def test_500_records_parse_in_well_under_a_millisecond() -> None:
         cbor.loads(data)
         best = min(best, time.perf_counter() - start)
     assert best < 0.001
+
+
+@given(scalars, st.lists(values, max_size=3))
+def test_reads_the_first_item_of_an_array_alone(first: Any, others: list[Any]) -> None:
+    """The leading scalar comes out whatever stands behind it, also when that is cut off."""
+    data = cbor.dumps([first, *others])
+    alone = len(cbor.head(4, 1 + len(others)) + cbor.dumps(first))
+    assert cbor.leading(data) == cbor.leading(data[:alone]) == first
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x80", b"\x01", b"\xa1\x01\x02", cbor.dumps([[1]]), cbor.dumps([b"four"])[:-1], b"\x9f\x01\xff"]
+)
+def test_refuses_a_leading_item_that_is_not_there(data: bytes) -> None:
+    """No array, an empty one, a nested first item and one cut short are refused, never a crash."""
+    assert refusal(lambda: cbor.leading(data)) == "cbor_invalid"
