@@ -149,6 +149,8 @@ class Network:
         """Seal and send what the party's outbox holds."""
         member = self.parties[party]
         db = member.store.connection
+        with transaction(db):
+            outbox.renew(db, self.clock())
         while outbox.waiting(db):
             with transaction(db):
                 outbox.seal(db, member.identity.signer, self.clock())

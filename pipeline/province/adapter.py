@@ -172,6 +172,9 @@ class OutboxRunner:
         An outage of the brokers is waited out: what was not sent stays due.
         """
         self._version = self._data_version()
+        if outbox.expired(self._connection, now):
+            with transaction(self._connection) as db:
+                outbox.renew(db, now)
         waiting = outbox.waiting(self._connection)
         lingering = outbox.LINGER - (now - self._last_sealed)
         if waiting and (lingering <= 0 or waiting >= outbox.SEAL_AT_ONCE):

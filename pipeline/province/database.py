@@ -50,8 +50,9 @@ CREATE TABLE IF NOT EXISTS outbox_bundle (
   id INTEGER PRIMARY KEY, inbox TEXT NOT NULL, raw BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox_envelope (
   id BLOB PRIMARY KEY, topic TEXT NOT NULL, value BLOB NOT NULL, headers BLOB NOT NULL, sends INTEGER NOT NULL,
-  next_at INTEGER NOT NULL) WITHOUT ROWID;
+  next_at INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_due ON outbox_envelope (next_at);
+CREATE INDEX IF NOT EXISTS outbox_until ON outbox_envelope (expires_at);
 CREATE TABLE IF NOT EXISTS outbox_open (
   digest BLOB NOT NULL, envelope_id BLOB NOT NULL, PRIMARY KEY (digest, envelope_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_open_of ON outbox_open (envelope_id);

@@ -3,6 +3,7 @@
 Sealed bundles are put in with the transaction that makes them due. `seal` packs what is waiting into signed envelopes
 (at once when the outbox was idle, after at most `LINGER` when it is busy); `due` gives what must be sent now, and what
 was not receipted in time, again.
+What outlives its envelope (an outage of two weeks) is sealed into a new one: nobody would take the old one any more.
 An envelope of `requests` is settled by the center's receipt; one of `responses` when the requester's delivery receipts
 have named all its bundles.
 """
@@ -17,6 +18,7 @@ import cbor2
 from pipeline.crypto import envelopes
 from pipeline.crypto.bundles import SealedBundle, parse_bundle
 from pipeline.crypto.keys import Signer
+from pipeline.crypto.signed import MAX_LIFETIME
 from pipeline.domain.parties import CENTER, InboxKind, inbox
 from pipeline.stages.effects import Output
 from pipeline.stages.local import Posted
@@ -60,6 +62,29 @@ def seal(connection: sqlite3.Connection, signer: Signer, now: int) -> int:
             _store(connection, envelopes.build(group, signer, audience=CENTER, now=now), kind, group, now)
     connection.executemany("DELETE FROM outbox_bundle WHERE id = ?", [(row[0],) for row in rows])
     return len(rows)
+
+
+def expired(connection: sqlite3.Connection, now: int) -> int:
+    """How many envelopes are past their time and still not settled."""
+    count: int = connection.execute("SELECT count(*) FROM outbox_envelope WHERE expires_at <= ?", (now,)).fetchone()[0]
+    return count
+
+
+def renew(connection: sqlite3.Connection, now: int) -> None:
+    """Take apart the envelopes past their time, inside the caller's transaction: their unsettled bundles wait again.
+
+    The bundles stay as they are, so receivers that know them already take them for what they are.
+    """
+    rows = connection.execute("SELECT id, topic, value FROM outbox_envelope WHERE expires_at <= ?", (now,)).fetchall()
+    for envelope_id, topic, value in rows:
+        opened = connection.execute("SELECT digest FROM outbox_open WHERE envelope_id = ?", (envelope_id,))
+        unsettled_ones = {row[0] for row in opened}
+        _, raws = cbor2.loads(value)
+        kept = [raw for raw in raws if not unsettled_ones or parse_bundle(raw).leaf in unsettled_ones]
+        kind = topic.rpartition(".")[2]
+        connection.executemany("INSERT INTO outbox_bundle (inbox, raw) VALUES (?, ?)", [(kind, raw) for raw in kept])
+        connection.execute("DELETE FROM outbox_open WHERE envelope_id = ?", (envelope_id,))
+        connection.execute("DELETE FROM outbox_envelope WHERE id = ?", (envelope_id,))
 
 
 def due(connection: sqlite3.Connection, now: int) -> list[Output]:
@@ -112,8 +137,8 @@ def _store(
 ) -> None:
     headers = cbor2.dumps([[name, content] for name, content in envelope.headers])
     connection.execute(
-        "INSERT INTO outbox_envelope VALUES (?, ?, ?, ?, 0, ?)",
-        (envelope.id, inbox(CENTER, kind), envelope.value, headers, now),
+        "INSERT INTO outbox_envelope VALUES (?, ?, ?, ?, 0, ?, ?)",
+        (envelope.id, inbox(CENTER, kind), envelope.value, headers, now, now // 1000 * 1000 + MAX_LIFETIME),
     )
     if kind == "responses":
         connection.executemany(

@@ -140,6 +140,19 @@ def test_center_outage_over_a_deadline_expires_no_punctual_answer(tmp_path: Path
     assert_equals_oracle(network, sample)
 
 
+def test_an_outage_longer_than_an_envelope_lives_loses_nothing(tmp_path: Path, sample: Sample) -> None:
+    """Three weeks without the center: providers seal the same answers into new envelopes, and they become supplements."""
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons)
+    network.run(without=("collect", "join"))
+    network.pass_time(21 * DAY, without=("collect", "join"))
+    network.run()
+    network.pass_time(30)
+    network.pass_time(30)
+    assert set(codes(network)) == {"expired"}, "the old envelopes are put aside, by name"
+    assert_equals_oracle(network, sample)
+
+
 def test_outage_separates_the_punctual_from_the_late(tmp_path: Path, sample: Sample) -> None:
     """After an outage, what was appended before the deadline is done and what came after it expired, then supplements."""
     network = network_for(sample, tmp_path)
