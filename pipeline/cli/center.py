@@ -7,9 +7,14 @@ import logging
 import click
 
 from pipeline.center.installation import Installation
-from pipeline.cli import cluster
+from pipeline.cli import cluster, options
 from pipeline.cli.crew import Crew
+from pipeline.cli.dossier_table import show_dossiers, show_statuses
+from pipeline.cli.output import emit
 from pipeline.cli.stopping import stop_on_signals
+from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.parties import CENTER
+from pipeline.domain.wording import Language
 from pipeline.settings import data_dir
 from pipeline.stages.names import STAGES
 
@@ -47,3 +52,29 @@ def run(stages: tuple[str, ...], processes: int, slot: int | None, bootstrap: st
                 crew.start(f"{stage}.{number}", "center", "run", stage, "--bootstrap", bootstrap, *own)
         while not stop.wait(0.2):
             crew.tend()
+
+
+@command.command("open")
+@click.argument("application_id")
+@cluster.bootstrap
+@options.lang
+@options.as_json
+def open_(application_id: str, bootstrap: str, lang: Language, as_json: bool) -> None:
+    """Open the result of APPLICATION_ID into its dossiers, where its mandate has them sealed to the center too."""
+    from pipeline.app import reference_for
+    from pipeline.center.opening import open_result, read_material
+
+    installation = Installation(data_dir())
+    material = read_material(bootstrap, application_id)
+    with reference_for(installation, bootstrap) as reference:
+        try:
+            dossiers = open_result(material, installation.identity(CENTER), reference.trust)
+        except InvalidMessage as error:
+            if error.code != "not_a_recipient":
+                raise
+            raise ConfigError(f"the answers of {application_id} are not sealed to the center") from error
+    if as_json:
+        emit(dossiers, as_json)
+        return
+    show_dossiers(dossiers, {}, lang)
+    show_statuses(dossiers, {}, lang)

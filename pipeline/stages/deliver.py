@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.codec import framing
-from pipeline.crypto import bundles, envelopes, relay, signed
+from pipeline.crypto import envelopes, relay, signed
 from pipeline.crypto.bundles import Bundle
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.sealing import unseal
-from pipeline.domain import members
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER
-from pipeline.domain.records import Answer, Receipt
+from pipeline.domain.records import Receipt
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, is_repeated
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
+from pipeline.stages.opening import answers_in
 from pipeline.stages.reference import Reference
 
 
@@ -131,26 +131,13 @@ class Deliver:
         )
 
     def _open(self, bundle: Bundle, filed: Filed) -> list[tuple[int, bytes]]:
-        """The answers of one bundle, read and found in scope, in the order of its members; bytes as the provider wrote.
-
-        Raises InvalidMessage `answer_out_of_scope`.
-        """
+        """Roster index and bytes of each answer of one bundle, read and found in scope. Bundles may share a seal."""
         seal = bundle.seal
         if seal is None:
             raise InvalidMessage("seal_missing")
         if seal not in self._secrets:
             self._secrets[seal] = unseal(seal, bundle.header.sender, filed.reply_key)
-        records = bundles.open_records(bundle, self._secrets[seal])
-        indexes = members.indexes(members.from_bytes(bundle.header.members))
-        rows = list(bundle.header.rows)
-        if len(records) != len(indexes):
-            raise InvalidMessage("answer_out_of_scope", "as many answers as members")
-        found = list(zip(indexes, records, strict=True))
-        for index, record in found:
-            answer: Answer = framing.read("Answer", record)  # type: ignore[assignment]
-            if answer["index"] != index or [result["row"] for result in answer["results"]] != rows:
-                raise InvalidMessage("answer_out_of_scope")
-        return found
+        return [(answer["index"], record) for answer, record in answers_in(bundle, self._secrets[seal])]
 
     def _receipts(self, delivered: list[Delivered], now: int) -> list[Posted]:
         digests: dict[tuple[str, str], list[bytes]] = {}

@@ -1,4 +1,4 @@
-"""Opening a section: the steps of envelope.md from policy to Avro, the same at the center and at a provider.
+"""Opening what came sealed: the steps of envelope.md from policy to Avro, the same for whoever may read it.
 
 Record 0 (the warrant) is opened and verified before anything else of the bundle is.
 """
@@ -18,7 +18,7 @@ from pipeline.crypto.signed import Signed
 from pipeline.crypto.trust import Trust
 from pipeline.domain import members
 from pipeline.domain.errors import InvalidMessage
-from pipeline.domain.records import Mandate, SectionHead, Warrant
+from pipeline.domain.records import Answer, Mandate, SectionHead, Warrant
 
 HEADS = 2
 """Records of a section bundle before its persons: the warrant, the section head."""
@@ -42,6 +42,25 @@ class OpenedSection:
     head: SectionHead
     head_raw: bytes
     persons: list[bytes]
+
+
+def answers_in(bundle: Bundle, secret: bytes) -> list[tuple[Answer, bytes]]:
+    """The answers of a provider's bundle under its unsealed `secret`, each with its bytes as the provider wrote them.
+
+    Raises InvalidMessage `answer_out_of_scope` when they are not of the persons and rows that the header names.
+    """
+    records = bundles.open_records(bundle, secret)
+    indexes = members.indexes(members.from_bytes(bundle.header.members))
+    rows = list(bundle.header.rows)
+    if len(records) != len(indexes):
+        raise InvalidMessage("answer_out_of_scope", "as many answers as members")
+    found: list[tuple[Answer, bytes]] = []
+    for index, record in zip(indexes, records, strict=True):
+        answer: Answer = framing.read("Answer", record)  # type: ignore[assignment]
+        if answer["index"] != index or [result["row"] for result in answer["results"]] != rows:
+            raise InvalidMessage("answer_out_of_scope")
+        found.append((answer, record))
+    return found
 
 
 class SectionOpener:

@@ -1,0 +1,169 @@
+"""The center's opening of a result, where the mandate lets it: the same `ApplicationResult` into the same dossiers.
+
+The center relays, it does not read (Art. 7). With `seal_to_center` in the mandate, which the requester signed and every
+provider saw, each provider sealed its answers to the center as well, and what the requester assembles the center can
+assemble too: from the result, the providers' bundles that passed the join, and the roster it has reviewed. Without it
+the center holds no key that opens them, and `open_result` fails with `not_a_recipient`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipeline.codec import framing
+from pipeline.crypto import relay, signed
+from pipeline.crypto.bundles import Bundle, parse_bundle
+from pipeline.crypto.keys import Identity
+from pipeline.crypto.sealing import SealCache
+from pipeline.crypto.trust import Trust
+from pipeline.domain.dossiers import AnswerKey, Dossier, assemble
+from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.parties import CENTER
+from pipeline.domain.records import (
+    AnswerArrived,
+    ApplicationResult,
+    Person,
+    ResourceAnswer,
+    SectionCertificate,
+    SectionReceived,
+)
+from pipeline.kafka.clients import Extra
+from pipeline.kafka.readers import read_table
+from pipeline.kafka.tailing import CommittedLog
+from pipeline.stages import topics
+from pipeline.stages.effects import Message
+from pipeline.stages.opening import SectionOpener, answers_in
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the center holds of one application: its newest result, its sections and the bundles that came for it.
+
+    `result` is the signed object; `sections` are by number, `bundles` by digest.
+    """
+
+    result: bytes
+    sections: dict[int, SectionReceived]
+    bundles: dict[bytes, AnswerArrived]
+
+
+def gather(key: bytes, result: bytes, applications: Iterable[Message], join: Iterable[Message]) -> Material:
+    """The material of the application at `key`, from the records of hedx.center.applications and hedx.center.join."""
+    sections: dict[int, SectionReceived] = {}
+    for section in _records(applications, "SectionReceived", key):
+        if section["bundle"] is not None:
+            sections.setdefault(section["section"], section)  # type: ignore[arg-type]
+    bundles: dict[bytes, AnswerArrived] = {}
+    for answer in _records(join, "AnswerArrived", key + b"/"):
+        bundles.setdefault(answer["digest"], answer)  # type: ignore[arg-type]
+    return Material(result, sections, bundles)
+
+
+def open_result(material: Material, center: Identity, trust: Trust) -> list[Dossier]:
+    """The dossiers, every signature verified on the way.
+
+    Raises InvalidMessage (`not_a_recipient` where nothing was sealed to the center) and ConfigError when the topics do
+    not hold all of the application any more.
+    """
+    result: ApplicationResult = _signed(material.result, "certificate", "ApplicationResult", trust)  # type: ignore[assignment]
+    seals = SealCache(center.sealing)
+    answers: dict[AnswerKey, ResourceAnswer] = {}
+    certificates: dict[int, SectionCertificate] = {}
+    rosters: list[list[Person]] = []
+    opener = SectionOpener(center.sealing)
+    for number, section in enumerate(result["sections"], start=1):
+        certificate = _signed(section["certificate"], "section-certificate", "SectionCertificate", trust)
+        certificates[number] = certificate  # type: ignore[assignment]
+        rosters.append(_roster(material, number, result, opener, trust))
+        for digest in section["bundles"]:
+            answers.update(_answers(material, digest, result, seals, trust))
+    return assemble(rosters, certificates, answers)
+
+
+def read_material(bootstrap: str, application: str, extra: Extra | None = None) -> Material:
+    """The material of `application`, an id or `requester/id`, from the center's topics, read to their ends.
+
+    Raises ConfigError when there is no result of it, or more than one requester has one under this id.
+    """
+    results = read_table(bootstrap, topics.RESULTS, extra=extra)
+    wanted = application.encode()
+    found = [key for key in results if key == wanted or key.endswith(b"/" + wanted)]
+    if len(found) != 1:
+        many = ", ".join(sorted(key.decode() for key in found))
+        raise ConfigError(f"no result of application {application}" if not found else f"which one: {many}?")
+    [key] = found
+    logs = (_committed(bootstrap, topic, extra) for topic in (topics.APPLICATIONS, topics.JOIN))
+    return gather(key, results[key], *logs)
+
+
+def _committed(bootstrap: str, topic: str, extra: Extra | None) -> Iterator[Message]:
+    log = CommittedLog(bootstrap, topic, extra=extra)
+    try:
+        while not log.reached_end:
+            yield from log.poll(0.1)
+    finally:
+        log.close()
+
+
+def _records(messages: Iterable[Message], name: str, prefix: bytes) -> Iterator[dict[str, object]]:
+    """The records of one kind under keys that start with `prefix`; what cannot be read was put aside by its stage."""
+    for message in messages:
+        if not (message.key or b"").startswith(prefix):
+            continue
+        try:
+            found, record = framing.decode(message.value or b"")
+        except InvalidMessage:
+            continue
+        if found == name:
+            yield record
+
+
+def _signed(raw: bytes, typ: str, name: str, trust: Trust) -> object:
+    """What the center itself signed, verified as of then."""
+    at = signed.peek(raw).claims.issued_at
+    return framing.decode_as(name, signed.verify(raw, typ, trust, now=at, issuer=CENTER).payload)
+
+
+def _roster(
+    material: Material, number: int, result: ApplicationResult, opener: SectionOpener, trust: Trust
+) -> list[Person]:
+    section = material.sections.get(number)
+    if section is None or section["bundle"] is None:
+        raise ConfigError(f"section {number} of {result['application_id']} is not kept any more")
+    bundle = parse_bundle(section["bundle"])
+    if bundle.header.mandate_digest != result["mandate_digest"]:
+        raise InvalidMessage("mandate_mismatch", f"section {number}")
+    opened = opener.section(bundle, opener.warrant(bundle, trust))
+    return [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
+
+
+def _answers(
+    material: Material, digest: bytes, result: ApplicationResult, seals: SealCache, trust: Trust
+) -> dict[AnswerKey, ResourceAnswer]:
+    arrived = material.bundles.get(digest)
+    if arrived is None:
+        raise ConfigError(f"bundle {digest.hex()} of {result['application_id']} is not kept any more")
+    bundle = _proved(arrived, trust)
+    header = bundle.header
+    if bundle.leaf != digest:
+        raise InvalidMessage("digest_mismatch", digest.hex())
+    if header.mandate_digest != result["mandate_digest"]:
+        raise InvalidMessage("mandate_mismatch", digest.hex())
+    if header.outcome != "done":
+        return {}
+    if bundle.seal is None:
+        raise InvalidMessage("seal_missing")
+    answers = answers_in(bundle, seals.unseal(bundle.seal, header.sender))
+    provider = arrived["provider"]
+    return {
+        (header.section, provider, found["row"], answer["index"]): found
+        for answer, _ in answers
+        for found in answer["results"]
+    }
+
+
+def _proved(arrived: AnswerArrived, trust: Trust) -> Bundle:
+    """The bundle, its provider's signature verified as of when it signed."""
+    record = relay.relay_record(arrived["sign1"], arrived["bundle"], arrived["index"], arrived["size"], arrived["path"])
+    return relay.open_relay(record, trust, now=signed.peek(arrived["sign1"]).claims.issued_at).bundle

@@ -1,0 +1,105 @@
+"""Opening at the center: with `seal_to_center` the same result gives the same dossiers, without it nothing opens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.center.opening import Material, gather, open_result
+from pipeline.demo.application import Sample
+from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.parties import CENTER
+from pipeline.stages import topics
+from pipeline.stages.keys import application_key
+from tests.network import Network
+from tests.oracle import from_dossiers
+from tests.scenario import FEEDBACK, assert_equals_oracle, network_for, with_form
+
+
+def held(network: Network, sample: Sample) -> Material:
+    """What the center's topics hold of the application."""
+    key = application_key(sample.application["requester"], sample.application["application_id"])
+    newest = [m.value or b"" for m in network.broker.messages(topics.RESULTS) if m.key == key][-1]
+    return gather(key, newest, network.broker.messages(topics.APPLICATIONS), network.broker.messages(topics.JOIN))
+
+
+def finished(sample: Sample, tmp_path: Path, *, without: tuple[str, ...] = ()) -> Network:
+    """A network on which the application, of several sections, is done."""
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons, section_size=5)
+    network.run(without=without)
+    return network
+
+
+@pytest.fixture(scope="module")
+def sealed(sample: Sample) -> Sample:
+    """The sample, with its requester's consent that the center reads the answers."""
+    return with_form(sample, seal_to_center=True)
+
+
+def test_center_opens_the_result_into_the_requesters_dossiers(tmp_path: Path, sealed: Sample) -> None:
+    """Same result, same bundles, same dossiers; to the last field."""
+    network = finished(sealed, tmp_path)
+    assert_equals_oracle(network, sealed)
+    theirs = network.case(sealed.application).dossiers()
+    ours = open_result(held(network, sealed), network.identities[CENTER], network.reference.trust)
+    assert ours == theirs
+
+
+def test_center_opens_supplements_too(tmp_path: Path, sealed: Sample) -> None:
+    """Expired in the first result, answered in the second: the center reads what the requester reads."""
+    network = finished(sealed, tmp_path, without=("37",))
+    network.pass_time(FEEDBACK + 5, without=("37",))
+    first = open_result(held(network, sealed), network.identities[CENTER], network.reference.trust)
+    assert {key for key, result in from_dossiers(first).items() if result["status"] == "expired"}
+    assert first == network.case(sealed.application).dossiers()
+    network.pass_time(60)
+    second = open_result(held(network, sealed), network.identities[CENTER], network.reference.trust)
+    assert second == network.case(sealed.application).dossiers()
+    assert_equals_oracle(network, sealed)
+
+
+def test_center_cannot_open_what_is_not_sealed_to_it(tmp_path: Path, sample: Sample) -> None:
+    """Without `seal_to_center` it holds everything but a key: tried, and refused by the seal itself."""
+    network = finished(sample, tmp_path)
+    with pytest.raises(InvalidMessage) as caught:
+        open_result(held(network, sample), network.identities[CENTER], network.reference.trust)
+    assert caught.value.code == "not_a_recipient"
+
+
+def test_nobody_else_can_open_it_either(tmp_path: Path, sealed: Sample) -> None:
+    """The center's material is of no use to another party's key."""
+    network = finished(sealed, tmp_path)
+    with pytest.raises(InvalidMessage) as caught:
+        open_result(held(network, sealed), network.identities["32"], network.reference.trust)
+    assert caught.value.code == "not_a_recipient"
+
+
+def test_opening_needs_every_section_and_bundle(tmp_path: Path, sealed: Sample) -> None:
+    """What the topics do not hold any more is named, not left out."""
+    network = finished(sealed, tmp_path)
+    material = held(network, sealed)
+    center, trust = network.identities[CENTER], network.reference.trust
+    fewer = dict(list(material.bundles.items())[1:])
+    with pytest.raises(ConfigError, match="bundle"):
+        open_result(replace(material, bundles=fewer), center, trust)
+    with pytest.raises(ConfigError, match="section 2"):
+        open_result(replace(material, sections={1: material.sections[1]}), center, trust)
+
+
+def test_opening_verifies_what_it_reads(tmp_path: Path, sealed: Sample) -> None:
+    """A bundle altered in the center's own topics is not taken for the provider's."""
+    network = finished(sealed, tmp_path)
+    material = held(network, sealed)
+    altered = {
+        digest: {**answer, "bundle": answer["bundle"][:-1] + bytes((answer["bundle"][-1] ^ 1,))}
+        for digest, answer in material.bundles.items()
+    }
+    with pytest.raises(InvalidMessage):
+        open_result(
+            replace(material, bundles=altered),  # type: ignore[arg-type]
+            network.identities[CENTER],
+            network.reference.trust,
+        )
