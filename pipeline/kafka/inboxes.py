@@ -35,6 +35,7 @@ class Inbox:
         self.topic = topic
         self._stored = stored
         self._batch = batch
+        self._starts: dict[tuple[str, int], int] = {}  # where reading (re)started, until something comes
         self._told: dict[tuple[str, int], int] = {}  # offsets as Kafka has them from us
         self._consumer = Consumer(consumer_config(bootstrap, group, extra=extra))
         self._consumer.subscribe([topic], on_assign=self._assigned)
@@ -68,19 +69,28 @@ class Inbox:
         """The batch was not stored: read on from where the database stands."""
         stored = self._stored(self.topic)
         for place in self._consumer.assignment():
-            self._consumer.seek(TopicPartition(self.topic, place.partition, stored.get(place.partition, 0)))
+            start = stored.get(place.partition, 0)
+            self._consumer.seek(TopicPartition(self.topic, place.partition, start))
+            self._starts[self.topic, place.partition] = start
 
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
 
     def _positions(self) -> dict[tuple[str, int], int]:
-        places = self._consumer.position(self._consumer.assignment())
-        return {(place.topic, place.partition): place.offset for place in places if place.offset >= 0}
+        """The consumer has no position of its own in a partition where nothing has come since it was placed there."""
+        positions: dict[tuple[str, int], int] = {}
+        for place in self._consumer.position(self._consumer.assignment()):
+            key = place.topic, place.partition
+            if place.offset >= 0:
+                positions[key] = place.offset
+            elif key in self._starts:
+                positions[key] = self._starts[key]
+        return positions
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         stored = self._stored(self.topic)
         for place in partitions:
             if place.partition in stored:
-                place.offset = stored[place.partition]
+                place.offset = self._starts[self.topic, place.partition] = stored[place.partition]
         consumer.incremental_assign(partitions)

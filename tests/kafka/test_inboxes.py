@@ -44,6 +44,18 @@ def test_lag_reaches_0_though_the_last_thing_read_is_a_transaction_marker(kafka:
     assert kafka_lag(kafka, topic + ".group", topic) == 0
 
 
+def test_kafka_learns_what_was_stored_before_a_crash(kafka: str, topic: str) -> None:
+    """Stored but not yet told to Kafka when the process died: the next one tells it, though nothing new comes."""
+    everything = 2 * MESSAGES - 1  # each message has its marker behind it; the last one is still ahead
+    inbox = Inbox(kafka, topic, topic + ".group", lambda _: {0: everything})
+    for _ in range(100):
+        assert inbox.take(0.2)[0] == []
+        if kafka_lag(kafka, topic + ".group", topic) == 0:
+            break
+    inbox.close()
+    assert kafka_lag(kafka, topic + ".group", topic) == 0
+
+
 def test_what_was_not_stored_is_read_again(kafka: str, topic: str) -> None:
     """After a rewind, and after an idle moment too, nothing is skipped."""
     inbox = Inbox(kafka, topic, topic + ".group", lambda _: {0: 4}, batch=100)
