@@ -7,6 +7,7 @@ kept by number, so that an application is served under the one it was accepted w
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from pipeline.stages.effects import Output
 EVERYONE = "all"
 """Audience of what is published to all parties."""
 MANIFEST = "manifest"
+_KEY = re.compile(rb"([0-9]{1,9})/([0-9a-z_/]+)")
 
 
 class Reference(Protocol):
@@ -73,8 +75,10 @@ class ReferenceTables:
                 raise InvalidMessage("key_contradicts_entry", topic)
             self.trust.update(entry)
         elif topic == topics.CATALOG:
-            number, _, name = key.decode().partition("/")
-            self._catalog(int(number), name, value)
+            match = _KEY.fullmatch(key)
+            if match is None:
+                raise InvalidMessage("key_contradicts_entry", topic)
+            self._catalog(int(match[1]), match[2].decode(), value)
 
     def _catalog(self, number: int, name: str, value: bytes | None) -> None:
         if value is None:
