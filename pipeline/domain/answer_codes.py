@@ -67,6 +67,7 @@ ANSWER_CODES: Final[dict[str, tuple[str, str]]] = {
             "padding_invalid",
             "record_invalid",
             "size_mismatch",
+            "count_mismatch",
             "avro_invalid",
             "schema_unknown",
             "schema_unexpected",

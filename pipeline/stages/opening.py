@@ -74,10 +74,12 @@ class SectionOpener:
 
         At its first receipt, by intake, the mandate must be valid `now`. Later readers give None: it was valid when it
         was signed, its own `not_after` says how long it may be used, and a request may lie in an inbox for weeks.
-        Raises InvalidMessage: `mandate_invalid` and the codes of `crypto.bundles` and `crypto.sealing`.
+        Raises InvalidMessage: `count_mismatch`, `mandate_invalid` and the codes of `crypto.bundles` and `crypto.sealing`.
         """
         header = bundle.header
         secret = self._secret(bundle)
+        if bundle.heads != HEADS:
+            raise InvalidMessage("count_mismatch", "warrant and section head stand before the persons")
         [record] = bundles.open_records(bundle, secret, 0, 1)
         warrant: Warrant = framing.decode_as("Warrant", record)  # type: ignore[assignment]
         verified = _verify_mandate(warrant["mandate"], header, trust, now)

@@ -16,8 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCES = [REPOSITORY / "pipeline" / path for path in ("stages/answer.py", "stages/opening.py", "province/lookups.py")]
 RAISED = re.compile(r'(?:InvalidMessage\(|category_not_offered|refused_all=|unknown, |subject, )"?([a-z_]{4,})"')
 CHINESE = re.compile("[\u4e00-\u9fff]")
-NEVER_A_REFUSAL = {"issuer_unexpected", "kind_unexpected"}
-"""Codes of messages that are dead-lettered whole."""
+NEVER_A_REFUSAL = {"issuer_unexpected", "kind_unexpected", "answer_out_of_scope"}
+"""Codes of messages that are dead-lettered whole, by a provider or by the reader of answers."""
 
 
 def demo_codes() -> set[str]:
