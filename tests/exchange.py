@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.app import publish
@@ -73,6 +80,23 @@ def has_open_transaction(admin: AdminClient, topic: str) -> bool:
     return ends[0] != ends[1]
 
 
+COMING = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+"""What a broker says of a group just after its start."""
+
+
+def _of_coordinator(ask: Callable[[], dict[Any, Any]]) -> Any:
+    """The answer to a question about one group, asked until the group has a coordinator."""
+    deadline = time.monotonic() + LONG
+    while True:
+        [answer] = ask().values()
+        try:
+            return answer.result()
+        except KafkaException as failure:
+            if failure.args[0].code() not in COMING or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
 class Exchange:
     """Center and parties of `sample` as processes around `broker`; made, and ended, by `with`.
 
@@ -121,9 +145,9 @@ class Exchange:
 
     # -- processes ---------------------------------------------------------------------------------------------------
 
-    def start_stage(self, stage: str) -> None:
-        """One worker of a center's stage, named as the stage."""
-        self.processes.start(stage, "pipeline.cli.main", "center", "run", stage, "--bootstrap", self.bootstrap)
+    def start_stage(self, stage: str, *, name: str | None = None) -> None:
+        """One worker of a center's stage, named as the stage unless a name is given."""
+        self.processes.start(name or stage, "pipeline.cli.main", "center", "run", stage, "--bootstrap", self.bootstrap)
 
     def start_adapter(self, party: str) -> None:
         """One party's adapter, named as the party."""
@@ -203,8 +227,9 @@ class Exchange:
         readers = self.readers()
         committed: dict[tuple[str, str, int], int] = {}
         for group in readers:
-            [answer] = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-            for place in answer.result().topic_partitions:
+            asked = [ConsumerGroupTopicPartitions(group)]
+            found = _of_coordinator(partial(self._admin.list_consumer_group_offsets, asked))
+            for place in found.topic_partitions:
                 committed[group, place.topic, place.partition] = max(0, place.offset)
         places = [(t, p) for t in readers.values() for p in range(partitions_of(self._admin, t))]
         ends = end_offsets(self._admin, places)  # after the offsets: lag may look too large, never too small
@@ -221,10 +246,10 @@ class Exchange:
 
     def members(self, group: str) -> dict[str, int]:
         """Member of a consumer group (its `group.instance.id` if it has one) -> how many partitions it has."""
-        [answer] = self._admin.describe_consumer_groups([group]).values()
+        found = _of_coordinator(lambda: self._admin.describe_consumer_groups([group]))
         return {
             member.group_instance_id or member.member_id: len(member.assignment.topic_partitions)
-            for member in answer.result().members
+            for member in found.members
         }
 
     def has_open_transaction(self, topic: str) -> bool:

@@ -46,31 +46,21 @@ def kill_in_transaction(
     return application, persons
 
 
-def kill_provider(exchange: Exchange, party: str) -> tuple[Application, Sequence[Person]]:
-    """SIGKILL the adapter of `party` as soon as it has answered anything of an application, then start it again."""
-    exchange.processes.stop(party)
-    before = exchange.count(party, "answered")
+def kill_adapters(exchange: Exchange, provider: str) -> tuple[Application, Sequence[Person]]:
+    """SIGKILL a provider as soon as it has answered, and the requester with part of the answers; start both again."""
+    processes = exchange.processes
+    processes.stop(provider)
+    before = exchange.count(provider, "answered")
     application, persons = file_sections(exchange)
-    wait_until("all others", lambda: exchange.lag()[f"hedx.{party}.answer", f"hedx.{party}.requests"] > 0, LONG)
-    exchange.processes.restart(party)
-    wait_until("an answer", lambda: exchange.count(party, "answered") > before, LONG, pause=0.002)
-    exchange.processes.kill(party)
+    requester = application["requester"]
+    wait_until("a delivery", lambda: exchange.case(application).progress()[0] > 0, LONG)
+    processes.restart(provider)
+    wait_until("an answer", lambda: exchange.count(provider, "answered") > before, LONG, pause=0.002)
+    processes.kill(provider)
+    processes.kill(requester)
     assert not exchange.case(application).is_complete()
-    exchange.processes.restart(party)
-    return application, persons
-
-
-def kill_requester(exchange: Exchange) -> tuple[Application, Sequence[Person]]:
-    """SIGKILL the requester's adapter as soon as a bundle has been delivered, then start it again."""
-    exchange.processes.stop("join")
-    application, persons = file_sections(exchange)
-    exchange.wait_rest(without="join")
-    exchange.processes.restart("join")
-    case = exchange.case(application)
-    wait_until("a delivery", lambda: case.progress()[0] > 0, LONG, pause=0.002)
-    exchange.processes.kill(application["requester"])
-    assert not exchange.case(application).is_complete()
-    exchange.processes.restart(application["requester"])
+    processes.restart(provider)
+    processes.restart(requester)
     return application, persons
 
 

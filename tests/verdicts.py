@@ -81,3 +81,10 @@ def assert_at_rest(exchange: Exchange) -> None:
     exchange.wait_rest()
     assert exchange.unsettled() == dict.fromkeys(exchange.sample.parties, 0)
     assert exchange.dead_letters() == []
+
+
+def check(exchange: Exchange, application: Application, persons: Sequence[Person]) -> None:
+    """Every sub-query certified once, dossiers as plain SQL says, nothing left in motion."""
+    assert_each_sub_query_once(exchange.wait_complete(application))
+    assert_equals_oracle(exchange, application, persons)
+    assert_at_rest(exchange)
