@@ -5,7 +5,7 @@ On the wire such a set is little-endian bytes, bit i being bit `i % 8` of byte `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def full(count: int) -> int:
@@ -35,3 +35,24 @@ def to_bytes(mask: int) -> bytes:
 def from_bytes(data: bytes) -> int:
     """The set whose wire form is `data`."""
     return int.from_bytes(data, "little")
+
+
+def by_membership(masks: Sequence[int]) -> dict[tuple[int, ...], int]:
+    """Who is in the same of several sets: (positions in `masks` of the sets that hold them) -> those members.
+
+    The groups are disjoint and together all members of any set.
+    """
+    groups: dict[tuple[int, ...], int] = {}
+    placed = 0
+    for position, mask in enumerate(masks):
+        refined: dict[tuple[int, ...], int] = {}
+        for positions, group in groups.items():
+            if inside := group & mask:
+                refined[(*positions, position)] = inside
+            if outside := group & ~mask:
+                refined[positions] = outside
+        if fresh := mask & ~placed:
+            refined[position,] = fresh
+        placed |= mask
+        groups = refined
+    return groups

@@ -63,7 +63,15 @@ def producer_config(
 ) -> Config:
     """Settings of a producer: idempotent always, transactional with `transactional_id`; keys placed as Java does."""
     transactional: Config = (
-        {"transactional.id": transactional_id, "transaction.timeout.ms": transaction_ms} if transactional_id else {}
+        {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": transaction_ms,
+            # A transaction that follows on another is told to wait until the markers of that one are written, a matter
+            # of milliseconds. With the library's 100 ms before it asks again, it took 93 ms instead of 6 (decision 2).
+            "retry.backoff.ms": 10,
+        }
+        if transactional_id
+        else {}
     )
     return {
         **admin_config(bootstrap),

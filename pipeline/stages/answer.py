@@ -48,6 +48,8 @@ RECORD_OVERHEAD = 64
 BUNDLE_LIMIT = envelopes.SOFT_LIMIT - 16 * 1024
 RECORD_LIMIT = envelopes.HARD_LIMIT - 16 * 1024
 TOO_LARGE = "answer_too_large"
+DONE = "done", None, None
+"""(outcome, code, until) of what could be answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,19 +218,22 @@ class Answerer:
     ) -> list[SealedBundle]:
         subjects = [subject_of(person) for person in question.persons]
         outcomes = [self._outcomes(query, found[need_of(query)], subjects, question) for query in question.queries]
+        written: list[SealedBundle] = []
+        # One record a person for all that could be answered: grouped by row instead, a few persons whom one row cannot
+        # answer would make everybody's answers two records.
+        done = [masks.pop(DONE, 0) for masks in outcomes]
+        for positions, mask in members.by_membership(done).items():
+            queries = [question.queries[position] for position in positions]
+            header = self._header(question.bundle, [query["row"] for query in queries], mask)
+            written += self._done(replace(header, outcome="done"), queries, subjects, found, seal)
         groups: dict[tuple[str, str | None, int | None, int], list[int]] = {}
         for position, masks in enumerate(outcomes):
             for key, mask in masks.items():
-                groups.setdefault((*key, mask), []).append(position)
-        written: list[SealedBundle] = []
-        for (outcome, code, until, mask), positions in groups.items():
-            header = self._header(question.bundle, [question.queries[p]["row"] for p in positions], mask)
+                groups.setdefault((*key, mask), []).append(question.queries[position]["row"])
+        for (outcome, code, until, mask), rows in groups.items():
+            header = self._header(question.bundle, rows, mask)
             header = replace(header, outcome=outcome, code=code, until=until)  # type: ignore[arg-type]
-            if outcome == "done":
-                queries = [question.queries[position] for position in positions]
-                written += self._done(header, queries, subjects, found, seal)
-            else:
-                written.append(bundles.clear_bundle(header, []))
+            written.append(bundles.clear_bundle(header, []))
         return written
 
     def _outcomes(
@@ -250,7 +255,7 @@ class Answerer:
                 masks[key] = masks.get(key, 0) | 1 << index
                 done &= ~(1 << index)
         if done:
-            masks["done", None, None] = done
+            masks[DONE] = done
         return masks
 
     def _misfits(self, query: SubQuery, found: Found, subjects: Sequence[str], release: int) -> dict[str, str]:

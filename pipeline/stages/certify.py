@@ -53,4 +53,5 @@ def settle(application: ApplicationState, digests: list[bytes]) -> None:
     """Note that the requester holds the bundles with these digests."""
     held = set(digests)
     application["awaiting"] = [digest for digest in application["awaiting"] if digest not in held]
-    application["delivered"] += [digest for digest in digests if digest not in set(application["delivered"])]
+    known = set(application["delivered"])
+    application["delivered"] += [digest for digest in digests if digest not in known]

@@ -64,7 +64,7 @@ def test_outbox_sends_the_same_bytes_until_they_are_receipted(tmp_path: Path, sa
     assert len(sent) == 3
     assert len({message.value for message in sent}) == len({message.key for message in sent}) == 1
     network.run()
-    assert [receipt["envelope_id"] for receipt in receipts(network, REQUESTER)[:3]] == [sent[0].key] * 3
+    assert [receipt["envelope_id"] for receipt in receipts(network, REQUESTER)].count(sent[0].key) == 3
     before = len(inbox_messages(network, CENTER, "requests"))
     network.pass_time(24 * 3600)
     assert len(inbox_messages(network, CENTER, "requests")) == before

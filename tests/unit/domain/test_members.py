@@ -37,3 +37,15 @@ def test_bit_i_is_bit_i_mod_8_of_byte_i_div_8(indexes: list[int], wire: bytes) -
 def test_full_is_every_index_of_the_section(count: int) -> None:
     """All persons, and nobody beyond."""
     assert members.indexes(members.full(count)) == list(range(count))
+
+
+@given(st.lists(INDEXES, max_size=6))
+def test_members_are_grouped_by_the_sets_they_are_in(sets: list[set[int]]) -> None:
+    """Each member of any set stands in one group, and its group names exactly the sets that hold it."""
+    groups = members.by_membership([members.of(indexes) for indexes in sets])
+    found = {index: positions for positions, mask in groups.items() for index in members.indexes(mask)}
+    assert sum(mask.bit_count() for mask in groups.values()) == len(found)
+    assert found == {
+        index: tuple(position for position, indexes in enumerate(sets) if index in indexes)
+        for index in set().union(*sets)
+    }
