@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -74,8 +73,3 @@ def _fresh(sample: Sample) -> Sample:
     application = sample.application.copy()
     application["application_id"] = str(uuid.uuid4())
     return replace(sample, application=application)
-
-
-def persons_of(samples: Sequence[Sample]) -> int:
-    """Persons in all of them."""
-    return sum(len(sample.persons) for sample in samples)
