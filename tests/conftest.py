@@ -7,8 +7,12 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from pipeline.kafka.brokers import broker_from_environment
+
+settings.register_profile("hedx", deadline=None)  # how long an example takes tells how busy the machine is
+settings.load_profile("hedx")
 
 
 @pytest.fixture(scope="session")
