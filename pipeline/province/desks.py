@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import sqlite3
+import traceback
 from collections.abc import Callable, Sequence
 
+from pipeline.domain.errors import HedxError, InvalidMessage
 from pipeline.province.sources import Sources
 from pipeline.province.store import Positions, Store
 from pipeline.stages.answer import Answerer, Found, Need, period_of
 from pipeline.stages.deliver import Deliver
 from pipeline.stages.effects import Batch, Message
+from pipeline.stages.local import LocalEffects
 
 Clock = Callable[[], int]
+Work = Callable[[Sequence[Message], Positions], None]
+
+
+def one_by_one(work: Work, store: Store, messages: Sequence[Message], positions: Positions, clock: Clock) -> None:
+    """Work on a batch; when it fails, on each message alone, so that one message stops nobody else's.
+
+    A message that fails alone becomes a dead letter, `stage_failed`, with the place of the failure and none of its text.
+    What is not a message's fault (Retryable, ConfigError, the store's own errors) passes through.
+    """
+    try:
+        work(messages, positions)
+    except (HedxError, MemoryError, sqlite3.Error):
+        raise
+    except Exception as failure:  # noqa: BLE001  # whatever it is, it is put aside with its message
+        if len(messages) > 1:
+            for message in messages:
+                after = {(message.topic, message.partition): message.offset + 1}
+                one_by_one(work, store, [message], after, clock)
+            store.apply(LocalEffects(), positions, clock())
+            return
+        place = traceback.extract_tb(failure.__traceback__)[-1]
+        detail = f"{type(failure).__name__} in {place.name}, line {place.lineno}"
+        error = InvalidMessage("stage_failed", detail)
+        store.apply(LocalEffects(dead=[(messages[0], error)]), positions, clock())
 
 
 class AnswerDesk:
@@ -24,6 +52,9 @@ class AnswerDesk:
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Answer a batch. Raises Retryable, nothing stored, when a database does not answer."""
+        one_by_one(self._work, self._store, messages, positions, self._clock)
+
+    def _work(self, messages: Sequence[Message], positions: Positions) -> None:
         now = self._clock()
         questions, effects = self._answerer.open(self._store, Batch(messages, now))
         found = {need: self._look_up(need, subjects) for need, subjects in self._answerer.needs(questions).items()}
@@ -51,6 +82,9 @@ class DeliveryDesk:
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Store what a batch brought."""
+        one_by_one(self._work, self._store, messages, positions, self._clock)
+
+    def _work(self, messages: Sequence[Message], positions: Positions) -> None:
         now = self._clock()
         effects = self._deliver.step(self._store, Batch(messages, now))
         self._store.apply(effects, positions, now)

@@ -47,6 +47,8 @@ RECORD_OVERHEAD = 64
 """Bytes a sealed record takes beyond its padded plaintext."""
 BUNDLE_LIMIT = envelopes.SOFT_LIMIT - 16 * 1024
 RECORD_LIMIT = envelopes.HARD_LIMIT - 16 * 1024
+LARGE = 16 * 1024
+"""Bytes of an answer record above which it travels in bundles of its own kind of size."""
 TOO_LARGE = "answer_too_large"
 DONE = "done", None, None
 """(outcome, code, until) of what could be answered."""
@@ -294,7 +296,7 @@ class Answerer:
                 oversized |= 1 << index
             else:
                 records.append((index, record))
-        written = self._parts(header, records, seal) if records else []
+        written = self._parts(header, records, seal)
         if oversized:
             refused = replace(header, members=members.to_bytes(oversized), outcome="refused", code=TOO_LARGE)
             written.append(bundles.clear_bundle(refused, []))
@@ -303,12 +305,19 @@ class Answerer:
     def _parts(
         self, header: Header, records: Sequence[tuple[int, bytes]], seal: tuple[bytes, bytes]
     ) -> list[SealedBundle]:
-        padded = bundles.padded_size("answer", max(len(record) for _, record in records))
-        room = max(1, BUNDLE_LIMIT // (padded + RECORD_OVERHEAD))
-        chunks = [records[start : start + room] for start in range(0, len(records), room)]
+        """Bundles of one padded size each. The rare record beyond `LARGE` does not make all others as large.
+
+        That a person has so much on record can be told from the bundle's size; anything below cannot.
+        """
+        chunks: list[tuple[int, Sequence[tuple[int, bytes]]]] = []
+        for group in ([r for r in records if len(r[1]) <= LARGE], [r for r in records if len(r[1]) > LARGE]):
+            if group:
+                padded = bundles.padded_size("answer", max(len(record) for _, record in group))
+                room = max(1, BUNDLE_LIMIT // (padded + RECORD_OVERHEAD))
+                chunks += [(padded, group[start : start + room]) for start in range(0, len(group), room)]
         written: list[SealedBundle] = []
         first = 0
-        for number, chunk in enumerate(chunks, start=1):
+        for number, (padded, chunk) in enumerate(chunks, start=1):
             part = replace(
                 header,
                 bundle_id=self._entropy(16),
