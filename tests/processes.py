@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import psutil
+
+from pipeline.cli.exits import Exit
 
 ROOT = Path(__file__).resolve().parents[1]
 PR_SET_PDEATHSIG = 1
@@ -71,11 +74,13 @@ class Processes:
         self._running[name].wait(PATIENCE)
 
     def stop(self, *names: str) -> None:
-        """SIGTERM to all of `names`; each must end by itself, cleanly."""
+        """SIGTERM to all of `names`, once they listen to it; each must end by itself, cleanly."""
         for name in names:
+            wait_until(f"{name} started", partial(self._listens, name), PATIENCE)
             self._running[name].terminate()
         for name in names:
-            assert self.wait(name) == 0, f"{name} did not stop cleanly: {self.tail(name)}"
+            code = self.wait(name)  # ENDED: it had not begun to work yet
+            assert code in (Exit.FINE, Exit.ENDED), f"{name} ended with {code}: {self.tail(name)}"
 
     def thaw(self, name: str) -> None:
         """SIGCONT."""
@@ -88,6 +93,13 @@ class Processes:
     def tail(self, name: str, characters: int = 2000) -> str:
         """The end of the log of `name`."""
         return (self.logs / f"{name}.log").read_text(errors="replace")[-characters:]
+
+    def _listens(self, name: str) -> bool:
+        """Whether the process has come so far that it handles SIGTERM: Linux lists the signals a process catches."""
+        assert self.is_running(name), f"{name} ended: {self.tail(name)}"
+        status = Path(f"/proc/{self._running[name].pid}/status").read_text()
+        [caught] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
     def close(self) -> None:
         """End all of them, by their ids, whatever state they are in."""
