@@ -198,7 +198,7 @@ class Exchange:
 
     def case(self, application: Application) -> CaseFile:
         """The application as its requester holds it now."""
-        return CaseFile(self._store(application["requester"]), application["application_id"], self.trust)
+        return CaseFile(self.store(application["requester"]), application["application_id"], self.trust)
 
     def wait_complete(self, application: Application, seconds: float = LONG, *, version: int = 1) -> CaseFile:
         """Wait for certificate `version` and every bundle it names. Fails at once on a rejection."""
@@ -284,7 +284,7 @@ class Exchange:
             headers = dict(message.headers)
             found.append(" ".join(headers[key].decode() for key in sorted(headers) if key.startswith("__connect")))
         for party in self.sample.parties:
-            rows = self._store(party).execute("SELECT topic, offset, code, detail FROM dead_letter").fetchall()
+            rows = self.store(party).execute("SELECT topic, offset, code, detail FROM dead_letter").fetchall()
             found += [" ".join(map(str, row)) for row in rows]
         return found
 
@@ -316,7 +316,8 @@ class Exchange:
             outputs += publish_catalog(number, entries, signer, now_ms())  # type: ignore[arg-type]
         publish(self.bootstrap, outputs, "hedx.center.setup")
 
-    def _store(self, party: str) -> Any:
+    def store(self, party: str) -> Any:
+        """A connection to a party's own database, for reading."""
         if party not in self._connections:
             self._connections[party] = connect(self.installation.store(party))
             self._open.callback(self._connections[party].close)
@@ -324,5 +325,5 @@ class Exchange:
 
     def count(self, party: str, table: str) -> int:
         """How many rows a table of a party's store has; `table` may go on with WHERE."""
-        count: int = self._store(party).execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+        count: int = self.store(party).execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
         return count
