@@ -83,23 +83,14 @@ class Dispatcher:
             mandate_digest=origin.mandate_digest,
             section=origin.section,
             sections=origin.sections,
-            first=0,
             members=members.to_bytes(members.full(len(opened.persons))),
             provider=provider,
             rows=rows,
             release=origin.release,
-            answers=None,
             version=1,
             suite=SUITE,
             schema=schemas.schema_id("Person"),
-            count=len(opened.persons),
             padded=padded,
-            outcome=None,
-            code=None,
-            until=None,
-            checkpoint=None,
-            part=1,
-            parts=1,
         )
         return bundles.seal_bundle(header, opened.persons, secret, seal, heads=heads)
 

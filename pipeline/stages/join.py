@@ -99,23 +99,12 @@ class Join:
             mandate_digest=header.mandate_digest,
             section=header.section,
             sections=header.sections,
-            first=0,
-            members=b"",
             provider=header.provider,
             rows=header.rows,
             release=header.release,
-            answers=None,
             version=header.version,
             suite=SUITE,
             schema=header.schema,
-            count=1,
-            padded=0,
-            outcome=None,
-            code=None,
-            until=None,
-            checkpoint=None,
-            part=1,
-            parts=1,
         )
         return bundles.clear_bundle(outer, [proof])
 
