@@ -69,7 +69,7 @@ def resolve(words: list[str]) -> str | None:
     found: click.Command = hedx
     rest = list(words)
     context = click.Context(hedx, info_name="hedx")
-    while isinstance(found, click.Group) and rest and re.fullmatch(r"[a-z-]+", rest[0]):
+    while isinstance(found, click.Group) and rest and re.fullmatch(r"[a-z][a-z0-9-]*", rest[0]):
         following = found.get_command(context, rest[0])
         if following is None:
             return f"{context.info_name} has no {rest[0]}"
