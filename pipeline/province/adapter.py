@@ -6,16 +6,18 @@ database says where to go on.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from pipeline.crypto.keys import Identity
-from pipeline.domain.errors import Retryable
+from pipeline.domain.errors import ConfigError, Retryable
 from pipeline.domain.parties import inbox
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.clock import wall_clock
@@ -39,6 +41,8 @@ LOOK = 0.005
 IDLE = 1.0
 """How often (s) it looks for envelopes that were not receipted in time."""
 PAUSE = 1.0
+HANDOVER = 30.0
+"""How long (s) an adapter waits for its predecessor to let go of the store."""
 FORGET_EVERY = 3600.0
 
 
@@ -70,7 +74,14 @@ class Adapter:
         self._failure: BaseException | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. Raises whatever made a thread fail."""
+        """Work until `stop` is set.
+
+        Raises ConfigError when another adapter works on this store, and whatever made a thread fail.
+        """
+        with sole_owner(self._database, stop):
+            self._run(stop)
+
+    def _run(self, stop: threading.Event) -> None:
         connect(self._database).close()
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name)
@@ -152,6 +163,30 @@ class Adapter:
             if self._due.wait(min(LOOK, seconds)):
                 self._due.clear()
                 return
+
+
+@contextmanager
+def sole_owner(database: Path, stop: threading.Event, patience: float = HANDOVER) -> Iterator[None]:
+    """Hold the store for this process alone: two adapters on one store would both answer what one was asked.
+
+    Waits `patience` seconds for a predecessor to end, then raises ConfigError. The end of a process, however it comes,
+    lets go of the store.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with database.with_suffix(".lock").open("ab") as lock:
+        deadline = time.monotonic() + patience
+        while not _locked(lock):
+            if stop.wait(0.1) or time.monotonic() > deadline:
+                raise ConfigError(f"another adapter works on {database}")
+        yield
+
+
+def _locked(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class OutboxRunner:
