@@ -44,17 +44,20 @@ class Fault:
         """The worker passes a point."""
         if self._point == "never":
             return
+        if passed == "begun":
+            self._becomes_open(False)  # the markers of the transaction before this one may still be on their way
         if passed == "produced":
-            self._has_state = self._is_open()
+            self._has_state = self._becomes_open(True)
         if passed == self._point and self._has_state:
             self._left -= 1
             if self._left == 0:
                 os.kill(os.getpid(), self._fault)
 
-    def _is_open(self) -> bool:
+    def _becomes_open(self, wanted: bool) -> bool:
+        """Whether a transaction on the changelog is open (`wanted`), or none is, within `DELIVERY`."""
         deadline = time.monotonic() + DELIVERY
         while time.monotonic() < deadline:
-            if has_open_transaction(self._admin, self._changelog):
+            if has_open_transaction(self._admin, self._changelog) == wanted:
                 return True
             time.sleep(0.05)
         return False
