@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
@@ -20,6 +21,9 @@ from pipeline.stages.effects import Message
 from pipeline.stages.reference import ReferenceTables
 
 log = logging.getLogger(__name__)
+
+CATCH_UP = 1.0
+"""How long (s) a step waits for a release that is published and not read yet; reading follows within half of it."""
 
 
 class LiveReference:
@@ -46,7 +50,16 @@ class LiveReference:
         return self._data.current
 
     def release(self, number: int) -> Release | None:
-        """Release `number`, if it can still be rebuilt."""
+        """Release `number`, if it can still be rebuilt.
+
+        The one after the newest known may be under way from the topic: somebody may have read it a moment before this
+        process did. It is waited for, a bounded time.
+        """
+        newest = self._data.current
+        if number == (newest.number if newest else 0) + 1:
+            deadline = monotonic() + CATCH_UP
+            while self._data.release(number) is None and monotonic() < deadline:
+                time.sleep(0.02)
         return self._data.release(number)
 
     def releases(self) -> list[int]:
