@@ -11,9 +11,9 @@ from pipeline.bench.workload import Workload
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.trust import Trust
 from pipeline.demo.application import Sample
-from pipeline.demo.preparation import now_ms
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import StatusCount
+from pipeline.kafka.clock import wall_clock
 from pipeline.province import outbox
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
@@ -37,9 +37,9 @@ class Clerk:
     def file(self, sample: Sample) -> None:
         """Seal the application and put it into the outbox."""
         filing = file_application(
-            sample.application, sample.persons, identity=self._identity, trust=self._trust, release=1, now=now_ms()
+            sample.application, sample.persons, identity=self._identity, trust=self._trust, release=1, now=wall_clock()
         )
-        Store(self._connection, self._identity).file(filing, 1, now_ms())
+        Store(self._connection, self._identity).file(filing, 1, wall_clock())
 
     def await_complete(self, samples: Iterable[Sample], seconds: float, show: Callable[[int], None]) -> None:
         """Wait until every bundle that the certificates name is here. Raises ConfigError when it takes too long."""

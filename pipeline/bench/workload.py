@@ -11,10 +11,11 @@ from random import Random
 from pipeline.center.installation import Installation, set_up
 from pipeline.demo.application import Sample, fill_in, write_databases
 from pipeline.demo.population import Population, generate
-from pipeline.demo.preparation import connect_databases, entries_of, now_ms
+from pipeline.demo.preparation import connect_databases, entries_of
 from pipeline.demo.providers import write_mixture
 from pipeline.domain.parties import MINISTRY, PROVINCES
 from pipeline.domain.records import CatalogEntry
+from pipeline.kafka.clock import wall_clock
 from pipeline.stages.clock import local_date
 
 CATEGORIES = ("household_registration", "social_insurance", "real_estate", "business")
@@ -56,7 +57,7 @@ def prepare(folder: Path, *, applications: int, persons: int, providers: int) ->
         directory.mkdir()
     for party in parties:
         write_mixture(party, CATEGORIES, Random(f"{SEED} {party}"), *files[:2])
-    today = local_date(now_ms())
+    today = local_date(wall_clock())
     rosters = [
         generate(SEED + number, today=today, persons=persons, prefix=f"H{number}") for number in range(applications + 1)
     ]
@@ -64,7 +65,7 @@ def prepare(folder: Path, *, applications: int, persons: int, providers: int) ->
     write_databases(files[2], files[0], parties, everybody, SEED, strangers=len(everybody.residents) // 4 + 6)
     samples = [_fresh(fill_in(SEED + n, roster, SCHEDULE, parties, *files)) for n, roster in enumerate(rosters)]
     installation = Installation(folder)
-    set_up(installation, parties, now_ms())
+    set_up(installation, parties, wall_clock())
     connect_databases(installation, samples[0])
     return Workload(installation, parties, entries_of(samples[0]), samples)
 

@@ -108,7 +108,7 @@ def latency(count: int, providers: int, as_json: bool) -> None:
     from pipeline.bench.figures import percentile
     from pipeline.bench.filing import clerk
     from pipeline.bench.workload import prepare
-    from pipeline.demo.preparation import now_ms
+    from pipeline.kafka.clock import wall_clock
 
     remark("keys, databases and applications …")
     workload = prepare(data_dir() / "bench", applications=count, persons=HOUSEHOLD, providers=providers)
@@ -116,10 +116,10 @@ def latency(count: int, providers: int, as_json: bool) -> None:
     with exchange(workload) as stand, clerk(workload) as office:
         with progress(count, "households complete") as show:
             for done, sample in enumerate(workload.applications):
-                filed = now_ms()
+                filed = wall_clock()
                 office.file(sample)
                 office.await_complete([sample], PATIENCE, lambda _: None)
-                windows.append(timeline.Window(sample.application["application_id"], filed, now_ms()))
+                windows.append(timeline.Window(sample.application["application_id"], filed, wall_clock()))
                 show(done)
                 time.sleep(PAUSE)
         seen = timeline.read(stand.bootstrap, workload.parties)

@@ -190,7 +190,8 @@ def _outcome(running: Running) -> tuple[CaseFile, Certificate, list[Dossier]]:
 def _file(prepared: Prepared, bootstrap: str) -> str:
     """File the sample from its form and roster, as an official would."""
     from pipeline.app import reference_for
-    from pipeline.cli.filing import now_ms, put_in
+    from pipeline.cli.filing import put_in
+    from pipeline.kafka.clock import wall_clock
     from pipeline.province.forms import load_form
     from pipeline.stages.clock import local_date
 
@@ -201,7 +202,7 @@ def _file(prepared: Prepared, bootstrap: str) -> str:
             prepared.form,
             prepared.roster,
             release=reference.current,
-            today=local_date(now_ms()),
+            today=local_date(wall_clock()),
             requester=sample["requester"],
             application_id=sample["application_id"],
         )

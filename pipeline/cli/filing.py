@@ -23,6 +23,7 @@ from pipeline.domain.dossiers import count_by_status
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Application, Person
 from pipeline.domain.wording import Language, explain, provider_words
+from pipeline.kafka.clock import wall_clock
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
 from pipeline.province.exports import write_csv, write_json
@@ -33,11 +34,6 @@ from pipeline.stages.clock import local_date
 from pipeline.stages.reference import Reference
 
 _FILE = click.Path(path_type=Path)
-
-
-def now_ms() -> int:
-    """The wall clock, ms."""
-    return time.time_ns() // 1_000_000
 
 
 def offline_trust(installation: Installation) -> Trust:
@@ -54,10 +50,10 @@ def put_in(
         raise ConfigError("no catalog release is published yet")
     identity = installation.identity(application["requester"])
     filing = file_application(
-        application, persons, identity=identity, trust=reference.trust, release=release.number, now=now_ms()
+        application, persons, identity=identity, trust=reference.trust, release=release.number, now=wall_clock()
     )
     with closing(connect(installation.store(application["requester"]))) as connection:
-        Store(connection, identity).file(filing, release.number, now_ms())
+        Store(connection, identity).file(filing, release.number, wall_clock())
     return application["application_id"]
 
 
@@ -97,7 +93,7 @@ def submit(form: Path, roster: Path, wait: float, party: str, bootstrap: str, la
         if reference.current is None:
             raise ConfigError("no catalog release is published yet")
         application_id = str(uuid.uuid4())
-        today = local_date(now_ms())
+        today = local_date(wall_clock())
         loaded = load_form(
             form, roster, release=reference.current, today=today, requester=party, application_id=application_id
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pipeline.domain.catalog import Release
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import CatalogEntry
 from pipeline.kafka import admin
+from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.topology import TOPICS_FILE, load
 from pipeline.province.catalog_files import load_entries
 from pipeline.province.form_writing import write_form_yaml
@@ -37,11 +37,6 @@ class Prepared:
     roster: Path
 
 
-def now_ms() -> int:
-    """The wall clock, ms."""
-    return time.time_ns() // 1_000_000
-
-
 def prepare(folder: Path) -> Prepared:
     """Keys, databases, form and roster in a fresh `folder`; everything in it that an earlier demo left is removed."""
     for name in ("broker", "authority", "parties", "slots", "state", DATABASES, "logs", "center.entry"):
@@ -49,10 +44,10 @@ def prepare(folder: Path) -> Prepared:
         if target.is_dir():
             shutil.rmtree(target)
         target.unlink(missing_ok=True)
-    sample = sample_application(folder / DATABASES, today=local_date(now_ms()))
+    sample = sample_application(folder / DATABASES, today=local_date(wall_clock()))
     sample.application["application_id"] = str(uuid.uuid4())
     installation = Installation(folder)
-    set_up(installation, sample.parties, now_ms())
+    set_up(installation, sample.parties, wall_clock())
     connect_databases(installation, sample)
     form, roster = folder / "application.yaml", folder / "roster.csv"
     write_form_yaml(form, sample.application, Release.of(1, entries_of(sample)))
@@ -79,6 +74,6 @@ def equip(bootstrap: str, installation: Installation, parties: Sequence[str], en
     change = admin.plan(topology, admin.observe(bootstrap))
     admin.apply(bootstrap, change)
     signer = installation.identity(CENTER).signer
-    outputs = publish_trust(installation.trust_entries(), signer, now_ms())
-    outputs += publish_catalog(1, entries, signer, now_ms())
+    outputs = publish_trust(installation.trust_entries(), signer, wall_clock())
+    outputs += publish_catalog(1, entries, signer, wall_clock())
     publish(bootstrap, outputs, "hedx.center.setup")
