@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.crypto.authority import create_authority, issue
-from pipeline.crypto.keys import Identity
+from pipeline.crypto.keys import LocalIdentity
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import Application, CatalogEntry, Person, TrustEntry
 from pipeline.kafka.clients import murmur2_partition
@@ -53,7 +53,7 @@ class Clock:
 class Party:
     """One party's adapter, worked by hand."""
 
-    identity: Identity
+    identity: LocalIdentity
     store: Store
     answers: AnswerDesk
     deliveries: DeliveryDesk

@@ -92,7 +92,7 @@ class _NothingYet:
 
     def filed(self, application_id: str) -> Filed | None:
         filing = self._filing
-        return None if filing is None else Filed(application_id, filing.mandate_digest, filing.reply_key)
+        return None if filing is None else Filed(application_id, filing.mandate_digest, filing.keys.unsealer)
 
 
 class _Loop:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline.codec import framing
 from pipeline.crypto.authority import create_authority, issue, load_roots, write_authority
-from pipeline.crypto.keys import Identity, load_identity, write_identity
+from pipeline.crypto.keys import LocalIdentity
+from pipeline.crypto.keystore import load_identity, write_identity
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import TrustEntry
@@ -42,7 +43,7 @@ class Installation:
         """Everything one party keeps."""
         return self.folder / "parties" / party
 
-    def identity(self, party: str) -> Identity:
+    def identity(self, party: str) -> LocalIdentity:
         """A party's keys. Raises ConfigError when they are not here."""
         return load_identity(self.party(party) / "identity")
 

@@ -18,8 +18,10 @@ from cryptography.x509.oid import NameOID
 
 from pipeline.crypto import suite
 from pipeline.crypto.certificates import ENCRYPT_USAGE, ORGANIZATION, SIGN_USAGE, common_name, role_of, uri_of
-from pipeline.crypto.keys import Identity, LocalSigner, SealingKey, load_key, write_key, write_passphrase
+from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
+from pipeline.crypto.keystore import load_key, write_key, write_passphrase
 from pipeline.crypto.suite import Entropy
+from pipeline.crypto.vault import LocalVault
 from pipeline.domain.errors import ConfigError
 
 ROOT_LIFE, ISSUING_LIFE, PARTY_LIFE = timedelta(days=7300), timedelta(days=3650), timedelta(days=730)
@@ -53,13 +55,14 @@ def create_authority(now: int) -> Authority:
     return Authority(root_key, root, issuing_key, _ca(builder, path_length=0).sign(root_key, hashes.SHA384()))
 
 
-def issue(authority: Authority, party: str, now: int, entropy: Entropy = os.urandom) -> Identity:
+def issue(authority: Authority, party: str, now: int, entropy: Entropy = os.urandom) -> LocalIdentity:
     """New keys for `party` with a certificate to sign and one to encrypt, valid from `now` (ms) for two years."""
     signing, sealing = suite.generate_key(entropy), SealingKey.generate(entropy)
-    return Identity(
+    return LocalIdentity(
         party,
         LocalSigner(party, signing, certify(authority, party, signing.public_key(), SIGN_USAGE, now)),
         sealing,
+        LocalVault(sealing),
         certify(authority, party, sealing.public.public_key, ENCRYPT_USAGE, now),
     )
 

@@ -1,26 +1,17 @@
-"""A party's keys: one to sign, one to unseal. Files here; an HSM would implement the same two small interfaces."""
+"""A party's keys: to sign, to unseal, to lock an application's keys. Three small interfaces, wherever the keys are."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from pipeline.crypto import cbor, suite
 from pipeline.crypto.certificates import thumbprint
 from pipeline.crypto.suite import Entropy, H
-from pipeline.domain.errors import ConfigError
 
 
 class Signer(Protocol):
@@ -31,11 +22,47 @@ class Signer(Protocol):
         """Who signs: `center`, `00` or a province code."""
 
     @property
+    def certificate(self) -> bytes:
+        """The certificate (DER) that vouches for the key."""
+
+    @property
     def thumbprint(self) -> bytes:
-        """x5t of the certificate that vouches for the key."""
+        """x5t of the certificate."""
 
     def sign(self, data: bytes) -> bytes:
-        """ES256 signature over `data`, raw r || s."""
+        """ES256 signature over `data`, a Sig_structure: raw r || s."""
+
+
+class Unsealer(Protocol):
+    """Private keys that unseal, each known by its kid. The keys themselves may be in another process."""
+
+    def holds(self, kid: bytes) -> bool:
+        """Whether there is a key of this thumbprint (RFC 9679)."""
+
+    def agree(self, kid: bytes, other: ec.EllipticCurvePublicKey) -> bytes:
+        """ECDH of the key `kid` with `other`: the shared x coordinate, 32 bytes. Raises KeyError for a kid not held."""
+
+
+class Vault(Protocol):
+    """Makes and opens the keys of applications, locked under a party's encrypt key."""
+
+    def create(self) -> tuple[CaseKeys, bytes]:
+        """New keys for an application, and their locked form for its key file."""
+
+    def open(self, locked: bytes) -> CaseKeys:
+        """The inverse. Raises InvalidMessage `not_a_recipient`, `decrypt_failed`, `seal_invalid`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKeys:
+    """What only an application's requester has: the private reply key, behind `unsealer`, and a key for its own rows.
+
+    Once the locked form is destroyed nothing opens the application's answers and rows any more.
+    """
+
+    reply_key: PublicSealingKey
+    unsealer: Unsealer
+    data_key: bytes  # 32 bytes
 
 
 @dataclass(frozen=True)
@@ -66,7 +93,7 @@ class PublicSealingKey:
 
 
 class SealingKey:
-    """A private P-256 key that unseals."""
+    """A private P-256 key that unseals, in this process's memory. An `Unsealer` with one key."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self.private_key = key
@@ -87,8 +114,14 @@ class SealingKey:
         """The public key as an uncompressed SEC1 point, 65 bytes."""
         return self.public.point
 
-    def agree(self, other: ec.EllipticCurvePublicKey) -> bytes:
-        """ECDH with `other`: the shared x coordinate."""
+    def holds(self, kid: bytes) -> bool:
+        """Whether `kid` is this key's."""
+        return kid == self.kid
+
+    def agree(self, kid: bytes, other: ec.EllipticCurvePublicKey) -> bytes:
+        """ECDH with `other`: the shared x coordinate. Raises KeyError for another key's `kid`."""
+        if kid != self.kid:
+            raise KeyError(kid.hex())
         return suite.agree(self.private_key, other)
 
 
@@ -103,69 +136,20 @@ def cose_key(sec1: bytes) -> dict[int, object]:
     return {1: 2, -1: 1, -2: sec1[1:33], -3: sec1[33:]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
-    """Who a process is."""
+    """Who a process is, and what it can do in its party's name. Where the keys are is not said."""
 
     party: str
-    signer: LocalSigner
-    sealing: SealingKey
+    signer: Signer
+    sealing: Unsealer
+    vault: Vault
     sealing_certificate: bytes  # DER
 
 
-def write_identity(directory: Path, identity: Identity) -> None:
-    """Write an identity's files, mode 0600.
+@dataclass(frozen=True)
+class LocalIdentity(Identity):
+    """An identity whose keys are in this process's memory: a signer process's, a test's."""
 
-    They are `party`, `passphrase`, and for `sign` and `encrypt` a `.key` (encrypted PKCS#8, PEM) and a `.der`. The passphrase is random, so its file may be moved to where the keys' backups do not go, and linked from here.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / "party", identity.party.encode())
-    passphrase = write_passphrase(directory)
-    _write(directory / "sign.key", _encrypted(identity.signer.key, passphrase))
-    _write(directory / "sign.der", identity.signer.certificate)
-    _write(directory / "encrypt.key", _encrypted(identity.sealing.private_key, passphrase))
-    _write(directory / "encrypt.der", identity.sealing_certificate)
-
-
-def load_identity(directory: Path) -> Identity:
-    """Read what `write_identity` wrote. Raises ConfigError when a file is missing or does not fit."""
-    try:
-        party = (directory / "party").read_text()
-        passphrase = (directory / "passphrase").read_bytes()
-        signer = LocalSigner(party, load_key(directory / "sign.key", passphrase), (directory / "sign.der").read_bytes())
-        sealing = SealingKey(load_key(directory / "encrypt.key", passphrase))
-        return Identity(party, signer, sealing, (directory / "encrypt.der").read_bytes())
-    except OSError as error:
-        raise ConfigError(f"identity in {directory}: {error}") from error
-
-
-def load_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:
-    """An EC private key from an encrypted PKCS#8 PEM file. Raises ConfigError."""
-    try:
-        key = load_pem_private_key(path.read_bytes(), passphrase)
-    except ValueError as error:
-        raise ConfigError(f"{path}: not a private key, or not under this passphrase") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path}: not an elliptic-curve key")
-    return key
-
-
-def write_passphrase(directory: Path) -> bytes:
-    """Draw a passphrase and write it to `passphrase` in `directory`, mode 0600."""
-    passphrase = secrets.token_hex(32).encode()
-    _write(directory / "passphrase", passphrase)
-    return passphrase
-
-
-def write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> None:
-    """Write an EC private key as encrypted PKCS#8 PEM, mode 0600."""
-    _write(path, _encrypted(key, passphrase))
-
-
-def _encrypted(key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
+    signer: LocalSigner
+    sealing: SealingKey

@@ -12,19 +12,12 @@ from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-)
 
 from pipeline.crypto import cbor, suite
-from pipeline.crypto.keys import PublicSealingKey, SealingKey, cose_key
+from pipeline.crypto.keys import PublicSealingKey, Unsealer, cose_key
 from pipeline.crypto.suite import KEY_SIZE, SUITE, TAG_SIZE, Entropy, H
 from pipeline.domain.errors import InvalidMessage
 
@@ -57,16 +50,16 @@ def new_seal(sender: str, recipients: Sequence[PublicSealingKey], entropy: Entro
     return secret, cbor.dumps([_BODY_PROTECTED, {5: iv}, ciphertext, wrapped])
 
 
-def unseal(seal: bytes, sender: str, key: SealingKey) -> bytes:
-    """S, from a seal made by `sender` for `key`.
+def unseal(seal: bytes, sender: str, keys: Unsealer) -> bytes:
+    """S, from a seal made by `sender` for one of `keys`.
 
     Raises InvalidMessage `size`, `cbor_invalid`, `seal_invalid`, `not_a_recipient`, `key_off_curve` or
     `unseal_failed`.
     """
     iv, ciphertext, recipients = _decode(seal)
     ctx = context(sender)
-    protected, ephemeral, wrapped = _find(recipients, key.kid)
-    wrapping_key = _wrapping_key(key.agree(suite.from_point(ephemeral)), protected, ctx)
+    kid, protected, ephemeral, wrapped = _find(recipients, keys)
+    wrapping_key = _wrapping_key(keys.agree(kid, suite.from_point(ephemeral)), protected, ctx)
     try:
         content_key = aes_key_unwrap(wrapping_key, wrapped)
         secret = AESGCM(content_key).decrypt(iv, ciphertext, _aad(_BODY_PROTECTED, ctx))
@@ -76,10 +69,10 @@ def unseal(seal: bytes, sender: str, key: SealingKey) -> bytes:
 
 
 class SealCache:
-    """Unseals for one key and remembers the last `size` secrets: bundles of one envelope may repeat a seal."""
+    """Unseals for one party and remembers the last `size` secrets: bundles of one envelope may repeat a seal."""
 
-    def __init__(self, key: SealingKey, size: int = 1024) -> None:
-        self._key = key
+    def __init__(self, keys: Unsealer, size: int = 1024) -> None:
+        self._keys = keys
         self._size = size
         self._secrets: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
 
@@ -88,38 +81,15 @@ class SealCache:
         name = H(seal), sender
         secret = self._secrets.get(name)
         if secret is None:
-            secret = self._secrets[name] = unseal(seal, sender, self._key)
+            secret = self._secrets[name] = unseal(seal, sender, self._keys)
             if len(self._secrets) > self._size:
                 self._secrets.popitem(last=False)
         return secret
 
 
-def lock_key(key: SealingKey, under: SealingKey) -> bytes:
-    """A private key sealed to its owner's own sealing key, e.g. a reply key to be kept in a database."""
-    secret, seal = new_seal(_AT_REST, [under.public])
-    pkcs8 = key.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return cbor.dumps([seal, suite.aead_encrypt(secret, H(seal), pkcs8)])
-
-
-def unlock_key(locked: bytes, under: SealingKey) -> SealingKey:
-    """The inverse of `lock_key`. Raises InvalidMessage as `unseal`, `decrypt_failed`, or `seal_invalid`."""
-    match cbor.loads(locked, 1):
-        case [bytes() as seal, bytes() as ciphertext]:
-            pkcs8 = suite.aead_decrypt(unseal(seal, _AT_REST, under), H(seal), ciphertext)
-        case _:
-            raise InvalidMessage("seal_invalid", "not a locked key")
-    key = load_der_private_key(pkcs8, None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise InvalidMessage("seal_invalid", "not an elliptic-curve key")
-    return SealingKey(key)
-
-
-_AT_REST = "at-rest"  # no party's name, so a seal from the wire never passes for a locked key
-
-
 def _recipient(to: PublicSealingKey, content_key: bytes, ctx: bytes, entropy: Entropy) -> list[object]:
     ephemeral = suite.generate_key(entropy)
-    protected = cbor.dumps({1: ECDH_ES_A256KW, 4: to.kid})
+    protected = _recipient_protected(to.kid)
     wrapping_key = _wrapping_key(suite.agree(ephemeral, to.public_key), protected, ctx)
     unprotected = {-1: cose_key(suite.point(ephemeral.public_key()))}
     return [protected, unprotected, aes_key_wrap(wrapping_key, content_key)]
@@ -149,15 +119,19 @@ def _decode(seal: bytes) -> tuple[bytes, bytes, list[object]]:
     raise InvalidMessage("seal_invalid", "not a seal of suite 1")
 
 
-def _find(recipients: list[object], kid: bytes) -> tuple[bytes, bytes, bytes]:
-    """(protected header, ephemeral point, wrapped key) of the recipient `kid`; the others are left unread."""
-    wanted = cbor.dumps({1: ECDH_ES_A256KW, 4: kid})
+def _find(recipients: list[object], keys: Unsealer) -> tuple[bytes, bytes, bytes, bytes]:
+    """(kid, protected header, ephemeral point, wrapped key) of the first recipient held; the others are left unread."""
     for recipient in recipients:
         match recipient:
-            case [protected, {-1: {1: 2, -1: 1, -2: bytes() as x, -3: bytes() as y, **rest}, **others}, wrapped] if (
-                protected == wanted
-            ):
-                if rest or others or not isinstance(wrapped, bytes) or [*map(len, (x, y, wrapped))] != _SIZES:
+            case [bytes() as protected, {-1: {1: 2, -1: 1, -2: bytes() as x, -3: bytes() as y, **rest}, **others}, key]:
+                kid = protected[-KEY_SIZE:]
+                if protected != _recipient_protected(kid) or not keys.holds(kid):
+                    continue
+                if rest or others or not isinstance(key, bytes) or [*map(len, (x, y, key))] != _SIZES:
                     raise InvalidMessage("seal_invalid", "recipient is not the profile's")
-                return wanted, b"\x04" + x + y, wrapped
+                return kid, protected, b"\x04" + x + y, key
     raise InvalidMessage("not_a_recipient")
+
+
+def _recipient_protected(kid: bytes) -> bytes:
+    return cbor.dumps({1: ECDH_ES_A256KW, 4: kid})

@@ -96,6 +96,16 @@ def generate_key(entropy: Entropy = os.urandom) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(int.from_bytes(entropy(40), "big") % (_ORDER - 1) + 1, _CURVE)
 
 
+def scalar(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The private scalar, 32 bytes: only ever to be sealed at once."""
+    return key.private_numbers().private_value.to_bytes(32, "big")
+
+
+def from_scalar(data: bytes) -> ec.EllipticCurvePrivateKey:
+    """The private key of a scalar that `scalar` wrote."""
+    return ec.derive_private_key(int.from_bytes(data, "big"), _CURVE)
+
+
 def agree(private: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey) -> bytes:
     """P-256 ECDH: the shared x coordinate, 32 bytes."""
     return private.exchange(ec.ECDH(), public)

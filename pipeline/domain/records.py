@@ -341,17 +341,64 @@ class CatalogManifest(TypedDict):
     published_at: int
 
 
+class RegisteredAddress(TypedDict):
+    """An address of the government extranet (电子政务外网) that a party has registered, Art. 5."""
+
+    address: str  # one IPv4 or IPv6 address, in its shortest form
+    since: int
+    until: int | None  # ms; None: until it is changed
+
+
 class TrustEntry(TypedDict):
-    """One party: who it is and which certificates are its own."""
+    """One party: who it is, which certificates are its own, and where it connects from."""
 
     party: str
     name: str
     role: Literal["center", "provider", "province"]
-    signing_certificates: list[bytes]  # DER
-    sealing_certificates: list[bytes]  # DER, the newest first
+    signing_certificates: list[bytes]  # DER, the newest first
+    sealing_certificates: list[bytes]  # DER, the newest first; they vouch for the seal keys
+    transport_certificates: list[bytes]  # DER, the newest first
+    addresses: list[RegisteredAddress]
     minimum_suite: int
     suspended: bool
     number: int
+
+
+class RevocationList(TypedDict):
+    """What is revoked: an X.509 CRL (RFC 5280) with its number, under `crl` on hedx.trust."""
+
+    number: int
+    crl: bytes  # DER, signed by the issuing CA
+
+
+class LogLeaf(TypedDict):
+    """One line of the append-only trust log, under `log/<index>` on hedx.trust. Only a signed head makes it count."""
+
+    index: int
+    kind: Literal["certificate", "revocation"]
+    party: str
+    digest: bytes  # SHA-256 over the certificate's DER
+    request: bytes | None  # SHA-256 over the certificate request (PKCS#10, DER) that asked for it
+    at: int
+
+
+class LogHead(TypedDict):
+    """A tree head of the trust log: signed by the center, cosigned by the parties that have seen it grow."""
+
+    log: str  # "trust"
+    size: int
+    root: bytes
+    at: int
+
+
+class SealKey(TypedDict):
+    """hedx/1/seal-key: the key to seal to for a while, which the party's encrypt certificate vouches for."""
+
+    party: str
+    number: int  # one more with every rotation
+    point: bytes  # SEC1 uncompressed P-256 point, 65 bytes
+    not_before: int
+    not_after: int
 
 
 # ---- inside the center ------------------------------------------------------------------------------------------------

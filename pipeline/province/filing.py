@@ -10,7 +10,7 @@ from pipeline.codec import framing, schemas
 from pipeline.crypto import bundles, roster, sealing, signed
 from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.headers import Header
-from pipeline.crypto.keys import Identity, SealingKey
+from pipeline.crypto.keys import CaseKeys, Identity, PublicSealingKey
 from pipeline.crypto.trust import Trust
 from pipeline.domain import members
 from pipeline.domain.parties import CENTER
@@ -29,7 +29,8 @@ class Filing:
     application: Application
     mandate_raw: bytes
     mandate_digest: bytes
-    reply_key: SealingKey
+    keys: CaseKeys
+    locked_keys: bytes
     salts: list[bytes]
     sections: list[list[Person]]
     bundles: list[SealedBundle]
@@ -55,8 +56,8 @@ def file_application(
     sections = split(persons, section_size)
     salts = [entropy(32) for _ in sections]
     encoded = [[framing.write("Person", person) for person in section] for section in sections]
-    reply_key = SealingKey.generate(entropy)
-    mandate = _mandate(application, encoded, salts, reply_key, release, now + valid_for)
+    keys, locked_keys = identity.vault.create()
+    mandate = _mandate(application, encoded, salts, keys.reply_key, release, now + valid_for)
     mandate_signed = signed.sign(
         "mandate", framing.encode("Mandate", mandate), identity.signer, audience=CENTER, now=now
     )
@@ -88,14 +89,14 @@ def file_application(
         )
         heads = [warrant, framing.encode("SectionHead", head)]
         written.append(bundles.seal_bundle(header, records, secret, seal, heads=heads))
-    return Filing(application, mandate_signed.raw, mandate_signed.digest, reply_key, salts, sections, written)
+    return Filing(application, mandate_signed.raw, mandate_signed.digest, keys, locked_keys, salts, sections, written)
 
 
 def _mandate(
     application: Application,
     encoded: Sequence[Sequence[bytes]],
     salts: Sequence[bytes],
-    reply_key: SealingKey,
+    reply_key: PublicSealingKey,
     release: int,
     not_after: int,
 ) -> Mandate:
@@ -111,7 +112,7 @@ def _mandate(
         business_category=application["business_category"],
         purpose=application["purpose"],
         schedule=application["schedule"],
-        reply_key=reply_key.public_bytes,
+        reply_key=reply_key.point,
         suite=SUITE,
         sections=roots,
         evidence=[],

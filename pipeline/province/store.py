@@ -7,8 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from pipeline.codec import framing
-from pipeline.crypto.keys import Identity, SealingKey
-from pipeline.crypto.sealing import lock_key, unlock_key
+from pipeline.crypto.keys import Identity
 from pipeline.domain.records import Application
 from pipeline.province import outbox
 from pipeline.province.database import transaction
@@ -50,7 +49,7 @@ class Store:
             ).fetchone()
             if row is None:
                 return None
-            self._filed[application_id] = Filed(application_id, row[0], self._reply_key(row[1]))
+            self._filed[application_id] = Filed(application_id, row[0], self._identity.vault.open(row[1]).unsealer)
         return self._filed[application_id]
 
     def positions(self, topic: str) -> dict[int, int]:
@@ -71,7 +70,7 @@ class Store:
                     json.dumps(form, ensure_ascii=False).encode(),
                     filing.mandate_raw,
                     filing.mandate_digest,
-                    lock_key(filing.reply_key, self._identity.sealing),
+                    filing.locked_keys,
                     release,
                     now,
                     sum(map(len, filing.sections)),
@@ -164,9 +163,6 @@ class Store:
             "INSERT OR IGNORE INTO answer VALUES (?, ?, ?)",
             [(delivered.digest, index, record) for index, record in delivered.answers],
         )
-
-    def _reply_key(self, locked: bytes) -> SealingKey:
-        return unlock_key(locked, self._identity.sealing)
 
     def _one(self, query: str, *parameters: object) -> bytes | None:
         row = self.connection.execute(query, parameters).fetchone()

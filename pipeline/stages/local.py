@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
-from pipeline.crypto.keys import SealingKey
+from pipeline.crypto.keys import Unsealer
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.records import Acceptance, ApplicationResult, Rejection, SectionCertificate
 from pipeline.stages.effects import Message
@@ -19,7 +19,7 @@ class Filed:
 
     application_id: str
     mandate_digest: bytes
-    reply_key: SealingKey
+    reply_key: Unsealer
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ def trust_entry(identity: Identity, number: int, *, suspended: bool = False) -> 
         role="center" if party == CENTER else "provider" if party == MINISTRY else "province",
         signing_certificates=[identity.signer.certificate],
         sealing_certificates=[identity.sealing_certificate],
+        transport_certificates=[],
+        addresses=[],
         minimum_suite=1,
         suspended=suspended,
         number=number,

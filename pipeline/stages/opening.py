@@ -12,7 +12,7 @@ from pipeline.codec import framing
 from pipeline.crypto import bundles, roster, signed
 from pipeline.crypto.bundles import Bundle
 from pipeline.crypto.headers import Header
-from pipeline.crypto.keys import SealingKey
+from pipeline.crypto.keys import Unsealer
 from pipeline.crypto.sealing import SealCache
 from pipeline.crypto.signed import Signed
 from pipeline.crypto.trust import Trust
@@ -64,9 +64,9 @@ def answers_in(bundle: Bundle, secret: bytes) -> list[tuple[Answer, bytes]]:
 
 
 class SectionOpener:
-    """Opens section bundles sealed to one party's key; keeps the seals of recent envelopes."""
+    """Opens section bundles sealed to one party; keeps the seals of recent envelopes."""
 
-    def __init__(self, sealing: SealingKey) -> None:
+    def __init__(self, sealing: Unsealer) -> None:
         self._seals = SealCache(sealing)
 
     def warrant(self, bundle: Bundle, trust: Trust, now: int | None = None) -> OpenedWarrant:

@@ -81,6 +81,8 @@ class Member:
             role=role_of(self.party),
             signing_certificates=[self.signer.certificate],
             sealing_certificates=[self.sealing_certificate],
+            transport_certificates=[],
+            addresses=[],
             minimum_suite=1,
             suspended=False,
             number=1,

@@ -12,7 +12,7 @@ from pipeline.crypto.authority import Authority, create_authority, issue
 from pipeline.crypto.bundles import SealedBundle, clear_bundle, seal_bundle
 from pipeline.crypto.certificates import role_of
 from pipeline.crypto.headers import Header
-from pipeline.crypto.keys import Identity
+from pipeline.crypto.keys import LocalIdentity
 from pipeline.crypto.sealing import new_seal
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import InvalidMessage
@@ -42,7 +42,7 @@ def authority() -> Authority:
 
 
 @cache
-def identity(party: str) -> Identity:
+def identity(party: str) -> LocalIdentity:
     return issue(authority(), party, START)
 
 
@@ -54,6 +54,8 @@ def entry(party: str, *, number: int = 1, suspended: bool = False, minimum_suite
         role=role,
         signing_certificates=[identity(party).signer.certificate],
         sealing_certificates=[identity(party).sealing_certificate],
+        transport_certificates=[],
+        addresses=[],
         minimum_suite=minimum_suite,
         suspended=suspended,
         number=number,

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.crypto import cbor, sealing, suite
 from pipeline.crypto.keys import SealingKey
-from pipeline.crypto.sealing import SealCache, lock_key, new_seal, unlock_key, unseal
+from pipeline.crypto.sealing import SealCache, new_seal, unseal
+from pipeline.crypto.vault import LocalVault
 from tests.unit.crypto.exchange import refusal, stream
 
 KEY = SealingKey.generate(stream("recipient"))
@@ -142,13 +143,14 @@ def test_the_cache_gives_the_same_secret_and_stays_bounded() -> None:
     assert cache.unseal(seal, "37") == secret
 
 
-def test_a_locked_key_is_its_owners_only() -> None:
-    """A reply key kept in a database opens under the party's sealing key and under no other."""
-    reply = SealingKey.generate()
-    locked = lock_key(reply, KEY)
-    assert unlock_key(locked, KEY).kid == reply.kid
-    assert refusal(lambda: unlock_key(locked, OTHER)) == "not_a_recipient"
-    assert refusal(lambda: unlock_key(locked[:-1] + bytes([locked[-1] ^ 1]), KEY)) == "decrypt_failed"
+def test_locked_keys_are_their_owners_only() -> None:
+    """An application's keys open under the party's encrypt key and under no other."""
+    keys, locked = LocalVault(KEY).create()
+    again = LocalVault(KEY).open(locked)
+    assert (again.reply_key.point, again.data_key) == (keys.reply_key.point, keys.data_key)
+    assert again.unsealer.holds(keys.reply_key.kid)
+    assert refusal(lambda: LocalVault(OTHER).open(locked)) == "not_a_recipient"
+    assert refusal(lambda: LocalVault(KEY).open(locked[:-1] + bytes([locked[-1] ^ 1]))) == "decrypt_failed"
 
 
 def test_a_kid_is_the_thumbprint_of_the_cose_key() -> None:

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from pipeline.crypto import authority as ca
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE
-from pipeline.crypto.keys import load_identity, write_identity
+from pipeline.crypto.keystore import load_identity, write_identity
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import ConfigError
 from tests.unit.crypto.exchange import DAY, NOW, PARTIES, START, authority, entry, identity, refusal, trust

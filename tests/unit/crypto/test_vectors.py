@@ -59,6 +59,8 @@ def entry(party: Json) -> TrustEntry:
         role=party["role"],
         signing_certificates=raws(party.get("signing_certificates") or [party["signing_certificate"]]),
         sealing_certificates=raws(party.get("sealing_certificates") or [party["sealing_certificate"]]),
+        transport_certificates=[],
+        addresses=[],
         minimum_suite=party.get("minimum_suite", 1),
         suspended=party.get("suspended", False),
         number=1,

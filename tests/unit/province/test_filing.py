@@ -82,8 +82,8 @@ def test_nothing_of_the_roster_is_in_clear_in_what_is_sent() -> None:
 def test_reply_key_and_salts_are_drawn_anew_for_every_application() -> None:
     """Two applications share nothing that could be compared."""
     one, other = filed(), filed()
-    assert one.reply_key.public_bytes == mandate_of(one)["reply_key"]
-    assert one.reply_key.public_bytes != other.reply_key.public_bytes
+    assert one.keys.reply_key.point == mandate_of(one)["reply_key"]
+    assert one.keys.reply_key.point != other.keys.reply_key.point
     assert len({*one.salts, *other.salts}) == 6
     assert {b.header.bundle_id for b in one.bundles}.isdisjoint(b.header.bundle_id for b in other.bundles)
 

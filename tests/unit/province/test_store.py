@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.crypto import suite
 from pipeline.crypto.bundles import clear_bundle
+from pipeline.crypto.keys import SealingKey
 from pipeline.domain.errors import InvalidMessage
 from pipeline.province import outbox
 from pipeline.province.database import connect
@@ -115,7 +117,7 @@ def test_filing_keeps_the_application_and_puts_its_bundles_out_together(store: S
     filed = store.filed(ID)
     assert filed is not None
     assert filed.mandate_digest == one.mandate_digest
-    assert filed.reply_key.public_bytes == one.reply_key.public_bytes
+    assert filed.reply_key.holds(one.keys.reply_key.kid)
     assert store.filed("another") is None
 
 
@@ -132,7 +134,8 @@ def test_reply_keys_are_locked_at_rest(tmp_path: Path, store: Store) -> None:
     """The database alone opens no answer: the key is sealed to its owner's own, and another party's opens nothing."""
     one = filing()
     store.file(one, 1, NOW)
-    private = one.reply_key.private_key.private_numbers().private_value.to_bytes(32, "big")
+    assert isinstance(one.keys.unsealer, SealingKey)
+    private = suite.scalar(one.keys.unsealer.private_key)
     store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert private not in (tmp_path / "store.db").read_bytes()
     stranger = Store(connect(tmp_path / "store.db"), identity("53"))

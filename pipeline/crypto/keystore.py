@@ -1,0 +1,77 @@
+"""A party's keys as files: encrypted PKCS#8, readable by their owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
+from pipeline.crypto.vault import LocalVault
+from pipeline.domain.errors import ConfigError
+
+
+def write_identity(directory: Path, identity: LocalIdentity) -> None:
+    """Write an identity's files, mode 0600.
+
+    They are `party`, `passphrase`, and for `sign` and `encrypt` a `.key` (encrypted PKCS#8, PEM) and a `.der`. The passphrase is random, so its file may be moved to where the keys' backups do not go, and linked from here.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / "party", identity.party.encode())
+    passphrase = write_passphrase(directory)
+    _write(directory / "sign.key", _encrypted(identity.signer.key, passphrase))
+    _write(directory / "sign.der", identity.signer.certificate)
+    _write(directory / "encrypt.key", _encrypted(identity.sealing.private_key, passphrase))
+    _write(directory / "encrypt.der", identity.sealing_certificate)
+
+
+def load_identity(directory: Path) -> LocalIdentity:
+    """Read what `write_identity` wrote. Raises ConfigError when a file is missing or does not fit."""
+    try:
+        party = (directory / "party").read_text()
+        passphrase = (directory / "passphrase").read_bytes()
+        signer = LocalSigner(party, load_key(directory / "sign.key", passphrase), (directory / "sign.der").read_bytes())
+        sealing = SealingKey(load_key(directory / "encrypt.key", passphrase))
+        return LocalIdentity(party, signer, sealing, LocalVault(sealing), (directory / "encrypt.der").read_bytes())
+    except OSError as error:
+        raise ConfigError(f"identity in {directory}: {error}") from error
+
+
+def load_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:
+    """An EC private key from an encrypted PKCS#8 PEM file. Raises ConfigError."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), passphrase)
+    except ValueError as error:
+        raise ConfigError(f"{path}: not a private key, or not under this passphrase") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"{path}: not an elliptic-curve key")
+    return key
+
+
+def write_passphrase(directory: Path) -> bytes:
+    """Draw a passphrase and write it to `passphrase` in `directory`, mode 0600."""
+    passphrase = secrets.token_hex(32).encode()
+    _write(directory / "passphrase", passphrase)
+    return passphrase
+
+
+def write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> None:
+    """Write an EC private key as encrypted PKCS#8 PEM, mode 0600."""
+    _write(path, _encrypted(key, passphrase))
+
+
+def _encrypted(key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
