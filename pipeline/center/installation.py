@@ -9,18 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.codec import framing
-from pipeline.crypto.authority import create_authority, issue, load_roots, write_authority
+from pipeline.crypto.authority import create_authority, issue, issue_transport, load_roots, write_authority
+from pipeline.crypto.certificates import common_name
 from pipeline.crypto.keys import LocalIdentity
-from pipeline.crypto.keystore import load_identity, write_identity
+from pipeline.crypto.keystore import load_identity, write_identity, write_transport
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import TrustEntry
 from pipeline.stages.membership import trust_entry
 
+LOOPBACK = ("127.0.0.1", "localhost")
+"""Where the embedded broker is found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A data folder: `authority/`, `parties/<party>/`, `center.entry`, `slots/`, `state/`."""
+    """A data folder: `authority/`, `parties/<party>/`, `principals/<principal>/`, `center.entry`, `slots/`, `state/`."""
 
     folder: Path
 
@@ -46,6 +50,10 @@ class Installation:
     def identity(self, party: str) -> LocalIdentity:
         """A party's keys. Raises ConfigError when they are not here."""
         return load_identity(self.party(party) / "identity")
+
+    def transport(self, principal: str) -> Path:
+        """The TLS files of a Kafka principal (`P37`, `center`, `broker`, `admin`, `ops`)."""
+        return self.folder / "principals" / principal
 
     def store(self, party: str) -> Path:
         """A party's own database."""
@@ -94,6 +102,10 @@ def set_up(installation: Installation, parties: Sequence[str], now: int) -> None
     write_authority(installation.authority, authority)
     for party in (CENTER, *parties):
         write_identity(installation.party(party) / "identity", issue(authority, party, now))
+    for principal in ("broker", "admin", "ops", *map(common_name, (CENTER, *parties))):
+        hosts = LOOPBACK if principal == "broker" else ()
+        transport = issue_transport(authority, principal, now, hosts)
+        write_transport(installation.transport(principal), transport, authority.certificates)
     _write(installation.party(CENTER) / "tag.secret", secrets.token_bytes(32))
     entry = trust_entry(installation.identity(CENTER), 1)
     _write(installation.folder / "center.entry", framing.encode("TrustEntry", entry))

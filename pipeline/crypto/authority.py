@@ -6,25 +6,37 @@ Pure functions that make keys and certificates; `write_authority` and `load_auth
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pipeline.crypto import suite
-from pipeline.crypto.certificates import ENCRYPT_USAGE, ORGANIZATION, SIGN_USAGE, common_name, role_of, uri_of
+from pipeline.crypto.certificates import (
+    ENCRYPT_USAGE,
+    ORGANIZATION,
+    SIGN_USAGE,
+    common_name,
+    role_of,
+    unit_of_principal,
+    uri_of,
+    uri_of_principal,
+)
 from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
-from pipeline.crypto.keystore import load_key, write_key, write_passphrase
+from pipeline.crypto.keystore import Transport, load_key, write_key, write_passphrase
 from pipeline.crypto.suite import Entropy
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.errors import ConfigError
 
 ROOT_LIFE, ISSUING_LIFE, PARTY_LIFE = timedelta(days=7300), timedelta(days=3650), timedelta(days=730)
+TRANSPORT_LIFE = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,40 @@ def certify(
     )
 
 
+def certify_transport(
+    authority: Authority,
+    principal: str,
+    key: ec.EllipticCurvePublicKey,
+    now: int,
+    *,
+    hosts: Sequence[str] = (),
+    life: timedelta = TRANSPORT_LIFE,
+) -> bytes:
+    """The DER of a TLS certificate for a Kafka principal (`P37`, `center`, `broker`, `admin`, `ops`).
+
+    With `hosts` (addresses and names) it is a broker's: serverAuth beside clientAuth, and the hosts as its names.
+    """
+    start = datetime.fromtimestamp(now // 1000, UTC)
+    usages = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
+    names = [x509.UniformResourceIdentifier(uri_of_principal(principal)), *map(_host, hosts)]
+    name = _name(principal, unit_of_principal(principal))
+    builder = _builder(name, authority.issuing.subject, key, authority.issuing_key.public_key(), start, life)
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(authority.issuing_key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+
+
+def issue_transport(authority: Authority, principal: str, now: int, hosts: Sequence[str] = ()) -> Transport:
+    """A new TLS key and certificate for a Kafka principal."""
+    key = suite.generate_key()
+    return Transport(principal, key, certify_transport(authority, principal, key.public_key(), now, hosts=hosts))
+
+
 def write_authority(directory: Path, authority: Authority) -> None:
     """Write the authority's keys (encrypted, mode 0600), its passphrase and its certificates (PEM)."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -132,6 +178,13 @@ def _name(common: str, unit: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
     )
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _builder(

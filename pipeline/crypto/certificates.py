@@ -41,6 +41,25 @@ def common_name(party: str) -> str:
     return party if party == "center" else f"P{party}"
 
 
+def party_of_principal(principal: str) -> str | None:
+    """The party behind a Kafka principal: `37` of `P37`; None for `broker`, `admin` and `ops`."""
+    if principal == "center":
+        return principal
+    return principal[1:] if principal.startswith("P") else None
+
+
+def uri_of_principal(principal: str) -> str:
+    """The URI in a principal's TLS certificate: its party's, or `urn:hedx:broker`, `urn:hedx:admin`, `urn:hedx:ops`."""
+    party = party_of_principal(principal)
+    return f"urn:hedx:{principal}" if party is None else uri_of(party)
+
+
+def unit_of_principal(principal: str) -> str:
+    """OU of a principal's TLS certificate: its party's role, or the principal's own name."""
+    party = party_of_principal(principal)
+    return principal if party is None else role_of(party)
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedCertificate:
     """A certificate whose chain, usage and name hold. The bounds (ms) are those of the whole chain."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -43,6 +46,37 @@ def load_identity(directory: Path) -> LocalIdentity:
         return LocalIdentity(party, signer, sealing, LocalVault(sealing), (directory / "encrypt.der").read_bytes())
     except OSError as error:
         raise ConfigError(f"identity in {directory}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What a Kafka principal connects with: its TLS key and certificate (DER)."""
+
+    principal: str
+    key: ec.EllipticCurvePrivateKey
+    certificate: bytes
+
+
+def write_transport(directory: Path, transport: Transport, authorities: Sequence[bytes]) -> None:
+    """Write a principal's TLS files, mode 0600, for Kafka's clients and brokers alike.
+
+    They are `passphrase`, `tls.key` (encrypted PKCS#8, PEM), `tls.pem` (its certificate, then the issuing CA's) and
+    `authorities.pem` (root and issuing CA). `authorities`: DER, as `Authority.certificates` has them.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    passphrase = write_passphrase(directory)
+    _write(directory / "tls.key", _encrypted(transport.key, passphrase))
+    issuing = [der for der in authorities if x509.load_der_x509_certificate(der).issuer != _subject(der)]
+    _write(directory / "tls.pem", _pem([transport.certificate, *issuing]))
+    _write(directory / "authorities.pem", _pem(authorities))
+
+
+def _subject(der: bytes) -> x509.Name:
+    return x509.load_der_x509_certificate(der).subject
+
+
+def _pem(certificates: Sequence[bytes]) -> bytes:
+    return b"".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in certificates)
 
 
 def load_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:

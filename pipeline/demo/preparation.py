@@ -39,7 +39,7 @@ class Prepared:
 
 def prepare(folder: Path) -> Prepared:
     """Keys, databases, form and roster in a fresh `folder`; everything in it that an earlier demo left is removed."""
-    for name in ("broker", "authority", "parties", "slots", "state", DATABASES, "logs", "center.entry"):
+    for name in ("broker", "authority", "parties", "principals", "slots", "state", DATABASES, "logs", "center.entry"):
         target = folder / name
         if target.is_dir():
             shutil.rmtree(target)
