@@ -13,6 +13,7 @@ from pipeline.crypto.certificates import uri_of
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.parties import is_party
 
 SOFT_LIMIT = 512 * 1024
 HARD_LIMIT = 900 * 1024
@@ -95,6 +96,16 @@ def open_envelope(value: bytes, trust: Trust, *, audience: str, now: int) -> Ver
         claims.expires_at,
         bundles,
     )
+
+
+def claimed_issuer(value: bytes) -> str | None:
+    """Who an envelope says it is from, nothing verified: for logs and counts. None unless that is a party's code."""
+    try:
+        sign1 = cbor.leading(value)
+        issuer = signed.peek(sign1).claims.issuer if type(sign1) is bytes else ""
+    except InvalidMessage:
+        return None
+    return issuer if is_party(issuer) else None
 
 
 def pack(bundles: Sequence[SealedBundle], limit: int = SOFT_LIMIT) -> list[list[SealedBundle]]:

@@ -15,6 +15,7 @@ from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
+from pipeline.kafka.rejections import Rejections
 from pipeline.kafka.stores import DictStore, Store
 from pipeline.stages.effects import Effects, Headers, Message, Output, Progress, Stage
 
@@ -135,6 +136,7 @@ class MemoryWorker:
         self._limits = limits or Limits()
         self._deadletters = deadletters
         self._pace = Pace(self._limits)
+        self._rejections = Rejections(stage.name)
         self._places = [(topic, p) for topic in stage.inputs for p in range(broker.partitions(topic))]
         self._restore()
 
@@ -146,6 +148,7 @@ class MemoryWorker:
             if self.stage.tick is not None:
                 self.tick()
             if self._ends() == self._positions():
+                self._rejections.flush()
                 return
 
     def tick(self) -> None:
@@ -198,6 +201,7 @@ class MemoryWorker:
         records = records_of(effects, self.stage, task=self._task, deadletters=self._deadletters)
         self._broker.transact(records, self.group, offsets)
         self.store.apply(effects.changes)
+        self._rejections.report((*effects.dead, *effects.refused))
 
     def _restore(self) -> None:
         if self.stage.changelog is None:

@@ -25,6 +25,7 @@ from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
 from pipeline.kafka.ends import Probes, end_offsets
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
+from pipeline.kafka.rejections import Rejections
 from pipeline.kafka.restore import restore
 from pipeline.kafka.slots import Slot
 from pipeline.kafka.stores import DictStore, Store
@@ -68,6 +69,7 @@ class TransactionalWorker:
         self.slot = slot or Slot()
         self.limits = limits or Limits()
         self.tally = Tally()
+        self._rejections = Rejections(stage.name)
         self._bootstrap = bootstrap
         self._extra = extra
         self._clock = clock
@@ -137,6 +139,7 @@ class TransactionalWorker:
         """Leave without a trace of unfinished work. A static member keeps its place for `session_ms`."""
         if self._opened:
             self._opened = False
+            self._rejections.flush()
             self._assignment.close()
             self._transactions.close()
             self.store.close()
@@ -153,6 +156,7 @@ class TransactionalWorker:
     def _turn(self, wait: float) -> None:
         """One round: take up new partitions, work on what has come, tick when it is time."""
         try:
+            self._rejections.turn()
             if self._assignment.added:
                 self._take_up()
             batch = self._assignment.take(wait, self._pace.size)
@@ -221,9 +225,7 @@ class TransactionalWorker:
 
     def _report(self, effects: Effects) -> None:
         self.tally.dead += len(effects.dead)
-        for message, error in effects.dead:
-            place = f"{message.topic}/{message.partition}@{message.offset}"
-            log.warning("%s: dead letter %s: %s %s", self.stage.name, place, error.code, error.detail)
+        self._rejections.report((*effects.dead, *effects.refused))
 
     def _take_up(self) -> None:
         """Restore the partitions just added, outside the callback that added them."""

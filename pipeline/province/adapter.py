@@ -23,6 +23,7 @@ from pipeline.kafka.clients import Extra
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.inboxes import Inbox
 from pipeline.kafka.posting import Poster
+from pipeline.kafka.rejections import Rejections
 from pipeline.province import outbox
 from pipeline.province.database import connect, transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
@@ -47,6 +48,8 @@ FORGET_EVERY = 3600.0
 
 
 class _Desk(Protocol):
+    rejections: Rejections
+
     def work(self, messages: Sequence[Message], positions: Mapping[tuple[str, int], int]) -> None: ...
 
 
@@ -123,12 +126,14 @@ class Adapter:
         try:
             while not self._stop.is_set():
                 messages, positions = reader.take(POLL)
+                desk.rejections.turn()
                 if messages:
                     self._work(reader, desk, messages, positions)
                 if time.monotonic() > next_cleaning:
                     store.forget_expired(wall_clock())
                     next_cleaning = time.monotonic() + FORGET_EVERY
         finally:
+            desk.rejections.flush()
             reader.close()
             store.connection.close()
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from pipeline.domain.errors import HedxError, InvalidMessage
+from pipeline.kafka.rejections import Rejections
 from pipeline.province.sources import Sources
 from pipeline.province.store import Positions, Store
 from pipeline.stages.answer import Answerer, Found, Need, period_of
@@ -18,7 +19,14 @@ Clock = Callable[[], int]
 Work = Callable[[Sequence[Message], Positions], None]
 
 
-def one_by_one(work: Work, store: Store, messages: Sequence[Message], positions: Positions, clock: Clock) -> None:
+def one_by_one(
+    work: Work,
+    store: Store,
+    messages: Sequence[Message],
+    positions: Positions,
+    clock: Clock,
+    rejections: Rejections,
+) -> None:
     """Work on a batch; when it fails, on each message alone, so that one message stops nobody else's.
 
     A message that fails alone becomes a dead letter, `stage_failed`, with the place of the failure and none of its text.
@@ -32,13 +40,14 @@ def one_by_one(work: Work, store: Store, messages: Sequence[Message], positions:
         if len(messages) > 1:
             for message in messages:
                 after = {(message.topic, message.partition): message.offset + 1}
-                one_by_one(work, store, [message], after, clock)
+                one_by_one(work, store, [message], after, clock, rejections)
             store.apply(LocalEffects(), positions, clock())
             return
         place = traceback.extract_tb(failure.__traceback__)[-1]
         detail = f"{type(failure).__name__} in {place.name}, line {place.lineno}"
         error = InvalidMessage("stage_failed", detail)
         store.apply(LocalEffects(dead=[(messages[0], error)]), positions, clock())
+        rejections.report([(messages[0], error)])
 
 
 class AnswerDesk:
@@ -49,10 +58,11 @@ class AnswerDesk:
         self._sources = sources
         self._store = store
         self._clock = clock
+        self.rejections = Rejections(answerer.name)
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Answer a batch. Raises Retryable, nothing stored, when a database does not answer."""
-        one_by_one(self._work, self._store, messages, positions, self._clock)
+        one_by_one(self._work, self._store, messages, positions, self._clock, self.rejections)
 
     def _work(self, messages: Sequence[Message], positions: Positions) -> None:
         now = self._clock()
@@ -60,6 +70,7 @@ class AnswerDesk:
         found = {need: self._look_up(need, subjects) for need, subjects in self._answerer.needs(questions).items()}
         effects.posts += self._answerer.reply(questions, found)
         self._store.apply(effects, positions, now)
+        self.rejections.report((*effects.dead, *effects.refused))
 
     def _look_up(self, need: Need, subjects: Sequence[str]) -> Found:
         category = need[0]
@@ -79,12 +90,14 @@ class DeliveryDesk:
         self._deliver = deliver
         self._store = store
         self._clock = clock
+        self.rejections = Rejections(deliver.name)
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Store what a batch brought."""
-        one_by_one(self._work, self._store, messages, positions, self._clock)
+        one_by_one(self._work, self._store, messages, positions, self._clock, self.rejections)
 
     def _work(self, messages: Sequence[Message], positions: Positions) -> None:
         now = self._clock()
         effects = self._deliver.step(self._store, Batch(messages, now))
         self._store.apply(effects, positions, now)
+        self.rejections.report((*effects.dead, *effects.refused))

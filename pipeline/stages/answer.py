@@ -77,7 +77,7 @@ class Question:
     mandate: Mandate | None
     queries: list[SubQuery]
     persons: list[Person]
-    refusal: str | None
+    refusal: InvalidMessage | None
 
 
 def need_of(query: SubQuery) -> Need:
@@ -126,7 +126,9 @@ class Answerer:
         questions: list[Question] = []
         for bundle in envelope.bundles:
             try:
-                questions += self._bundle(bundle, envelope.issued_at, view, effects, now)
+                asked = self._bundle(bundle, envelope.issued_at, view, effects, now)
+                effects.refused += [(message, question.refusal) for question in asked if question.refusal]
+                questions += asked
             except InvalidMessage as error:  # the other bundles of the envelope are none the worse
                 effects.dead.append((message, error))
         return questions
@@ -163,7 +165,7 @@ class Answerer:
             opened, queries = self._check(bundle, warrant, at, view, effects, now)
             persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
         except InvalidMessage as error:
-            return [Question(bundle, mandate, [], [], error.code)]
+            return [Question(bundle, mandate, [], [], error)]
         return [Question(bundle, mandate, queries, persons, None)]
 
     def _check(
@@ -201,7 +203,8 @@ class Answerer:
         posts: list[Posted] = []
         for question in questions:
             if question.refusal is not None or question.mandate is None:
-                posts.append(Posted("responses", self._refused_whole(question)))
+                code = question.refusal.code if question.refusal else None
+                posts.append(Posted("responses", self._refused_whole(question, code)))
                 continue
             reply_key = question.mandate["reply_key"]
             if reply_key not in seals:
@@ -331,13 +334,13 @@ class Answerer:
             first += len(chunk)
         return written
 
-    def _refused_whole(self, question: Question) -> SealedBundle:
+    def _refused_whole(self, question: Question, code: str | None) -> SealedBundle:
         """For everybody the requester signed for, not for those the request happens to hold."""
         header, mandate = question.bundle.header, question.mandate
         stated = {} if mandate is None else dict(enumerate(mandate["sections"], start=1))
         count = stated[header.section]["count"] if header.section in stated else header.count
         answer = self._header(question.bundle, list(header.rows), members.full(count))
-        return bundles.clear_bundle(replace(answer, outcome="refused", code=question.refusal), [])
+        return bundles.clear_bundle(replace(answer, outcome="refused", code=code), [])
 
     def _header(self, request: Bundle, rows: list[int], mask: int) -> Header:
         asked = request.header

@@ -81,11 +81,16 @@ class Batch:
 
 @dataclass(slots=True)
 class Effects:
-    """What a step wants done, all of it or nothing."""
+    """What a step wants done, all of it or nothing.
+
+    `dead`: what nothing can be done with, put aside. `refused`: what is turned away with an answer to its sender, only
+    to be logged.
+    """
 
     outputs: list[Output] = field(default_factory=list)
     changes: dict[tuple[int, bytes], bytes | None] = field(default_factory=dict)  # (partition, key) -> value
     dead: list[tuple[Message, InvalidMessage]] = field(default_factory=list)
+    refused: list[tuple[Message, InvalidMessage]] = field(default_factory=list)
 
 
 class State(Protocol):

@@ -71,7 +71,7 @@ class Intake:
         mailbag = Mailbag(self._center.signer, batch.now)
         for message in batch.messages:
             try:
-                effects.outputs += self._receive(message, overlay, mailbag, events, batch.now)
+                effects.outputs += self._receive(message, overlay, mailbag, events, effects, batch.now)
             except InvalidMessage as error:
                 effects.dead.append((message, error))
         for progress in batch.owned if not batch.messages else ():
@@ -81,7 +81,7 @@ class Intake:
         return effects
 
     def _receive(
-        self, message: Message, overlay: Overlay, mailbag: Mailbag, events: EventLog, now: int
+        self, message: Message, overlay: Overlay, mailbag: Mailbag, events: EventLog, effects: Effects, now: int
     ) -> list[Output]:
         trust = self._reference.trust
         envelope = envelopes.open_envelope(message.value or b"", trust, audience=CENTER, now=now)
@@ -93,7 +93,7 @@ class Intake:
         outputs: list[Output] = []
         if seen is None:
             for bundle in envelope.bundles:
-                outputs.append(self._route(bundle, envelope, events, message.timestamp, now))
+                outputs.append(self._route(bundle, envelope, events, effects, message, now))
         receipt = seen["reply"] if seen and seen["reply"] else self._receipt(envelope, message.timestamp, now)
         mailbag.add(
             envelope.issuer,
@@ -135,14 +135,20 @@ class Intake:
         return sign_record("receipt", "Receipt", receipt, self._center.signer, envelope.issuer, now)
 
     def _route(
-        self, bundle: Bundle, envelope: VerifiedEnvelope, events: EventLog, appended_at: int, now: int
+        self,
+        bundle: Bundle,
+        envelope: VerifiedEnvelope,
+        events: EventLog,
+        effects: Effects,
+        message: Message,
+        now: int,
     ) -> Output:
         if bundle.header.sender != envelope.issuer or bundle.header.to != CENTER:
             raise InvalidMessage("header_contradicts_envelope", "sender or recipient")
         if bundle.header.kind == "receipt":
             return self._delivery(bundle, envelope.issuer, now)
         if bundle.header.kind == "application" and bundle.header.requester == envelope.issuer:
-            return self._section(bundle, events, appended_at, now)
+            return self._section(bundle, events, effects, message, now)
         raise InvalidMessage("kind_unexpected", bundle.header.kind)
 
     def _delivery(self, bundle: Bundle, issuer: str, now: int) -> Output:
@@ -164,10 +170,10 @@ class Intake:
         key = application_key(issuer, receipt["application_id"])
         return Output(topics.APPLICATIONS, key, framing.encode("DeliveryReceipted", record))
 
-    def _section(self, bundle: Bundle, events: EventLog, appended_at: int, now: int) -> Output:
+    def _section(self, bundle: Bundle, events: EventLog, effects: Effects, message: Message, now: int) -> Output:
         header = bundle.header
         key = application_key(header.requester, header.application_id)
-        record = self._unreadable(bundle, appended_at)
+        record = self._unreadable(bundle, message.timestamp)
         try:
             warrant = self._opener.warrant(bundle, self._reference.trust, now)
             if warrant.mandate["not_after"] < now:
@@ -177,6 +183,7 @@ class Intake:
             self._judge(opened, record, local_date(now))
         except InvalidMessage as error:
             record["faults"] = [fault("section_unreadable", reason=error.code, section=header.section)]
+            effects.refused.append((message, error))
         if not record["faults"]:
             record["bundle"] = bundle.raw
         events.add(

@@ -59,11 +59,15 @@ class Delivered:
 
 @dataclass(slots=True)
 class LocalEffects:
-    """What a step of a party's stage wants done, in one database transaction with its offsets."""
+    """What a step of a party's stage wants done, in one database transaction with its offsets.
+
+    `refused`: what is answered with a refusal instead of being put aside, only to be logged.
+    """
 
     seen: list[Seen] = field(default_factory=list)
     posts: list[Posted] = field(default_factory=list)
     dead: list[tuple[Message, InvalidMessage]] = field(default_factory=list)
+    refused: list[tuple[Message, InvalidMessage]] = field(default_factory=list)
     receipted: list[bytes] = field(default_factory=list)  # envelope ids the center has receipted
     settled: list[bytes] = field(default_factory=list)  # digests of bundles a requester has receipted
     reply_keys: list[tuple[bytes, bytes]] = field(default_factory=list)  # (reply key, mandate digest)
