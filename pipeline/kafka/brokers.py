@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.readiness import answers
+from pipeline.kafka.security import client_security
 
 
 class Broker(Protocol):
@@ -61,8 +62,10 @@ class Running(ABC):
 class ExternalBroker(Running):
     """A cluster that runs already; nothing is started or stopped."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, principals: Path | None = None) -> None:
+        """`principals`: folder of TLS files by principal, of which it uses `admin`; None: a cluster without TLS."""
         self._bootstrap = bootstrap
+        self._admin = None if principals is None else principals / "admin"
 
     @property
     def bootstrap(self) -> str:
@@ -79,27 +82,29 @@ class ExternalBroker(Running):
 
     def is_running(self) -> bool:
         """Whether the cluster answers within ten seconds."""
-        return answers(self._bootstrap, timeout=10)
+        return answers(self._bootstrap, 10, client_security(self._admin) if self._admin else None)
 
 
-def broker_from_environment(directory: Path) -> Broker:
+def broker_from_environment(directory: Path, principals: Path | None = None) -> Broker:
     """The broker that the environment names; `directory` is where an embedded one keeps its data.
+
+    `principals`: folder of TLS files by principal, of which it needs `broker` and `admin`; None: without TLS.
 
     `HEDX_BOOTSTRAP=host:port` → that cluster; `HEDX_BROKER=docker` → `apache/kafka` in a container;
     `HEDX_BROKER=embedded` or nothing → an embedded broker. Raises ConfigError for another value.
     """
     bootstrap = os.environ.get("HEDX_BOOTSTRAP")
     if bootstrap:
-        return ExternalBroker(bootstrap)
+        return ExternalBroker(bootstrap, principals)
     kind = os.environ.get("HEDX_BROKER") or "embedded"
     if kind == "embedded":
         from pipeline.kafka.embedded import EmbeddedBroker
 
-        return EmbeddedBroker(directory)
+        return EmbeddedBroker(directory, principals=principals)
     if kind == "docker":
         from pipeline.kafka.dockerised import DockerBroker
 
-        return DockerBroker()
+        return DockerBroker(principals)
     raise ConfigError(f"HEDX_BROKER={kind}: must be `embedded` or `docker`")
 
 

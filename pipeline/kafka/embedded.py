@@ -21,6 +21,7 @@ from pipeline.kafka.brokers import Running
 from pipeline.kafka.java import DEPLOYMENT, classpath, find_java
 from pipeline.kafka.properties import as_file, broker_properties
 from pipeline.kafka.readiness import accepts, answers, free_ports, is_free
+from pipeline.kafka.security import client_security, is_plaintext, write_java_store
 
 START_LIMIT = 90.0
 STOP_LIMIT = 30.0
@@ -37,6 +38,7 @@ class Record(TypedDict):
     pid: int
     created: float  # the process's start, seconds since 1970: tells it from a later process of the same number
     bootstrap: str
+    security: str  # `tls` or `plaintext`
 
 
 class EmbeddedBroker(Running):
@@ -44,19 +46,23 @@ class EmbeddedBroker(Running):
 
     With `detached` it outlives the process that starts it (until `stop`, from any process); otherwise it ends with
     that process, whatever ends it. `port`: the clients' port on 127.0.0.1; None: the last one, or a free one.
-    `heap`: the JVM's, as `-Xmx` takes it. `extra`: broker settings that win over `broker_properties`.
+    `principals`: folder of TLS files by principal, of which it needs `broker` and `admin`; None: plaintext, for a
+    throw-away broker that lets everyone do anything. `heap`: the JVM's, as `-Xmx` takes it. `extra`: broker settings
+    that win over `broker_properties`.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
+        principals: Path | None = None,
         port: int | None = None,
         heap: str = "512m",
         detached: bool = False,
         extra: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory.resolve()
+        self.principals = None if principals is None or is_plaintext() else principals.resolve()
         self.heap = heap
         self.detached = detached
         self.extra = dict(extra or {})
@@ -72,6 +78,12 @@ class EmbeddedBroker(Running):
         return record["bootstrap"]
 
     @property
+    def security(self) -> str | None:
+        """`tls` or `plaintext`, or None when the broker is not running."""
+        record = self._record()
+        return record["security"] if record else None
+
+    @property
     def pid(self) -> int | None:
         """Process id of the JVM, or None when the broker is not running."""
         record = self._record()
@@ -85,24 +97,25 @@ class EmbeddedBroker(Running):
     def start(self) -> None:
         """Format the directory if need be, start the JVM and wait until it answers.
 
-        Raises ConfigError when Java or the jars are missing, when a broker runs over this directory already, or
-        when this one does not come up (with the end of its log).
+        Raises ConfigError when Java, the jars or the TLS files are missing, when a broker runs over this directory
+        already, or when this one does not come up (with the end of its log).
         """
         if self._record() is not None:
             raise ConfigError(f"a broker runs over {self.directory} already (`hedx broker stop` ends it)")
         self.directory.mkdir(parents=True, exist_ok=True)
         bootstrap, controller = self._addresses()
-        properties = self.directory / "server.properties"
-        properties.write_text(
-            as_file(
-                broker_properties(
-                    log_dirs=str(self._data),
-                    listeners={"PLAINTEXT": bootstrap},
-                    controller_address=controller,
-                    extra=self.extra,
-                )
-            )
+        principal = None if self.principals is None else self.principals / "broker"
+        if principal is not None:
+            write_java_store(principal)
+        settings = broker_properties(
+            log_dirs=str(self._data),
+            listeners={"PLAINTEXT" if principal is None else "SSL": bootstrap},
+            controller_address=controller,
+            principal=principal,
+            extra=self.extra,
         )
+        properties = self.directory / "server.properties"
+        properties.write_text(as_file(settings))
         if not (self._data / "meta.properties").exists():
             self._format(properties)
         self._launch(properties, bootstrap)
@@ -192,16 +205,18 @@ class EmbeddedBroker(Running):
 
     def _await(self, bootstrap: str) -> None:
         """Wait until the broker answers at `bootstrap`; record it before that, so that `stop` finds it."""
+        admin = None if self.principals is None else client_security(self.principals / "admin")
+        security = "plaintext" if admin is None else "tls"
         deadline = time.monotonic() + START_LIMIT
         while not accepts(bootstrap):
             self._still_starting(deadline)
             time.sleep(0.05)
         process = self._jvm()
-        record = Record(pid=process.pid, created=process.create_time(), bootstrap=bootstrap)
+        record = Record(pid=process.pid, created=process.create_time(), bootstrap=bootstrap, security=security)
         draft = self._pid_file.with_suffix(".new")
         draft.write_text(json.dumps(record))
         draft.replace(self._pid_file)
-        if not answers(bootstrap, deadline - time.monotonic()):
+        if not answers(bootstrap, deadline - time.monotonic(), admin):
             self._still_starting(deadline=0)
 
     def _still_starting(self, deadline: float) -> None:

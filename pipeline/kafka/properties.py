@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.kafka.security import java_security
 
 MESSAGE_MAX_BYTES = 1024 * 1024
 """An envelope is at most 900 KiB; the rest is for keys, headers and the batch's own bytes."""
+
+SUPER_USERS = ("broker", "admin")
+"""Principals that no rule holds: the brokers among themselves, and who applies topics.yaml."""
 
 
 def single_node() -> dict[str, str]:
@@ -36,41 +42,57 @@ def exchange() -> dict[str, str]:
     }
 
 
+def secured(principal: Path) -> dict[str, str]:
+    """Who gets in, and what then: mutual TLS everywhere, and nothing allowed that no rule (ACL) allows.
+
+    `principal`: the broker's folder of TLS files as the broker sees it. Kafka's name for a client is the CN of its
+    certificate; a subject of another form keeps its whole length, for which no rule exists.
+    """
+    return {
+        **java_security(principal),
+        "ssl.client.auth": "required",
+        "ssl.principal.mapping.rules": "RULE:^CN=([A-Za-z0-9]+),OU=[a-z]+,O=HEDX$/$1/,DEFAULT",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": ";".join(f"User:{name}" for name in SUPER_USERS),
+        "allow.everyone.if.no.acl.found": "false",
+    }
+
+
 def broker_properties(
     *,
     log_dirs: str,
     listeners: Mapping[str, str],
     controller_address: str,
     advertised: Mapping[str, str] | None = None,
-    protocols: Mapping[str, str] | None = None,
-    inter_broker: str = "PLAINTEXT",
+    principal: Path | None = None,
     static_voters: bool = False,
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Configuration of a KRaft node that is broker and controller at once.
 
-    `listeners`: name -> `host:port` to bind, without the controller's; `advertised`: name -> `host:port` to tell
-    clients, where it differs; `protocols`: listener name -> security protocol, where it is not PLAINTEXT;
-    `controller_address`: `host:port` of the controller's listener; `static_voters`: name the quorum in the
-    configuration, as the image `apache/kafka` insists, instead of in the formatted data (`format --standalone`);
-    `extra` wins over everything.
+    `listeners`: name -> `host:port` to bind, without the controller's; brokers talk to each other on the first of them;
+    `advertised`: name -> `host:port` to tell clients, where it differs; `controller_address`: `host:port` of the
+    controller's listener; `principal`: the broker's folder of TLS files as the broker sees it, None for plaintext
+    without rights; `static_voters`: name the quorum in the configuration, as the image `apache/kafka` insists, instead
+    of in the formatted data (`format --standalone`); `extra` wins over everything.
     """
     bound = {**listeners, "CONTROLLER": controller_address}
     told = {**listeners, **(advertised or {})}
     quorum = ("voters", f"1@{controller_address}") if static_voters else ("bootstrap.servers", controller_address)
-    secured = dict.fromkeys(bound, "PLAINTEXT") | dict(protocols or {})
+    protocol = "PLAINTEXT" if principal is None else "SSL"
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "listeners": ",".join(f"{name}://{address}" for name, address in bound.items()),
         "advertised.listeners": ",".join(f"{name}://{address}" for name, address in told.items()),
-        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in secured.items()),
-        "inter.broker.listener.name": inter_broker,
+        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name in bound),
+        "inter.broker.listener.name": next(iter(listeners)),
         "controller.listener.names": "CONTROLLER",
         f"controller.quorum.{quorum[0]}": quorum[1],
         "log.dirs": log_dirs,
         **single_node(),
         **exchange(),
+        **({} if principal is None else secured(principal)),
         **(extra or {}),
     }
 

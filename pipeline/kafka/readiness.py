@@ -9,6 +9,8 @@ import time
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from pipeline.kafka.clients import Extra
+
 QUIET = logging.getLogger("pipeline.kafka.readiness")
 QUIET.setLevel(logging.CRITICAL)  # librdkafka reports each refused connection; here that is expected
 
@@ -46,12 +48,14 @@ def accepts(address: str) -> bool:
     return True
 
 
-def answers(bootstrap: str, timeout: float) -> bool:
-    """Whether a cluster with at least one broker answers at `bootstrap` within `timeout` seconds."""
+def answers(bootstrap: str, timeout: float, extra: Extra | None = None) -> bool:
+    """Whether a cluster with at least one broker answers at `bootstrap` within `timeout` seconds.
+
+    `extra`: as whom to ask (`client_security`); None: without TLS.
+    """
     deadline = time.monotonic() + timeout
-    client = AdminClient(
-        {"bootstrap.servers": bootstrap, "reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200}, logger=QUIET
-    )
+    patience = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200}
+    client = AdminClient({"bootstrap.servers": bootstrap, **patience, **(extra or {})}, logger=QUIET)
     while (left := deadline - time.monotonic()) > 0:
         try:
             if client.list_topics(timeout=left).brokers:
