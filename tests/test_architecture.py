@@ -14,6 +14,7 @@ PACKAGE = REPOSITORY / "pipeline"
 LEVELS = (
     {"domain"},
     {"settings", "crypto", "codec"},
+    {"signer"},
     {"stages"},
     {"kafka"},
     {"province", "center"},

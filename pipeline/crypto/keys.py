@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pipeline.crypto import cbor, suite
 from pipeline.crypto.certificates import thumbprint
 from pipeline.crypto.suite import Entropy, H
+from pipeline.domain.errors import InvalidMessage
 
 
 class Signer(Protocol):
@@ -40,7 +41,10 @@ class Unsealer(Protocol):
         """Whether there is a key of this thumbprint (RFC 9679)."""
 
     def agree(self, kid: bytes, other: ec.EllipticCurvePublicKey) -> bytes:
-        """ECDH of the key `kid` with `other`: the shared x coordinate, 32 bytes. Raises KeyError for a kid not held."""
+        """ECDH of the key `kid` with `other`: the shared x coordinate, 32 bytes.
+
+        Raises InvalidMessage `not_a_recipient` for a kid not held (any more).
+        """
 
 
 class Vault(Protocol):
@@ -62,7 +66,7 @@ class CaseKeys:
 
     reply_key: PublicSealingKey
     unsealer: Unsealer
-    data_key: bytes  # 32 bytes
+    data_key: bytes = field(repr=False)  # 32 bytes
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class LocalSigner:
     """A signing key in this process's memory, with its certificate (DER)."""
 
     party: str
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
     certificate: bytes
 
     @cached_property
@@ -119,9 +123,9 @@ class SealingKey:
         return kid == self.kid
 
     def agree(self, kid: bytes, other: ec.EllipticCurvePublicKey) -> bytes:
-        """ECDH with `other`: the shared x coordinate. Raises KeyError for another key's `kid`."""
+        """ECDH with `other`: the shared x coordinate. Raises InvalidMessage `not_a_recipient` for another's `kid`."""
         if kid != self.kid:
-            raise KeyError(kid.hex())
+            raise InvalidMessage("not_a_recipient")
         return suite.agree(self.private_key, other)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -40,7 +40,7 @@ def load_identity(directory: Path) -> LocalIdentity:
     """Read what `write_identity` wrote. Raises ConfigError when a file is missing or does not fit."""
     try:
         party = (directory / "party").read_text()
-        passphrase = (directory / "passphrase").read_bytes()
+        passphrase = read_passphrase(directory)
         signer = LocalSigner(party, load_key(directory / "sign.key", passphrase), (directory / "sign.der").read_bytes())
         sealing = SealingKey(load_key(directory / "encrypt.key", passphrase))
         return LocalIdentity(party, signer, sealing, LocalVault(sealing), (directory / "encrypt.der").read_bytes())
@@ -53,7 +53,7 @@ class Transport:
     """What a Kafka principal connects with: its TLS key and certificate (DER)."""
 
     principal: str
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
     certificate: bytes
 
 
@@ -90,6 +90,11 @@ def load_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:
     return key
 
 
+def read_passphrase(directory: Path) -> bytes:
+    """What the keys in `directory` are encrypted under: its file `passphrase`, a link perhaps to a systemd credential."""
+    return (directory / "passphrase").read_bytes()
+
+
 def write_passphrase(directory: Path) -> bytes:
     """Draw a passphrase and write it to `passphrase` in `directory`, mode 0600."""
     passphrase = secrets.token_hex(32).encode()
@@ -98,8 +103,41 @@ def write_passphrase(directory: Path) -> bytes:
 
 
 def write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> None:
-    """Write an EC private key as encrypted PKCS#8 PEM, mode 0600."""
-    _write(path, _encrypted(key, passphrase))
+    """Write an EC private key as encrypted PKCS#8 PEM, mode 0600: whole, or not at all."""
+    write_durably(path, _encrypted(key, passphrase))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, mode 0600, so that a crash leaves the old content or the new, on the disk when this returns."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    _sync(path.parent)
+
+
+def destroy(path: Path) -> None:
+    """Overwrite a file with random bytes, remove it, and make both last.
+
+    A file system or disk that writes elsewhere than it read keeps the old blocks for a while: what they hold is
+    encrypted under the passphrase, which is why that belongs on another device.
+    """
+    with path.open("r+b") as file:
+        file.write(secrets.token_bytes(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _encrypted(key: ec.EllipticCurvePrivateKey, passphrase: bytes) -> bytes:

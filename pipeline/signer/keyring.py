@@ -1,0 +1,82 @@
+"""Everything a signer process holds: the sign key, the encrypt key, the seal keys, and applications' reply keys."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.crypto import suite
+from pipeline.crypto.keys import CaseKeys, LocalSigner, SealingKey
+from pipeline.crypto.keystore import load_identity, read_passphrase
+from pipeline.domain.errors import InvalidMessage
+from pipeline.signer import policy
+from pipeline.signer.seal_folder import SealFolder
+
+CASES = 1024
+"""Reply keys kept at hand; a client opens again what was pushed out."""
+
+
+class Keyring:
+    """The keys of one party, from its identity folder. Safe to use from many threads. `clock`: ms."""
+
+    def __init__(self, directory: Path, clock: Callable[[], int], cases: int = CASES) -> None:
+        """Raises ConfigError when a file is missing or does not fit."""
+        self.identity = load_identity(directory)
+        encrypting = LocalSigner(
+            self.identity.party, self.identity.sealing.private_key, self.identity.sealing_certificate
+        )
+        self.seals = SealFolder(directory / "seal", encrypting, read_passphrase(directory), clock)
+        self._cases: OrderedDict[bytes, SealingKey] = OrderedDict()
+        self._limit = cases
+        self._lock = threading.Lock()
+
+    def sign(self, structure: bytes) -> bytes:
+        """ES256 over a Sig_structure. Raises InvalidMessage as `policy.check`."""
+        signer = self.identity.signer
+        policy.check(structure, signer.party, signer.thumbprint)
+        return signer.sign(structure)
+
+    def holds(self, kid: bytes) -> bool:
+        """Whether `kid` is the encrypt key's, a seal key's or an opened reply key's."""
+        return self.identity.sealing.holds(kid) or self._case(kid) is not None or self.seals.holds(kid)
+
+    def agree(self, kid: bytes, point: bytes) -> bytes:
+        """ECDH of the key `kid` with the public key at `point`: the shared x coordinate, 32 bytes.
+
+        Raises InvalidMessage `not_a_recipient` or `key_off_curve`.
+        """
+        other = suite.from_point(point)
+        if self.identity.sealing.holds(kid):
+            return self.identity.sealing.agree(kid, other)
+        case = self._case(kid)
+        return self.seals.agree(kid, other) if case is None else case.agree(kid, other)
+
+    def create_case(self) -> tuple[CaseKeys, bytes]:
+        """New keys for an application, its reply key kept at hand, and their locked form."""
+        keys, locked = self.identity.vault.create()
+        self._keep(keys)
+        return keys, locked
+
+    def open_case(self, locked: bytes) -> CaseKeys:
+        """The keys again, the reply key kept at hand. Raises InvalidMessage as `Vault.open`."""
+        keys = self.identity.vault.open(locked)
+        self._keep(keys)
+        return keys
+
+    def _case(self, kid: bytes) -> SealingKey | None:
+        with self._lock:
+            key = self._cases.get(kid)
+            if key is not None:
+                self._cases.move_to_end(kid)
+            return key
+
+    def _keep(self, keys: CaseKeys) -> None:
+        if not isinstance(keys.unsealer, SealingKey):
+            raise InvalidMessage("not_a_recipient")
+        with self._lock:
+            self._cases[keys.reply_key.kid] = keys.unsealer
+            self._cases.move_to_end(keys.reply_key.kid)
+            while len(self._cases) > self._limit:
+                self._cases.popitem(last=False)

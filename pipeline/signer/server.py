@@ -1,0 +1,70 @@
+"""Serves a keyring on connected sockets, one thread each. What it is asked for and answers is never logged."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Any
+
+from pipeline.domain.errors import InvalidMessage
+from pipeline.signer import hardening
+from pipeline.signer.keyring import Keyring
+from pipeline.signer.protocol import MAX_REQUEST, decode, frame, receive
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Answers requests about one party's keys. `locked`: whether the process's memory is kept out of swap."""
+
+    def __init__(self, keyring: Keyring, *, locked: bool) -> None:
+        self._keyring = keyring
+        self._locked = locked
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer on `connection` until the other side closes it, or sends a frame that is too large."""
+        with connection:
+            try:
+                while (body := receive(connection, MAX_REQUEST)) is not None:
+                    connection.sendall(frame(self.answer(body)))
+            except InvalidMessage as error:
+                connection.sendall(frame([False, error.code]))
+            except OSError:
+                return  # the other side went away in mid-sentence
+
+    def answer(self, body: bytes) -> list[object]:
+        """The answer to one request, whatever it is."""
+        try:
+            return [True, *self._results(decode(body))]
+        except InvalidMessage as error:
+            return [False, error.code]
+        except Exception as error:  # noqa: BLE001  # a defect or a disk: its kind is logged, for its words may tell more
+            log.error("a request failed: %s", type(error).__name__)  # noqa: TRY400  # no traceback: arguments are secret
+            return [False, "signer_failed"]
+
+    def _results(self, request: list[Any]) -> list[object]:
+        keyring = self._keyring
+        match request:
+            case ["sign", bytes() as structure]:
+                return [keyring.sign(structure)]
+            case ["agree", bytes() as kid, bytes() as point]:
+                return [keyring.agree(kid, point)]
+            case ["holds", bytes() as kid]:
+                return [keyring.holds(kid)]
+            case ["create_case"]:
+                keys, locked = keyring.create_case()
+                return [keys.reply_key.point, locked, keys.data_key]
+            case ["open_case", bytes() as locked]:
+                keys = keyring.open_case(locked)
+                return [keys.reply_key.point, keys.data_key]
+            case ["identity"]:
+                identity = keyring.identity
+                return [identity.party, identity.signer.certificate, identity.sealing_certificate]
+            case ["tend"]:
+                return [[[number, statement] for number, statement in keyring.seals.tend()]]
+            case ["published", int() as number]:
+                keyring.seals.published(number)
+                return []
+            case ["protection"]:
+                return [hardening.is_dumpable(), hardening.core_limit(), self._locked]
+        raise InvalidMessage("request_unknown")
