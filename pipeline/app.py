@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from pipeline.center.installation import Installation
+from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.clients import Extra, admin_config, murmur2_partition, producer_config
@@ -21,6 +22,7 @@ from pipeline.kafka.stores import DictStore, RocksStore, Store
 from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
+from pipeline.signer.client import open_identity
 from pipeline.stages import topics
 from pipeline.stages.applications import Applications
 from pipeline.stages.collect import Collect
@@ -39,7 +41,12 @@ def reference_for(installation: Installation, bootstrap: str, extra: Extra | Non
 
 
 def build_stage(
-    name: str, installation: Installation, bootstrap: str, reference: Reference, extra: Extra | None = None
+    name: str,
+    center: Identity,
+    installation: Installation,
+    bootstrap: str,
+    reference: Reference,
+    extra: Extra | None = None,
 ) -> Stage:
     """One of the center's stages. Raises ConfigError for an unknown name or a missing topic."""
     admin = AdminClient(admin_config(bootstrap, extra))
@@ -48,7 +55,6 @@ def build_stage(
     def partitions(topic: str) -> int:
         return partitions_of(admin, topic)
 
-    center = installation.identity(CENTER)
     if name == "intake":
         return Intake(center, reference, installation.tag_secret())
     if name == "applications":
@@ -78,9 +84,10 @@ def run_stage(
     """
     with (
         acquire_slot(installation.slots, name) if number is None else Slot(number) as slot,
+        open_identity(installation.identity_folder(CENTER)) as center,
         reference_for(installation, bootstrap, extra) as reference,
     ):
-        stage = build_stage(name, installation, bootstrap, reference, extra)
+        stage = build_stage(name, center, installation, bootstrap, reference, extra)
         store: Store = (
             RocksStore(installation.state / f"{name}.{slot.number}") if name == "applications" else DictStore()
         )
@@ -107,10 +114,11 @@ def run_province(
 
     url = installation.database_url(party)
     sources = None if url is None else open_sources(installation.provider_file(party), url)
-    with reference_for(installation, bootstrap, extra) as reference:
-        adapter = Adapter(
-            bootstrap, installation.identity(party), reference, installation.store(party), sources, extra=extra
-        )
+    with (
+        open_identity(installation.identity_folder(party)) as identity,
+        reference_for(installation, bootstrap, extra) as reference,
+    ):
+        adapter = Adapter(bootstrap, identity, reference, installation.store(party), sources, extra=extra)
         settle_memory()
         adapter.run(stop)
 

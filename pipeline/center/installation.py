@@ -51,6 +51,10 @@ class Installation:
         """A party's keys. Raises ConfigError when they are not here."""
         return load_identity(self.party(party) / "identity")
 
+    def identity_folder(self, party: str) -> Path:
+        """A party's keys and certificates, for a signer process; its `signer.sock`, if it has one, lies beside."""
+        return self.party(party) / "identity"
+
     def transport(self, principal: str) -> Path:
         """The TLS files of a Kafka principal (`P37`, `center`, `broker`, `admin`, `ops`)."""
         return self.folder / "principals" / principal
