@@ -15,6 +15,7 @@ from pipeline.bench.stopwatch import Stopwatch
 from pipeline.bench.workload import Workload
 from pipeline.codec import framing
 from pipeline.crypto import envelopes
+from pipeline.crypto.authority import create_authority, issue
 from pipeline.crypto.bundles import Bundle, SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.headers import Header
@@ -35,6 +36,7 @@ from pipeline.stages.dispatch import Dispatcher
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.join import Join
 from pipeline.stages.local import Delivered, Filed
+from pipeline.stages.membership import trust_entry
 from pipeline.stages.notices import sign_record
 from pipeline.stages.opening import OpenedSection, SectionOpener
 from pipeline.stages.reference import ReferenceTables, publish_catalog
@@ -96,16 +98,18 @@ class _NothingYet:
 
 
 class _Loop:
-    """All parties in one process."""
+    """All parties in one process, with keys of the loop's own: what a signer process costs is not the bare work."""
 
     def __init__(self, workload: Workload) -> None:
         installation = workload.installation
         self._parties = workload.parties
         self._requester = workload.requester
         self.watch = Stopwatch()
-        self._identities: dict[str, Identity] = {p: installation.identity(p) for p in (CENTER, *workload.parties)}
-        self._reference = ReferenceTables(installation.roots(), installation.center())
-        for entry in installation.trust_entries():
+        authority = create_authority(_now())
+        self._identities: dict[str, Identity] = {p: issue(authority, p, _now()) for p in (CENTER, *workload.parties)}
+        entries = {party: trust_entry(identity, 1) for party, identity in self._identities.items()}
+        self._reference = ReferenceTables(authority.certificates, entries[CENTER])
+        for entry in entries.values():
             self._reference.trust.update(entry)
         center = self._identities[CENTER]
         for output in publish_catalog(1, workload.entries, center.signer, _now()):

@@ -19,6 +19,7 @@ from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
 from pipeline.province.filing import file_application
 from pipeline.province.store import Store
+from pipeline.signer.client import open_identity
 
 LOOK = 0.002
 """How often (s) the store is looked at; a look is one indexed query."""
@@ -27,11 +28,11 @@ LOOK = 0.002
 class Clerk:
     """Files the applications of a workload at its requester."""
 
-    def __init__(self, workload: Workload, connection: sqlite3.Connection) -> None:
+    def __init__(self, workload: Workload, connection: sqlite3.Connection, identity: Identity) -> None:
         installation = workload.installation
         self._workload = workload
         self._connection = connection
-        self._identity: Identity = installation.identity(workload.requester)
+        self._identity = identity
         self._trust = Trust(installation.roots(), installation.trust_entries())
 
     def file(self, sample: Sample) -> None:
@@ -74,9 +75,13 @@ class Clerk:
 
 @contextmanager
 def clerk(workload: Workload) -> Iterator[Clerk]:
-    """A clerk with a connection to the requester's store."""
-    with closing(connect(workload.installation.store(workload.requester))) as connection:
-        yield Clerk(workload, connection)
+    """A clerk with a connection to the requester's store, and its signer."""
+    installation, party = workload.installation, workload.requester
+    with (
+        open_identity(installation.identity_folder(party)) as identity,
+        closing(connect(installation.store(party))) as connection,
+    ):
+        yield Clerk(workload, connection, identity)
 
 
 def await_settled(workload: Workload, seconds: float) -> None:

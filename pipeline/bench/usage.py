@@ -21,13 +21,18 @@ class Usage:
 
 
 def usage_of(pids: Mapping[str, int]) -> dict[str, Usage]:
-    """What each named process has used up to now. Raises psutil.NoSuchProcess for one that ended."""
+    """What each named process, with its signer, has used up to now. Raises psutil.NoSuchProcess for one that ended."""
     found = {}
     for name, pid in pids.items():
         process = psutil.Process(pid)
-        times = process.cpu_times()
-        found[name] = Usage(times.user + times.system, _peak(process))
+        family = [process, *process.children(recursive=True)]
+        found[name] = Usage(sum(map(_cpu, family)), sum(map(_peak, family)))
     return found
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _peak(process: psutil.Process) -> int:
