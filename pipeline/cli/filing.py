@@ -17,6 +17,7 @@ from pipeline.cli.dossier_table import category_words
 from pipeline.cli.exits import Exit
 from pipeline.cli.facts import in_words
 from pipeline.cli.output import emit, progress, remark
+from pipeline.crypto.certificates import common_name
 from pipeline.crypto.trust import Trust
 from pipeline.domain.answer_codes import explain_code, status_words
 from pipeline.domain.dossiers import count_by_status
@@ -89,7 +90,7 @@ def submit(form: Path, roster: Path, wait: float, party: str, bootstrap: str, la
     from pipeline.province.forms import load_form
 
     installation = Installation(data_dir())
-    with reference_for(installation, bootstrap) as reference:
+    with reference_for(installation, bootstrap, cluster.security(common_name(party))) as reference:
         if reference.current is None:
             raise ConfigError("no catalog release is published yet")
         application_id = str(uuid.uuid4())
