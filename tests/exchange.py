@@ -26,17 +26,16 @@ from pipeline.center.installation import Installation, set_up
 from pipeline.codec import framing
 from pipeline.crypto.trust import Trust
 from pipeline.demo.application import Sample
-from pipeline.demo.preparation import connect_databases, entries_of
+from pipeline.demo.preparation import connect_databases, declare, entries_of
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import Application, LifecycleEvent, Person
-from pipeline.kafka import admin as topic_admin
 from pipeline.kafka.brokers import Broker
-from pipeline.kafka.clients import admin_config
+from pipeline.kafka.clients import Extra, admin_config
 from pipeline.kafka.dockerised import DockerBroker
 from pipeline.kafka.embedded import EmbeddedBroker
 from pipeline.kafka.ends import end_offsets
+from pipeline.kafka.security import client_security
 from pipeline.kafka.tailing import CommittedLog, partitions_of
-from pipeline.kafka.topology import TOPICS_FILE, load
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
 from pipeline.province.filing import file_application
@@ -59,9 +58,15 @@ INPUTS = {
 """What each of the center's stages reads."""
 
 
-def own_broker(directory: Path) -> Broker:
-    """A broker for one exchange alone, since its topics' names are fixed; never a cluster that HEDX_BOOTSTRAP names."""
-    return DockerBroker() if os.environ.get("HEDX_BROKER") == "docker" else EmbeddedBroker(directory)
+def own_broker(folder: Path) -> Broker:
+    """A broker for the exchange in `folder` alone, as the demo's; never a cluster that HEDX_BOOTSTRAP names.
+
+    Of its own, since the topics' names are fixed.
+    """
+    principals = Installation(folder / "installation").transport("")
+    if os.environ.get("HEDX_BROKER") == "docker":
+        return DockerBroker(principals)
+    return EmbeddedBroker(folder / "broker", principals=principals)
 
 
 def now_ms() -> int:
@@ -118,9 +123,9 @@ class Exchange:
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
+            set_up(self.installation, self.sample.parties, now_ms())
             self.broker.start()
             undo.callback(self.broker.stop)
-            set_up(self.installation, self.sample.parties, now_ms())
             connect_databases(self.installation, self.sample)
             self.trust = Trust(self.installation.roots(), self.installation.trust_entries())
             self._equip()
@@ -129,7 +134,7 @@ class Exchange:
                 self.start_stage(stage)
             for party in self.sample.parties:
                 self.start_adapter(party)
-            self._admin = AdminClient(admin_config(self.bootstrap))
+            self._admin = AdminClient(admin_config(self.bootstrap, self.security("admin")))
             self._open = undo.pop_all()
         return self
 
@@ -142,6 +147,10 @@ class Exchange:
     def bootstrap(self) -> str:
         """Where clients find the broker."""
         return self.broker.bootstrap
+
+    def security(self, principal: str) -> Extra:
+        """Client settings of a Kafka principal: `admin`, `center`, `ops`, `P37`."""
+        return client_security(self.installation.transport(principal))
 
     # -- processes ---------------------------------------------------------------------------------------------------
 
@@ -290,7 +299,7 @@ class Exchange:
 
     def messages(self, topic: str) -> list[Message]:
         """Every committed record of `topic`."""
-        with closing(CommittedLog(self.bootstrap, topic)) as log:
+        with closing(CommittedLog(self.bootstrap, topic, extra=self.security("admin"))) as log:
             found: list[Message] = []
             while not log.reached_end:
                 found += log.poll(0.1)
@@ -303,9 +312,8 @@ class Exchange:
         return [event for event in mine if event["kind"] == kind]  # type: ignore[misc]
 
     def _equip(self) -> None:
-        """Topics, trust entries, catalog releases."""
-        topology = load(TOPICS_FILE, self.sample.parties)
-        topic_admin.apply(self.bootstrap, topic_admin.plan(topology, topic_admin.observe(self.bootstrap)))
+        """Topics, rights, trust entries, catalog releases."""
+        declare(self.bootstrap, self.installation, self.sample.parties)
         signer = self.installation.identity(CENTER).signer
         outputs = publish_trust(self.installation.trust_entries(), signer, now_ms())
         for number, seconds in sorted(self.releases.items()):
@@ -314,7 +322,7 @@ class Exchange:
                 for entry in entries_of(self.sample)
             ]
             outputs += publish_catalog(number, entries, signer, now_ms())  # type: ignore[arg-type]
-        publish(self.bootstrap, outputs, "hedx.center.setup")
+        publish(self.bootstrap, outputs, "hedx.center.setup", extra=self.security("center"))
 
     def store(self, party: str) -> Any:
         """A connection to a party's own database, for reading."""

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pipeline.codec import framing
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import LifecycleEvent
+from pipeline.kafka.clients import Extra
 from pipeline.kafka.tailing import CommittedLog
 from pipeline.stages import topics
 from pipeline.stages.effects import Message
@@ -49,13 +50,13 @@ class Sightings:
     appended: Mapping[str, Sequence[int]]
 
 
-def read(bootstrap: str, parties: Iterable[str]) -> Sightings:
-    """Read the events and the inboxes' append times to their ends."""
+def read(bootstrap: str, parties: Iterable[str], extra: Extra) -> Sightings:
+    """Read the events and the inboxes' append times to their ends. `extra`: as who may read all of them."""
     inboxes = [inbox(party, kind) for party in (CENTER, *parties) for kind in ("requests", "responses")]
-    appended = {topic: sorted(message.timestamp for message in _all(bootstrap, topic)) for topic in inboxes}
+    appended = {topic: sorted(message.timestamp for message in _all(bootstrap, topic, extra)) for topic in inboxes}
     events: list[LifecycleEvent] = [
         framing.decode_as("LifecycleEvent", message.value or b"")  # type: ignore[misc]
-        for message in _all(bootstrap, topics.EVENTS)
+        for message in _all(bootstrap, topics.EVENTS, extra)
     ]
     return Sightings(events, appended)
 
@@ -92,8 +93,8 @@ def _within(window: Window) -> Callable[[int], bool]:
     return lambda instant: window.filed <= instant <= window.complete
 
 
-def _all(bootstrap: str, topic: str) -> list[Message]:
-    log = CommittedLog(bootstrap, topic)
+def _all(bootstrap: str, topic: str, extra: Extra) -> list[Message]:
+    log = CommittedLog(bootstrap, topic, extra=extra)
     messages: list[Message] = []
     try:
         while not log.reached_end:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli import options
+from pipeline.cli import cluster, options
 from pipeline.cli.crew import Crew
 from pipeline.cli.output import emit, progress, remark, table
 from pipeline.settings import data_dir
@@ -122,7 +122,7 @@ def latency(count: int, providers: int, as_json: bool) -> None:
                 windows.append(timeline.Window(sample.application["application_id"], filed, wall_clock()))
                 show(done)
                 time.sleep(PAUSE)
-        seen = timeline.read(stand.bootstrap, workload.parties)
+        seen = timeline.read(stand.bootstrap, workload.parties, cluster.security("admin"))
     counted = windows[1:]
     traces = [timeline.stretches(window, seen, workload.requester, workload.parties) for window in counted]
     rows = [
@@ -154,7 +154,7 @@ def exchange(workload: Workload) -> Iterator[Stand]:
 
     folder = workload.installation.folder
     os.environ["HEDX_HOME"] = str(folder)
-    broker = broker_from_environment(folder / "broker")
+    broker = broker_from_environment(folder / "broker", workload.installation.transport(""))
     broker.start()
     try:
         equip(broker.bootstrap, workload.installation, workload.parties, workload.entries)

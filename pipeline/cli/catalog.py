@@ -15,6 +15,7 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, provider_name
 from pipeline.domain.records import CatalogEntry
 from pipeline.settings import data_dir
+from pipeline.signer.client import open_identity
 
 
 @click.group()
@@ -39,10 +40,12 @@ def publish(files: tuple[Path, ...], bootstrap: str, as_json: bool) -> None:
     installation = Installation(data_dir())
     entries = [entry for path in files for entry in load_entries(path)]
     _check_retention(entries)
-    with reference_for(installation, bootstrap) as reference:
+    extra = cluster.security("center")
+    with reference_for(installation, bootstrap, extra) as reference:
         number = 1 + max(reference.releases(), default=0)
-    signer = installation.identity(CENTER).signer
-    write(bootstrap, publish_catalog(number, entries, signer, time.time_ns() // 1_000_000), "hedx.center.catalog")
+    with open_identity(installation.identity_folder(CENTER)) as identity:
+        outputs = publish_catalog(number, entries, identity.signer, time.time_ns() // 1_000_000)
+    write(bootstrap, outputs, "hedx.center.catalog", extra=extra)
     if not as_json:
         remark(f"release {number} published")
     emit({"release": number, "entries": len(entries)}, as_json)
@@ -88,7 +91,7 @@ def _check_retention(entries: list[CatalogEntry]) -> None:
 def _entries(bootstrap: str, number: int | None) -> list[CatalogEntry]:
     from pipeline.app import reference_for
 
-    with reference_for(Installation(data_dir()), bootstrap) as reference:
+    with reference_for(Installation(data_dir()), bootstrap, cluster.readers_security()) as reference:
         release = reference.current if number is None else reference.release(number)
     if release is None:
         raise ConfigError("no catalog release is published yet" if number is None else f"no release {number}")

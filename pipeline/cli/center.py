@@ -16,6 +16,7 @@ from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.wording import Language
 from pipeline.settings import data_dir
+from pipeline.signer.client import open_identity
 from pipeline.stages.names import STAGES
 
 
@@ -43,7 +44,7 @@ def run(stages: tuple[str, ...], processes: int, slot: int | None, bootstrap: st
     if len(stages) == 1 and processes == 1:
         from pipeline.app import run_stage
 
-        run_stage(stages[0], Installation(data_dir()), bootstrap, stop, number=slot)
+        run_stage(stages[0], Installation(data_dir()), bootstrap, stop, number=slot, extra=cluster.security("center"))
         return
     with Crew() as crew:
         for stage in stages or STAGES:
@@ -65,10 +66,14 @@ def open_(application_id: str, bootstrap: str, lang: Language, as_json: bool) ->
     from pipeline.center.opening import open_result, read_material
 
     installation = Installation(data_dir())
-    material = read_material(bootstrap, application_id)
-    with reference_for(installation, bootstrap) as reference:
+    extra = cluster.security("center")
+    material = read_material(bootstrap, application_id, extra)
+    with (
+        open_identity(installation.identity_folder(CENTER)) as identity,
+        reference_for(installation, bootstrap, extra) as reference,
+    ):
         try:
-            dossiers = open_result(material, installation.identity(CENTER), reference.trust)
+            dossiers = open_result(material, identity, reference.trust)
         except InvalidMessage as error:
             if error.code != "not_a_recipient":
                 raise

@@ -1,11 +1,16 @@
-"""The option that says which Kafka a command talks to."""
+"""Which Kafka a command talks to, and as whom."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from pipeline.center.installation import Installation
+from pipeline.kafka.clients import Extra
 from pipeline.kafka.embedded import EmbeddedBroker
-from pipeline.settings import broker_dir
+from pipeline.kafka.security import client_security
+from pipeline.settings import broker_dir, data_dir
 
 
 def _resolve(_: click.Context, __: click.Parameter, value: str | None) -> str:
@@ -20,3 +25,23 @@ bootstrap = click.option(
     help="The cluster; by default HEDX_BOOTSTRAP, else the embedded broker that runs.",
 )
 """Gives the command `bootstrap: str`. A ConfigError says what to do when no broker is named and none runs."""
+
+
+def transport(principal: str) -> Path:
+    """Folder of a principal's TLS files in HEDX_HOME."""
+    return Installation(data_dir()).transport(principal)
+
+
+def security(*principals: str) -> Extra:
+    """Client settings as the first of `principals` whose TLS files are in HEDX_HOME.
+
+    Raises ConfigError, naming the first one's folder, when none is there and `HEDX_SECURITY` is not `plaintext`.
+    """
+    folders = [transport(principal) for principal in principals]
+    return client_security(next(filter(Path.is_dir, folders), folders[0]))
+
+
+def readers_security() -> Extra:
+    """Client settings for a command that only reads what all parties may read: as any principal of this machine."""
+    parties = sorted(path.name for path in transport("").glob("P*"))
+    return security("center", "ops", *parties)

@@ -130,7 +130,7 @@ def exchange(folder: Path) -> Iterator[Running]:
     os.environ["HEDX_HOME"] = str(folder)  # of the processes started below
     with _step("keys, databases and the application's form"):
         prepared = prepare(folder)
-    broker = broker_from_environment(folder / "broker")
+    broker = broker_from_environment(folder / "broker", prepared.installation.transport(""))
     parties = prepared.sample.parties
     with ExitStack() as stack:
         with _step("Kafka"):
@@ -191,13 +191,16 @@ def _file(prepared: Prepared, bootstrap: str) -> str:
     """File the sample from its form and roster, as an official would."""
     from pipeline.app import reference_for
     from pipeline.cli.filing import put_in
+    from pipeline.crypto.certificates import common_name
     from pipeline.kafka.clock import wall_clock
+    from pipeline.kafka.security import client_security
     from pipeline.province.forms import load_form
     from pipeline.stages.clock import local_date
 
-    with reference_for(prepared.installation, bootstrap) as reference:
+    sample = prepared.sample.application
+    extra = client_security(prepared.installation.transport(common_name(sample["requester"])))
+    with reference_for(prepared.installation, bootstrap, extra) as reference:
         assert reference.current is not None, "release 1 was just published"
-        sample = prepared.sample.application
         loaded = load_form(
             prepared.form,
             prepared.roster,

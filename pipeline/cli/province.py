@@ -9,6 +9,7 @@ import click
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.stopping import stop_on_signals
+from pipeline.crypto.certificates import common_name
 from pipeline.settings import data_dir
 
 
@@ -25,4 +26,6 @@ def run(party: str, bootstrap: str) -> None:
     from pipeline.app import run_province
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    run_province(party, Installation(data_dir()), bootstrap, stop_on_signals())
+    run_province(
+        party, Installation(data_dir()), bootstrap, stop_on_signals(), extra=cluster.security(common_name(party))
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from pathlib import Path
 
 import click
 from rich.live import Live
@@ -33,12 +34,13 @@ def command(bootstrap: str, once: bool, as_json: bool) -> None:
     """
     logging.getLogger("faust").setLevel(logging.ERROR)  # its start-up warnings are about what is switched off here
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    asyncio.run(_once(bootstrap, as_json) if once else _follow(bootstrap, as_json))
+    directory = cluster.transport("ops")
+    asyncio.run(_once(bootstrap, directory, as_json) if once else _follow(bootstrap, directory, as_json))
 
 
-async def _once(bootstrap: str, as_json: bool) -> None:
+async def _once(bootstrap: str, directory: Path | None, as_json: bool) -> None:
     tally = Tally()
-    async with Watch(bootstrap, tally) as watch:
+    async with Watch(bootstrap, tally, principal=directory) as watch:
         await watch.until_end()
     rows = list(tally.rows())
     if as_json:
@@ -49,9 +51,9 @@ async def _once(bootstrap: str, as_json: bool) -> None:
     emit(_totals(tally), as_json)
 
 
-async def _follow(bootstrap: str, as_json: bool) -> None:
+async def _follow(bootstrap: str, directory: Path | None, as_json: bool) -> None:
     tally = Tally()
-    async with Watch(bootstrap, tally) as watch:
+    async with Watch(bootstrap, tally, principal=directory) as watch:
         remark(f"watching {bootstrap}; Ctrl-C ends it")
         if sys.stdout.isatty() and not as_json:
             await _draw(watch, tally)

@@ -12,6 +12,9 @@ Extra = Mapping[str, str | int | float | bool]
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 """What a producer lets through: twice a topic's limit, since a dead letter is a whole message and its story."""
 
+READER_GROUP = "hedx.reader"
+"""Group of consumers that are assigned partitions: the library wants one, but none of them joins it."""
+
 
 def admin_config(bootstrap: str, extra: Extra | None = None) -> Config:
     """Settings of an admin client; also what all clients share."""
@@ -48,7 +51,7 @@ def reader_config(bootstrap: str, extra: Extra | None = None) -> Config:
     return {
         **admin_config(bootstrap),
         **_reading(),
-        "group.id": "hedx.reader",  # the library wants one; the group is never joined
+        "group.id": READER_GROUP,
         "enable.partition.eof": True,
         **(extra or {}),
     }

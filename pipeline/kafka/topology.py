@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.strict_yaml import read_strict
@@ -27,8 +28,16 @@ def _native(value: Any) -> str:
     raise ValueError("must be a text, a number, true or false")
 
 
+def _address(text: str) -> str:
+    """`*`, or one IP address: Kafka knows no networks before version 4.4."""
+    if text != "*":
+        ip_address(text)
+    return text
+
+
 Name = Annotated[str, StringConstraints(min_length=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
+Host = Annotated[str, AfterValidator(_address)]
 NativeConfig = dict[str, Annotated[str, BeforeValidator(_native)]]
 
 
@@ -75,10 +84,20 @@ class TopicEntry(_Expandable):
     changelog_of: Name | None = None
 
 
+class Quota(_Strict):
+    """What one principal may take of each broker: bytes a second it writes and reads, percent of a thread's time."""
+
+    producer_byte_rate: Count
+    consumer_byte_rate: Count
+    request_percentage: Count
+
+
 class PrincipalEntry(_Expandable):
     """One principal, or with `foreach` one per party, as written."""
 
     group: str = ""
+    hosts: list[Host] = ["*"]
+    quota: Quota | None = None
     produces: list[Name] = []
     consumes: list[Name] = []
 
@@ -113,20 +132,27 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class PrincipalSpec:
-    """One Kafka principal and the topics it may write and read; `group` is the prefix of its consumer groups."""
+    """One Kafka principal and the topics it may write and read.
+
+    `group` is the prefix of its consumer groups and transactional ids. `hosts`: addresses it may come from, or `*`; a
+    party comes from its registered addresses instead. `quota`: Kafka's key -> limit, empty for none.
+    """
 
     name: str
     description: str
     group: str
     produces: tuple[str, ...]
     consumes: tuple[str, ...]
+    hosts: tuple[str, ...] = ("*",)
+    quota: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
     """What the file says for the selected parties.
 
-    `declared`: the topic names for *all* its parties, so that a restricted run does not take others' topics for strays.
+    `declared`: the topic names for *all* its parties, so that a restricted run does not take others' topics for strays;
+    `others`: for the same reason, the principals of the parties that were not selected.
     """
 
     cluster: Cluster
@@ -134,6 +160,7 @@ class Topology:
     topics: tuple[TopicSpec, ...]
     principals: tuple[PrincipalSpec, ...]
     declared: frozenset[str]
+    others: frozenset[str] = frozenset()
 
     def topic(self, name: str) -> TopicSpec:
         """The topic of that name. Raises KeyError when there is none."""
@@ -145,7 +172,7 @@ class Topology:
 
 _KNOWN_KEYS = {
     key
-    for model in (Cluster, Defaults, TopicEntry, PrincipalEntry, TopologyFile)
+    for model in (Cluster, Defaults, TopicEntry, PrincipalEntry, Quota, TopologyFile)
     for key in model.model_fields  # a hint may name a key of another level: still a hint
 }
 
@@ -161,12 +188,15 @@ def load(path: Path, parties: Sequence[str] | None = None) -> Topology:
     if strangers:
         raise ConfigError(f"{path.name}: parties {', '.join(strangers)} are not in its list `parties`")
     selected = tuple(file.parties if parties is None else [party for party in file.parties if party in parties])
+    principals = tuple(spec for entry in file.principals for spec in _principals(entry, selected))
+    all_names = {spec.name for entry in file.principals for spec in _principals(entry, file.parties)}
     return Topology(
         cluster=file.cluster,
         parties=selected,
         topics=tuple(spec for entry in file.topics for spec in _topics(entry, file.defaults, selected)),
-        principals=tuple(spec for entry in file.principals for spec in _principals(entry, selected)),
+        principals=principals,
         declared=frozenset(name for entry in file.topics for name in _expand(entry.name, file.parties)),
+        others=frozenset(all_names - {spec.name for spec in principals}),
     )
 
 
@@ -193,6 +223,8 @@ def _principals(entry: PrincipalEntry, parties: Sequence[str]) -> Iterator[Princ
             group=_fill(entry.group, party),
             produces=tuple(name for text in entry.produces for name in _expand(text, meant)),
             consumes=tuple(name for text in entry.consumes for name in _expand(text, meant)),
+            hosts=tuple(entry.hosts),
+            quota=entry.quota.model_dump() if entry.quota else {},
         )
 
 

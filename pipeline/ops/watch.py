@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import faust
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from faust import SSLCredentials
 from faust.app.base import BootStrategy
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from mode import CrashingSupervisor
@@ -23,6 +25,7 @@ from mode import CrashingSupervisor
 from pipeline.domain.errors import ConfigError, Retryable
 from pipeline.kafka.clients import admin_config
 from pipeline.kafka.ends import end_offsets
+from pipeline.kafka.security import client_security, ssl_context
 from pipeline.ops.tally import Tally
 
 EVENTS = "hedx.events"
@@ -92,16 +95,22 @@ class _ReaderApp(faust.App):
 class Watch:
     """A running watch: `async with Watch(bootstrap, tally)` fills `tally` from the start of the events on.
 
-    Each has a consumer group of its own, so that two watches both see everything.
+    Each has a consumer group of its own, so that two watches both see everything. `principal`: the folder of TLS files
+    to connect with (`kafka.security`); None: a cluster without TLS.
     """
 
-    def __init__(self, bootstrap: str, tally: Tally, topic: str | None = None) -> None:
+    def __init__(
+        self, bootstrap: str, tally: Tally, topic: str | None = None, *, principal: Path | None = None
+    ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic or EVENTS
+        self._extra = client_security(principal) if principal else {}
+        context = ssl_context(principal) if principal else None
         self._scratch = TemporaryDirectory(prefix="hedx-watch-")  # Faust makes folders although it keeps nothing here
         self._app = _ReaderApp(
             f"{GROUP}.{uuid.uuid4().hex[:12]}",
             broker=[f"kafka://{address}" for address in bootstrap.split(",")],
+            broker_credentials=SSLCredentials(context=context) if context else None,
             store="memory://",
             datadir=self._scratch.name,
             consumer_auto_offset_reset="earliest",
@@ -155,7 +164,7 @@ class Watch:
         return reached and not consumer.unacked
 
     def _ask_ends(self) -> Mapping[Place, int]:
-        admin = AdminClient({**admin_config(self._bootstrap), "log_level": 0})
+        admin = AdminClient({**admin_config(self._bootstrap, self._extra), "log_level": 0})
         try:
             found = admin.list_topics(self._topic, timeout=10).topics[self._topic]
             if found.error is not None:

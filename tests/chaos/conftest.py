@@ -16,7 +16,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     """Center and six providers on a broker of their own."""
     folder = tmp_path_factory.mktemp("chaos")
     sample = random_application(folder / "sample", seed=4, persons=500, today=local_date(now_ms()))
-    with Exchange(folder, sample, own_broker(folder / "broker")) as exchange:
+    with Exchange(folder, sample, own_broker(folder)) as exchange:
         yield exchange
 
 

@@ -20,7 +20,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     folder = tmp_path_factory.mktemp("exchange")
     sample = random_application(folder / "sample", seed=2026, today=local_date(now_ms()))
     releases = {HASTY: dict.fromkeys(sample.parties, 10), HASTY_37: {"37": 3}}
-    with Exchange(folder, sample, own_broker(folder / "broker"), releases) as exchange:
+    with Exchange(folder, sample, own_broker(folder), releases) as exchange:
         yield exchange
 
 

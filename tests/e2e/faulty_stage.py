@@ -16,8 +16,9 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.app import run_stage
 from pipeline.center.installation import Installation
+from pipeline.cli import cluster
 from pipeline.cli.stopping import stop_on_signals
-from pipeline.kafka.clients import admin_config
+from pipeline.kafka.clients import Extra, admin_config
 from pipeline.settings import data_dir
 from pipeline.stages import topics
 from tests.exchange import has_open_transaction
@@ -32,8 +33,10 @@ class Fault:
     Transactions with watermarks or offsets alone are let pass. `point`: produced, offsets_sent, committed or never.
     """
 
-    def __init__(self, bootstrap: str, changelog: str, fault: signal.Signals, point: str, nth: int) -> None:
-        self._admin = AdminClient(admin_config(bootstrap))
+    def __init__(
+        self, bootstrap: str, changelog: str, fault: signal.Signals, point: str, nth: int, extra: Extra
+    ) -> None:
+        self._admin = AdminClient(admin_config(bootstrap, extra))
         self._changelog = changelog
         self._fault = fault
         self._point = point
@@ -66,8 +69,9 @@ class Fault:
 def main(bootstrap: str, stage: str, fault: str, point: str, nth: str, *settings: str) -> None:
     """Run until SIGTERM, or until the fault."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    checkpoint = Fault(bootstrap, topics.changelog(stage), signal.Signals[fault], point, int(nth))
-    extra = dict(setting.split("=", 1) for setting in settings)
+    security = cluster.security("center")
+    checkpoint = Fault(bootstrap, topics.changelog(stage), signal.Signals[fault], point, int(nth), security)
+    extra = {**security, **dict(setting.split("=", 1) for setting in settings)}
     run_stage(stage, Installation(data_dir()), bootstrap, stop_on_signals(), extra=extra, checkpoint=checkpoint)
 
 
