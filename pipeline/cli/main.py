@@ -23,6 +23,7 @@ COMMANDS = {
     "province": "Run a province's adapter: outbox, provider, delivery.",
     "apply": "Applications (查询申请), from the requester's side.",
     "catalog": "The resource catalog (资源目录).",
+    "signer": "A party's private keys in a process of their own.",
     "watch": "Count lifecycle events by stage and minute.",
     "bench": "Benchmarks; each prints its ratio to the limit measured in the same run.",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.domain.parties import is_provider
+from pipeline.domain.parties import is_party, is_provider
 from pipeline.settings import language
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -29,3 +29,15 @@ party = click.option(
     "--party", envvar="HEDX_PARTY", required=True, callback=_party, help="The party, by its code (or HEDX_PARTY)."
 )
 """Gives the command `party: str`, a province's code or `00`."""
+
+
+def _member(_: click.Context, __: click.Parameter, text: str) -> str:
+    if not is_party(text):
+        raise click.BadParameter(f"{text} is no party: give a province's code, e.g. 37, 00 for 部中心, or center")
+    return text
+
+
+member = click.option(
+    "--party", envvar="HEDX_PARTY", required=True, callback=_member, help="The party, by its code, or center."
+)
+"""Gives the command `party: str`, as `party`, or `center`."""
