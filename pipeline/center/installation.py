@@ -8,15 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.center.registry import Registry
 from pipeline.codec import framing
-from pipeline.crypto.authority import create_authority, issue, issue_transport, load_roots, write_authority
+from pipeline.crypto import suite
+from pipeline.crypto.authority import Authority, create_issuing, create_root
+from pipeline.crypto.authority_files import load_authority, load_roots, write_authority, write_root
 from pipeline.crypto.certificates import common_name
-from pipeline.crypto.keys import LocalIdentity
-from pipeline.crypto.keystore import load_identity, write_identity, write_transport
+from pipeline.crypto.enrolment import note_requests
+from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
+from pipeline.crypto.keystore import Transport, load_identity, write_identity, write_transport
+from pipeline.crypto.requests import BROKER, SERVICES, USAGES, certificate_request, read_request
+from pipeline.crypto.vault import LocalVault
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import TrustEntry
-from pipeline.stages.membership import trust_entry
 
 LOOPBACK = ("127.0.0.1", "localhost")
 """Where the embedded broker is found."""
@@ -24,7 +29,10 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A data folder: `authority/`, `parties/<party>/`, `principals/<principal>/`, `center.entry`, `slots/`, `state/`."""
+    """A data folder: `authority/`, `parties/<party>/`, `principals/<principal>/`, `center.entry`, `slots/`, `state/`.
+
+    In `authority/` are the issuing CA, `registry.db` and, where nobody took it away, `root/`.
+    """
 
     folder: Path
 
@@ -88,9 +96,17 @@ class Installation:
         return (self.party(CENTER) / "tag.secret").read_bytes()
 
     def trust_entries(self) -> list[TrustEntry]:
-        """The entries of all parties whose keys are here (static trust: one machine sets all of them up)."""
-        parties = sorted(path.parent.name for path in (self.folder / "parties").glob("*/identity"))
-        return [trust_entry(self.identity(party), 1) for party in parties]
+        """The entries of all parties, as the registry has them."""
+        with self.registry() as registry:
+            return registry.entries()
+
+    def registry(self) -> Registry:
+        """The registry of the center. Close it, or use it as a context manager."""
+        return Registry(self.authority / "registry.db")
+
+    def issuing(self) -> Authority:
+        """The issuing CA with its key. Raises ConfigError where that is not kept."""
+        return load_authority(self.authority)
 
     def is_set_up(self) -> bool:
         """Whether `set_up` has been here."""
@@ -98,21 +114,49 @@ class Installation:
 
 
 def set_up(installation: Installation, parties: Sequence[str], now: int) -> None:
-    """Make the authority, and keys and certificates for the center and `parties`. Does nothing when done already."""
+    """Make the authority, and keys and certificates for the center and `parties`. Does nothing when done already.
+
+    One machine plays all parts here: each key is made in its party's folder, and its certificate is asked for and
+    issued as anywhere else. Every party is registered under the loopback address.
+    """
     if installation.is_set_up():
         return
     installation.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    authority = create_authority(now)
+    root = create_root(now)
+    authority = create_issuing(root, now)
+    write_root(installation.authority / "root", root)
     write_authority(installation.authority, authority)
-    for party in (CENTER, *parties):
-        write_identity(installation.party(party) / "identity", issue(authority, party, now))
-    for principal in ("broker", "admin", "ops", *map(common_name, (CENTER, *parties))):
-        hosts = LOOPBACK if principal == "broker" else ()
-        transport = issue_transport(authority, principal, now, hosts)
-        write_transport(installation.transport(principal), transport, authority.certificates)
+    with installation.registry() as registry, registry.together():
+        for principal in SERVICES:
+            _enrol_service(installation, registry, authority, principal, now)
+        for party in (CENTER, *parties):
+            registry.register(party, now, () if party == CENTER else LOOPBACK[:1])
+            _enrol_party(installation, registry, authority, party, now)
+        [entry] = [entry for entry in registry.entries() if entry["party"] == CENTER]
     _write(installation.party(CENTER) / "tag.secret", secrets.token_bytes(32))
-    entry = trust_entry(installation.identity(CENTER), 1)
     _write(installation.folder / "center.entry", framing.encode("TrustEntry", entry))
+
+
+def _enrol_service(
+    installation: Installation, registry: Registry, authority: Authority, principal: str, now: int
+) -> None:
+    key, hosts = suite.generate_key(), LOOPBACK if principal == BROKER else ()
+    request = read_request(certificate_request(principal, key, "tls", hosts))
+    transport = Transport(principal, key, registry.issue(authority, request, now).der)
+    write_transport(installation.transport(principal), transport, authority.certificates)
+
+
+def _enrol_party(installation: Installation, registry: Registry, authority: Authority, party: str, now: int) -> None:
+    principal, folder = common_name(party), installation.party(party)
+    keys = {usage: suite.generate_key() for usage in USAGES}
+    requests = [read_request(certificate_request(principal, keys[usage], usage)) for usage in USAGES]
+    note_requests(folder, [request.der for request in requests])
+    made = {request.usage: registry.issue(authority, request, now).der for request in requests}
+    sealing = SealingKey(keys["encrypt"])
+    signer = LocalSigner(party, keys["sign"], made["sign"])
+    write_identity(folder / "identity", LocalIdentity(party, signer, sealing, LocalVault(sealing), made["encrypt"]))
+    transport = Transport(principal, keys["tls"], made["tls"])
+    write_transport(installation.transport(principal), transport, authority.certificates)
 
 
 def _write(path: Path, data: bytes) -> None:

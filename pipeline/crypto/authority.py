@@ -1,70 +1,112 @@
-"""The certificate authority of a set-up: a P-384 root, a P-256 issuing CA, and two certificates a party.
+"""The certificate authority: a P-384 root kept apart, and a P-256 issuing CA that works alone.
 
-Pure functions that make keys and certificates; `write_authority` and `load_authority` keep them in a directory.
+Pure functions that make certificates; `crypto.authority_files` keeps what they make in folders.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pipeline.crypto import suite
-from pipeline.crypto.certificates import (
-    ENCRYPT_USAGE,
-    ORGANIZATION,
-    SIGN_USAGE,
-    common_name,
-    role_of,
-    unit_of_principal,
-    uri_of,
-    uri_of_principal,
-)
+from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, common_name
 from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
-from pipeline.crypto.keystore import Transport, load_key, write_key, write_passphrase
+from pipeline.crypto.keystore import Transport
+from pipeline.crypto.requests import Request, Usage, alternative_names, extended_usage, name, subject
 from pipeline.crypto.suite import Entropy
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.errors import ConfigError
 
 ROOT_LIFE, ISSUING_LIFE, PARTY_LIFE = timedelta(days=7300), timedelta(days=3650), timedelta(days=730)
 TRANSPORT_LIFE = timedelta(days=365)
+ROOT_NAME, ISSUING_NAME = name("HEDX root", "authority"), name("HEDX issuing", "authority")
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The root: its key is needed to sign an issuing CA, and never else."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The root and the issuing CA, keys and certificates."""
+    """The issuing CA: its key and certificate, the root's certificate, and issuing certificates that came before."""
 
-    root_key: ec.EllipticCurvePrivateKey
     root: x509.Certificate
     issuing_key: ec.EllipticCurvePrivateKey
     issuing: x509.Certificate
+    earlier: tuple[x509.Certificate, ...] = ()
 
     @property
     def certificates(self) -> list[bytes]:
-        """DER of both certificates: what `Trust` takes as `roots`."""
-        return [self.root.public_bytes(Encoding.DER), self.issuing.public_bytes(Encoding.DER)]
+        """DER of the root's and all issuing certificates, the newest first: what `Trust` takes as `roots`."""
+        return [each.public_bytes(Encoding.DER) for each in (self.root, self.issuing, *self.earlier)]
+
+
+def create_root(now: int) -> Root:
+    """A new root (P-384), valid from `now` (ms)."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    builder = _builder(ROOT_NAME, ROOT_NAME, key.public_key(), key.public_key(), _moment(now), ROOT_LIFE)
+    return Root(key, _ca(builder, path_length=1).sign(key, hashes.SHA384()))
+
+
+def create_issuing(root: Root, now: int, before: Authority | None = None) -> Authority:
+    """A new issuing CA (P-256, path length 0) under `root`, from `now` (ms).
+
+    Its name stays that of the one `before`, whose certificate goes on being valid: to X.509 it is one CA with a new key
+    (RFC 5280, section 4.2.1.1), so one revocation list covers what both have issued.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    life = min(ISSUING_LIFE, root.certificate.not_valid_after_utc - _moment(now))
+    builder = _builder(ISSUING_NAME, ROOT_NAME, key.public_key(), root.key.public_key(), _moment(now), life)
+    certificate = _ca(builder, path_length=0).sign(root.key, hashes.SHA384())
+    earlier = () if before is None else (before.issuing, *before.earlier)
+    return Authority(root.certificate, key, certificate, earlier)
 
 
 def create_authority(now: int) -> Authority:
-    """A new root (P-384) and issuing CA (P-256, path length 0), valid from `now` (ms)."""
-    start = datetime.fromtimestamp(now // 1000, UTC)
-    root_key = ec.generate_private_key(ec.SECP384R1())
-    root_name = _name("HEDX root", "authority")
-    root_builder = _builder(root_name, root_name, root_key.public_key(), root_key.public_key(), start, ROOT_LIFE)
-    root = _ca(root_builder, path_length=1).sign(root_key, hashes.SHA384())
-    issuing_key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("HEDX issuing", "authority")
-    builder = _builder(name, root_name, issuing_key.public_key(), root_key.public_key(), start, ISSUING_LIFE)
-    return Authority(root_key, root, issuing_key, _ca(builder, path_length=0).sign(root_key, hashes.SHA384()))
+    """A new root and the issuing CA under it; the root's key is let go of."""
+    return create_issuing(create_root(now), now)
+
+
+def certify_request(authority: Authority, request: Request, now: int) -> bytes:
+    """The DER of the certificate that `request` asks for, valid from `now` (ms)."""
+    return _certify(authority, request.principal, request.public_key, request.usage, now, hosts=request.hosts)
+
+
+def build_crl(
+    authority: Authority, revoked: Iterable[tuple[int, int, str]], *, number: int, now: int, lifetime: int
+) -> bytes:
+    """The DER of a revocation list (RFC 5280, section 5) over (serial number, when in ms, reason).
+
+    `lifetime` (ms): until when the next one will have come.
+    """
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.issuing.subject)
+        .last_update(_moment(now))
+        .next_update(_moment(now + lifetime))
+        .add_extension(x509.CRLNumber(number), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.issuing_key.public_key()), critical=False
+        )
+    )
+    for serial, at, reason in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_moment(at))
+        flag = x509.ReasonFlags[reason]
+        if flag is not x509.ReasonFlags.unspecified:  # RFC 5280, section 5.3.1: absent rather than unspecified
+            entry = entry.add_extension(x509.CRLReason(flag), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(authority.issuing_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def issue(authority: Authority, party: str, now: int, entropy: Entropy = os.urandom) -> LocalIdentity:
@@ -87,19 +129,8 @@ def certify(
     now: int,
     life: timedelta = PARTY_LIFE,
 ) -> bytes:
-    """The DER of a certificate over `key` for `party` and one extended key usage."""
-    start = datetime.fromtimestamp(now // 1000, UTC)
-    name = _name(common_name(party), role_of(party))
-    builder = _builder(name, authority.issuing.subject, key, authority.issuing_key.public_key(), start, life)
-    signs = usage == SIGN_USAGE
-    return (
-        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(digital_signature=signs, key_agreement=not signs), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri_of(party))]), critical=False)
-        .sign(authority.issuing_key, hashes.SHA256())
-        .public_bytes(Encoding.DER)
-    )
+    """The DER of a certificate over `key` for `party`, to sign or to encrypt: `usage` is one of the two OIDs."""
+    return _certify(authority, common_name(party), key, "sign" if usage == SIGN_USAGE else "encrypt", now, life)
 
 
 def certify_transport(
@@ -115,19 +146,7 @@ def certify_transport(
 
     With `hosts` (addresses and names) it is a broker's: serverAuth beside clientAuth, and the hosts as its names.
     """
-    start = datetime.fromtimestamp(now // 1000, UTC)
-    usages = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-    names = [x509.UniformResourceIdentifier(uri_of_principal(principal)), *map(_host, hosts)]
-    name = _name(principal, unit_of_principal(principal))
-    builder = _builder(name, authority.issuing.subject, key, authority.issuing_key.public_key(), start, life)
-    return (
-        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(authority.issuing_key, hashes.SHA256())
-        .public_bytes(Encoding.DER)
-    )
+    return _certify(authority, principal, key, "tls", now, life, hosts)
 
 
 def issue_transport(authority: Authority, principal: str, now: int, hosts: Sequence[str] = ()) -> Transport:
@@ -136,55 +155,40 @@ def issue_transport(authority: Authority, principal: str, now: int, hosts: Seque
     return Transport(principal, key, certify_transport(authority, principal, key.public_key(), now, hosts=hosts))
 
 
-def write_authority(directory: Path, authority: Authority) -> None:
-    """Write the authority's keys (encrypted, mode 0600), its passphrase and its certificates (PEM)."""
-    directory.mkdir(parents=True, exist_ok=True)
-    passphrase = write_passphrase(directory)
-    write_key(directory / "root.key", authority.root_key, passphrase)
-    write_key(directory / "issuing.key", authority.issuing_key, passphrase)
-    (directory / "root.pem").write_bytes(authority.root.public_bytes(Encoding.PEM))
-    (directory / "issuing.pem").write_bytes(authority.issuing.public_bytes(Encoding.PEM))
+def _certify(
+    authority: Authority,
+    principal: str,
+    key: ec.EllipticCurvePublicKey,
+    usage: Usage,
+    now: int,
+    life: timedelta | None = None,
+    hosts: Sequence[str] = (),
+) -> bytes:
+    """By the profile: critical key usage, one extended key usage (two of a broker), one URI and a broker's hosts.
 
-
-def load_authority(directory: Path) -> Authority:
-    """Read what `write_authority` wrote. Raises ConfigError."""
-    try:
-        passphrase = (directory / "passphrase").read_bytes()
-        return Authority(
-            load_key(directory / "root.key", passphrase),
-            x509.load_pem_x509_certificate((directory / "root.pem").read_bytes()),
-            load_key(directory / "issuing.key", passphrase),
-            x509.load_pem_x509_certificate((directory / "issuing.pem").read_bytes()),
-        )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"authority in {directory}: {error}") from error
-
-
-def load_roots(directory: Path) -> list[bytes]:
-    """DER of the certificates in `directory` as `Trust` takes them; no key is read. Raises ConfigError."""
-    try:
-        files = [directory / "root.pem", directory / "issuing.pem"]
-        return [x509.load_pem_x509_certificate(file.read_bytes()).public_bytes(Encoding.DER) for file in files]
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"certificates in {directory}: {error}") from error
-
-
-def _name(common: str, unit: str) -> x509.Name:
-    """O, OU, CN in this order, which RFC 4514, and so Kafka, prints as `CN=..,OU=..,O=HEDX`."""
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit),
-            x509.NameAttribute(NameOID.COMMON_NAME, common),
-        ]
+    It never outlives the issuing CA.
+    """
+    start = _moment(now)
+    left = authority.issuing.not_valid_after_utc - start
+    if left <= timedelta(0):
+        raise ConfigError("the issuing CA has expired: renew it with the root first")
+    life = min(life or (TRANSPORT_LIFE if usage == "tls" else PARTY_LIFE), left)
+    builder = _builder(
+        subject(principal), authority.issuing.subject, key, authority.issuing_key.public_key(), start, life
+    )
+    agrees = usage == "encrypt"
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=not agrees, key_agreement=agrees), critical=True)
+        .add_extension(extended_usage(usage, server=bool(hosts)), critical=usage != "tls")
+        .add_extension(alternative_names(principal, hosts), critical=False)
+        .sign(authority.issuing_key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
     )
 
 
-def _host(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
+def _moment(now: int) -> datetime:
+    return datetime.fromtimestamp(now // 1000, UTC)
 
 
 def _builder(

@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 
 from pipeline.crypto import authority as ca
+from pipeline.crypto import authority_files
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE
 from pipeline.crypto.keystore import load_identity, write_identity
 from pipeline.crypto.trust import Trust
@@ -105,15 +106,15 @@ def test_a_wrong_passphrase_is_a_configuration_error(tmp_path: Path) -> None:
 
 def test_an_authority_survives_its_files(tmp_path: Path) -> None:
     """It issues the same kind of certificates afterwards; verifiers read its certificates without its keys."""
-    ca.write_authority(tmp_path, authority())
-    issued = ca.issue(ca.load_authority(tmp_path), "53", START)
+    authority_files.write_authority(tmp_path, authority())
+    issued = ca.issue(authority_files.load_authority(tmp_path), "53", START)
     held = entry("53")
     held["signing_certificates"] = [issued.signer.certificate]
-    (tmp_path / "root.key").unlink()
+    (tmp_path / "issuing.key").unlink()
     (tmp_path / "passphrase").unlink()
-    assert Trust(ca.load_roots(tmp_path), [held]).signer(issued.signer.thumbprint).party == "53"
+    assert Trust(authority_files.load_roots(tmp_path), [held]).signer(issued.signer.thumbprint).party == "53"
     with pytest.raises(ConfigError):
-        ca.load_authority(tmp_path)
+        authority_files.load_authority(tmp_path)
 
 
 def test_certificates_follow_the_profile() -> None:

@@ -1,0 +1,68 @@
+"""The registry's file: SQLite, WAL, explicit transactions, and the rules that no program may break as triggers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS certificate (
+  serial TEXT PRIMARY KEY, principal TEXT NOT NULL, usage TEXT NOT NULL, der BLOB NOT NULL, digest BLOB NOT NULL UNIQUE,
+  request BLOB NOT NULL UNIQUE, key BLOB NOT NULL UNIQUE, number INTEGER NOT NULL UNIQUE, issued_at INTEGER NOT NULL,
+  not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, revoked_at INTEGER, reason TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS certificate_of ON certificate (principal, usage);
+CREATE TABLE IF NOT EXISTS entry (
+  party TEXT PRIMARY KEY, number INTEGER NOT NULL, name TEXT NOT NULL, addresses TEXT NOT NULL,
+  suspended INTEGER NOT NULL, minimum_suite INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leaf (
+  idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, party TEXT NOT NULL, digest BLOB NOT NULL, request BLOB,
+  at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS crl (
+  number INTEGER PRIMARY KEY, der BLOB NOT NULL, at INTEGER NOT NULL, next_update INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS head (size INTEGER NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS action (
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS certificates_stay BEFORE DELETE ON certificate
+  BEGIN SELECT RAISE(ABORT, 'a certificate is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS revoked_for_good BEFORE UPDATE ON certificate
+  WHEN OLD.revoked_at IS NOT NULL OR NEW.der IS NOT OLD.der
+  BEGIN SELECT RAISE(ABORT, 'a revocation is final'); END;
+CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entry
+  BEGIN SELECT RAISE(ABORT, 'an entry is never forgotten'); END;
+CREATE TRIGGER IF NOT EXISTS numbers_grow BEFORE UPDATE ON entry WHEN NEW.number <= OLD.number
+  BEGIN SELECT RAISE(ABORT, 'the number of an entry grows'); END;
+CREATE TRIGGER IF NOT EXISTS leaves_stay BEFORE DELETE ON leaf
+  BEGIN SELECT RAISE(ABORT, 'the trust log only grows'); END;
+CREATE TRIGGER IF NOT EXISTS leaves_keep BEFORE UPDATE ON leaf
+  BEGIN SELECT RAISE(ABORT, 'the trust log only grows'); END;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection of this thread's own; file and tables are made when missing, readable by the owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        path.touch(mode=0o600)
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.row_factory = sqlite3.Row
+    connection.executescript(SCHEMA)
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Everything inside becomes durable together, or not at all; inside another one, together with that."""
+    if connection.in_transaction:
+        yield connection
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

@@ -1,0 +1,73 @@
+"""The certificate authority in folders: the root in one of its own, which may be a removable medium; the issuing CA apart.
+
+Keys are encrypted PKCS#8, mode 0600, under a random passphrase in a file of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from pipeline.crypto.authority import Authority, Root
+from pipeline.crypto.keystore import load_key, write_durably, write_key, write_passphrase
+from pipeline.domain.errors import ConfigError
+
+
+def write_root(directory: Path, root: Root) -> None:
+    """Write the root's key, passphrase and certificate. Raises ConfigError when a root is there already."""
+    if (directory / "root.key").exists():
+        raise ConfigError(f"{directory} holds a root already: it is never overwritten")
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_key(directory / "root.key", root.key, write_passphrase(directory))
+    (directory / "root.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
+
+
+def load_root(directory: Path) -> Root:
+    """Read what `write_root` wrote. Raises ConfigError."""
+    try:
+        key = load_key(directory / "root.key", (directory / "passphrase").read_bytes())
+        return Root(key, _certificates(directory / "root.pem")[0])
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"root in {directory}: {error}") from error
+
+
+def write_authority(directory: Path, authority: Authority) -> None:
+    """Write the issuing CA: its key, its passphrase, `root.pem`, and `issuing.pem` with the newest certificate first.
+
+    The key comes last, so that an interrupted renewal leaves the CA that was there before.
+    """
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    has_passphrase = (directory / "passphrase").exists()
+    passphrase = (directory / "passphrase").read_bytes() if has_passphrase else write_passphrase(directory)
+    issuing = b"".join(each.public_bytes(Encoding.PEM) for each in (authority.issuing, *authority.earlier))
+    (directory / "root.pem").write_bytes(authority.root.public_bytes(Encoding.PEM))
+    write_durably(directory / "issuing.pem", issuing)
+    write_key(directory / "issuing.key", authority.issuing_key, passphrase)
+
+
+def load_authority(directory: Path) -> Authority:
+    """Read what `write_authority` wrote; no root key is needed. Raises ConfigError."""
+    try:
+        key = load_key(directory / "issuing.key", (directory / "passphrase").read_bytes())
+        [root], certificates = _certificates(directory / "root.pem"), _certificates(directory / "issuing.pem")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"authority in {directory}: {error}") from error
+    own = [each for each in certificates if each.public_key() == key.public_key()]
+    if not own:
+        raise ConfigError(f"authority in {directory}: no certificate of issuing.pem is that of issuing.key")
+    return Authority(root, key, own[0], tuple(each for each in certificates if each != own[0]))
+
+
+def load_roots(directory: Path) -> list[bytes]:
+    """DER of the certificates in `directory` as `Trust` takes them; no key is read. Raises ConfigError."""
+    try:
+        files = [directory / "root.pem", directory / "issuing.pem"]
+        return [each.public_bytes(Encoding.DER) for file in files for each in _certificates(file)]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"certificates in {directory}: {error}") from error
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(path.read_bytes())
