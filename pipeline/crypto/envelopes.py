@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pipeline.crypto import cbor, merkle, signed
 from pipeline.crypto.bundles import Bundle, Parts, SealedBundle, interpret, split
@@ -21,6 +22,7 @@ TYPE = "envelope"
 CONTENT_TYPE = b"application/vnd.hedx.envelope+cbor"
 _OVERHEAD = 512  # room for the sign1 and the outer arrays
 _PER_BUNDLE = 5  # a byte string's head
+_SIGN1_SIZE = 1024  # an envelope's has some 320 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +68,27 @@ def open_envelope(value: bytes, trust: Trust, *, audience: str, now: int) -> Ver
 
     Replay and policy are the caller's next steps, then `open_records`. Raises InvalidMessage: those of
     `signed.verify`, `split` and `interpret`, and `size`, `envelope_invalid`, `party_suspended`, `root_mismatch`,
-    `sender_mismatch` or `bundle_id_repeated`.
+    `sender_mismatch` or `bundle_id_repeated`. It is not `authenticated` up to and with the root.
     """
-    # 1. Size.
-    if len(value) > HARD_LIMIT:
-        raise InvalidMessage("size", f"{len(value)} bytes")
-    # 2. Outer CBOR.
-    sign1, raws = _outer(value)
-    # 3. Certificate, 4. signature.
-    authentic = signed.authenticate(sign1, TYPE, trust, now)
+    try:
+        # 1. Size.
+        if len(value) > HARD_LIMIT:
+            raise InvalidMessage("size", f"{len(value)} bytes")
+        # 2. Outer CBOR.
+        sign1, raws = _outer(value)
+        # 3. Certificate, 4. audience and time, 5. signature.
+        authentic = signed.authenticate_current(sign1, TYPE, trust, now, audience=audience)
+        # 6. The root, over the bundles as they came.
+        parts = [split(raw) for raw in raws]
+        leaves = [part.leaf for part in parts]
+        if decode_root(authentic.payload) != (merkle.root(leaves, merkle.BUNDLE_NODE), len(leaves)):
+            raise InvalidMessage("root_mismatch")
+    except InvalidMessage as error:
+        error.authenticated = False
+        raise
     claims = authentic.claims
     if trust.suspended(claims.issuer):
         raise InvalidMessage("party_suspended", claims.issuer)
-    # 5. The root, over the bundles as they came.
-    parts = [split(raw) for raw in raws]
-    leaves = [part.leaf for part in parts]
-    if decode_root(authentic.payload) != (merkle.root(leaves, merkle.BUNDLE_NODE), len(leaves)):
-        raise InvalidMessage("root_mismatch")
-    # 6. Audience and time.
-    signed.check_claims(claims, now=now, audience=audience)
     # 7. Headers.
     bundles = _interpret(parts, leaves, claims.issuer)
     return VerifiedEnvelope(
@@ -102,7 +106,15 @@ def claimed_issuer(value: bytes) -> str | None:
     """Who an envelope says it is from, nothing verified: for logs and counts. None unless that is a party's code."""
     try:
         sign1 = cbor.leading(value)
-        issuer = signed.peek(sign1).claims.issuer if type(sign1) is bytes else ""
+    except InvalidMessage:
+        return None
+    return _issuer_of(sign1) if type(sign1) is bytes and len(sign1) <= _SIGN1_SIZE else None
+
+
+@lru_cache(maxsize=8192)  # asked for twice or more of each refused message
+def _issuer_of(sign1: bytes) -> str | None:
+    try:
+        issuer = signed.peek(sign1).claims.issuer
     except InvalidMessage:
         return None
     return issuer if is_party(issuer) else None

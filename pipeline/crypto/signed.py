@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from pipeline.crypto import cose, suite
+from pipeline.crypto.certificates import TrustedCertificate
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.suite import Entropy
 from pipeline.crypto.trust import Trust
@@ -98,8 +99,7 @@ def verify(
     for one kept as evidence. `audience` and `issuer`, when given, must be the object's. Raises InvalidMessage: those of
     `authenticate` and `check_claims`.
     """
-    sign1 = authenticate(raw, typ, trust, now)
-    check_claims(sign1.claims, now=now, audience=audience, issuer=issuer)
+    sign1 = authenticate_current(raw, typ, trust, now, audience=audience, issuer=issuer)
     claims = sign1.claims
     return Signed(
         claims.issuer,
@@ -113,12 +113,29 @@ def verify(
 
 
 def authenticate(raw: bytes, typ: str, trust: Trust, now: int) -> cose.Sign1:
-    """Everything up to and with the signature; claims other than the issuer are not looked at yet.
+    """Everything up to and with the signature; claims other than the issuer are not looked at.
 
     Raises InvalidMessage `size`, `cbor_invalid`, `cose_invalid`, `type_mismatch`, `suite_unknown`,
     `certificate_unknown`, `certificate_invalid`, `certificate_expired`, `role_not_allowed`, `issuer_mismatch`,
     `suite_below_minimum` or `signature_invalid`.
     """
+    sign1, certificate = _recognise(raw, typ, trust, now)
+    suite.verify(certificate.public_key, sign1.signature, sign1.signed_bytes)
+    return sign1
+
+
+def authenticate_current(
+    raw: bytes, typ: str, trust: Trust, now: int, *, audience: str | None, issuer: str | None = None
+) -> cose.Sign1:
+    """`authenticate` with `check_claims` before the signature, which is dearer than all the rest together."""
+    sign1, certificate = _recognise(raw, typ, trust, now)
+    check_claims(sign1.claims, now=now, audience=audience, issuer=issuer)
+    suite.verify(certificate.public_key, sign1.signature, sign1.signed_bytes)
+    return sign1
+
+
+def _recognise(raw: bytes, typ: str, trust: Trust, now: int) -> tuple[cose.Sign1, TrustedCertificate]:
+    """What comes before the signature: the object taken apart, and the certificate that it must verify under."""
     # 1. Size, then CBOR and the profile of the headers.
     if len(raw) > MAX_SIZE:
         raise InvalidMessage("size", f"{len(raw)} bytes")
@@ -135,9 +152,7 @@ def authenticate(raw: bytes, typ: str, trust: Trust, now: int) -> cose.Sign1:
         raise InvalidMessage("suite_below_minimum", f"suite {sign1.suite}")
     if not certificate.valid(sign1.claims.issued_at) or not certificate.valid(now):
         raise InvalidMessage("certificate_expired", f"certificate of {certificate.party}")
-    # 3. The signature.
-    suite.verify(certificate.public_key, sign1.signature, sign1.signed_bytes)
-    return sign1
+    return sign1, certificate
 
 
 def check_claims(claims: cose.Claims, *, now: int, audience: str | None, issuer: str | None = None) -> None:

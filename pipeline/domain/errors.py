@@ -10,13 +10,15 @@ class HedxError(Exception):
 class InvalidMessage(HedxError):
     """The sender's fault: this message can never be processed. The worker dead-letters it and goes on.
 
-    `code` is stable and machine-readable (snake_case); `detail` never holds personal data.
+    `code` is stable and machine-readable (snake_case); `detail` never holds personal data. `authenticated` is false when
+    nobody can be shown to have sent it: it was refused before its signature, and all that the signature covers, held.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
         self.detail = detail
+        self.authenticated = True
 
 
 class Retryable(HedxError):

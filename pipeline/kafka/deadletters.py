@@ -7,6 +7,7 @@ from hashlib import sha256
 from pipeline.codec.framing import encode
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.records import DeadLetter
+from pipeline.kafka.rejections import harmless
 from pipeline.stages.effects import Message, Output
 
 TOPIC = "hedx.deadletters"
@@ -43,6 +44,6 @@ def _record(message: Message, error: InvalidMessage, stage: str) -> DeadLetter:
         offset=message.offset,
         timestamp=message.timestamp,
         code=error.code,
-        detail=error.detail,
+        detail=harmless(error.detail),
         digest=sha256(message.value or b"").digest(),
     )

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.domain.errors import ConfigError, Retryable
+from pipeline.kafka.allowance import Sieve
 from pipeline.kafka.attempts import Place, records_of, tick, work_through
 from pipeline.kafka.clients import murmur2_partition
 from pipeline.kafka.clock import wall_clock
@@ -137,6 +138,7 @@ class MemoryWorker:
         self._deadletters = deadletters
         self._pace = Pace(self._limits)
         self._rejections = Rejections(stage.name)
+        self._sieve = Sieve(stage.name)
         self._places = [(topic, p) for topic in stage.inputs for p in range(broker.partitions(topic))]
         self._restore()
 
@@ -198,8 +200,10 @@ class MemoryWorker:
             self._carry_out(effects, positions | remaining)
 
     def _carry_out(self, effects: Effects, offsets: dict[Place, int]) -> None:
-        records = records_of(effects, self.stage, task=self._task, deadletters=self._deadletters)
+        kept = self._sieve.effects(effects, self._clock())
+        records = records_of(kept, self.stage, task=self._task, deadletters=self._deadletters)
         self._broker.transact(records, self.group, offsets)
+        self._sieve.through()
         self.store.apply(effects.changes)
         self._rejections.report((*effects.dead, *effects.refused))
 

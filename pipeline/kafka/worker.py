@@ -17,6 +17,7 @@ from typing import Any, Self
 from confluent_kafka.admin import AdminClient
 
 from pipeline.domain.errors import Retryable
+from pipeline.kafka.allowance import Sieve
 from pipeline.kafka.assignment import Assignment
 from pipeline.kafka.attempts import Place, records_of, tick, work_through
 from pipeline.kafka.clients import Extra, admin_config, consumer_config
@@ -70,6 +71,7 @@ class TransactionalWorker:
         self.limits = limits or Limits()
         self.tally = Tally()
         self._rejections = Rejections(stage.name)
+        self._sieve = Sieve(stage.name)
         self._bootstrap = bootstrap
         self._extra = extra
         self._clock = clock
@@ -93,6 +95,7 @@ class TransactionalWorker:
         with self:
             while not stop.is_set():
                 self._turn(self.limits.poll_seconds)
+            self._end()
 
     def run_until_idle(self, seconds: float = 30.0) -> None:
         """Work until the owned partitions are read to their ends, then tick; for tests. May be called again.
@@ -205,18 +208,27 @@ class TransactionalWorker:
         self.tally.ticks += 1
         del self._troubles["tick"]
 
-    def _settle(self) -> None:
+    def _end(self) -> None:
+        """Tell what was only counted so far; when that aborts, nothing is lost but those counts."""
+        try:
+            self._settle(last=True)
+        except Aborted as trouble:
+            log.warning("%s.%d: ended without its last counts: %s", self.group, self.slot.number, trouble)
+
+    def _settle(self, *, last: bool = False) -> None:
         """When idle, commit positions that only transaction markers have moved, so that lag reaches 0."""
         self._doing = "settle"
         positions = self._assignment.positions()
-        if positions != self._sent:
+        if positions and (positions != self._sent or self._sieve.is_due(self._clock(), last=last)):
             self._carry_out(Effects(), positions, self._assignment.metadata())
             del self._troubles["settle"]
 
     def _carry_out(self, effects: Effects, offsets: dict[Place, int], metadata: Any) -> None:
         """One transaction, with offsets for all owned partitions; only then the store."""
-        records = records_of(effects, self.stage, task=self.slot.number, deadletters=self._deadletters)
+        kept = self._sieve.effects(effects, self._clock(), last=self._stop.is_set())
+        records = records_of(kept, self.stage, task=self.slot.number, deadletters=self._deadletters)
         self._transactions.carry_out(records, offsets, metadata)
+        self._sieve.through()
         self.store.apply(effects.changes)
         self._sent = offsets
         self.tally.transactions += 1

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pipeline.codec import framing
 from pipeline.crypto.keys import Identity
 from pipeline.domain.records import Application
+from pipeline.kafka.allowance import Allowance
+from pipeline.kafka.rejections import harmless
 from pipeline.province import outbox
 from pipeline.province.database import transaction
 from pipeline.province.filing import Filing
@@ -18,6 +20,9 @@ Positions = Mapping[tuple[str, int], int]
 """(topic, partition) -> offset of the next record to read."""
 
 
+_DAY = 24 * 3600 * 1000
+
+
 class Store:
     """One party's store on one thread's connection. Implements `stages.local.View`."""
 
@@ -25,6 +30,7 @@ class Store:
         self.connection = connection
         self._identity = identity
         self._filed: dict[str, Filed] = {}
+        self._allowance = Allowance("store")
 
     # -- view --------------------------------------------------------------------------------------------------------
 
@@ -91,7 +97,11 @@ class Store:
             outbox.put(db, [Posted("requests", bundle) for bundle in filing.bundles])
 
     def apply(self, effects: LocalEffects, positions: Positions, now: int) -> None:
-        """Carry out a step's effects, all of them and the offsets, or nothing."""
+        """Carry out a step's effects, all of them and the offsets, or nothing.
+
+        Dead letters of nobody's are kept whole as far as the allowance goes; the others are counted, by day.
+        """
+        sifted = self._allowance.sift(effects.dead, now)
         with transaction(self.connection) as db:
             db.executemany(
                 "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
@@ -108,14 +118,20 @@ class Store:
             db.executemany(
                 "INSERT INTO dead_letter VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (m.topic, m.partition, m.offset, error.code, error.detail, m.key, m.value, now)
-                    for m, error in effects.dead
+                    (m.topic, m.partition, m.offset, error.code, harmless(error.detail), m.key, m.value, now)
+                    for m, error in sifted.kept
                 ],
+            )
+            db.executemany(
+                "INSERT INTO dead_letter_withheld VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                [(*kind, now // _DAY, count) for kind, count in sifted.withheld.items()],
             )
             db.executemany(
                 "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
                 [(topic, partition, following) for (topic, partition), following in positions.items()],
             )
+        self._allowance.settle(sifted, now)
 
     def forget_expired(self, now: int, grace: int = 24 * 3600 * 1000) -> None:
         """Drop the ids of envelopes that expired more than `grace` ms ago."""

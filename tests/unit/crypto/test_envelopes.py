@@ -12,6 +12,7 @@ from pipeline.crypto.bundles import SealedBundle, clear_bundle
 from pipeline.crypto.envelopes import HARD_LIMIT, Envelope, VerifiedEnvelope, build, open_envelope, pack
 from pipeline.crypto.relay import open_relay, relay_record
 from pipeline.crypto.trust import Trust
+from pipeline.domain.errors import InvalidMessage
 from tests.unit.crypto.exchange import DAY, NOW, authority, entry, header, identity, receipt, refusal, sealed, trust
 
 
@@ -86,14 +87,32 @@ def test_order_of_checks() -> None:
     assert code(bytes(HARD_LIMIT + 1)) == "size"
     assert code(forged + b"\0") == "cbor_invalid"
     late = NOW + 20 * DAY
-    assert code(forged, now=NOW + 2000 * DAY) == "certificate_expired"
-    sign1, bundles = cbor.loads(forged)
-    broken = [sign1[:-1] + bytes([sign1[-1] ^ 1]), bundles]
-    assert code(cbor.dumps(broken), now=late) == "signature_invalid"
-    assert code(cbor.dumps([sign1, [receipt().raw]]), now=late) == "root_mismatch"
-    assert code(forged, audience="53", now=late) == "audience_mismatch"
-    assert code(forged, now=late) == "expired"
+    sign1, _ = cbor.loads(forged)
+    unsigned = [sign1[:-1] + bytes([sign1[-1] ^ 1]), [receipt().raw]]
+    broken = cbor.dumps(unsigned)
+    assert code(broken, audience="53", now=NOW + 2000 * DAY) == "certificate_expired"
+    assert code(broken, audience="53", now=late) == "audience_mismatch"
+    assert code(broken, now=late) == "expired"
+    assert code(broken) == "signature_invalid"
+    assert code(cbor.dumps([sign1, [receipt().raw]])) == "root_mismatch"
     assert code(forged) == "sender_mismatch"
+
+
+def test_what_nobody_has_signed_is_told_from_what_somebody_has() -> None:
+    """Up to and with the root a refusal is nobody's; after it, it is the issuer's."""
+    forged = envelope(clear_bundle(header("receipt", sender="53"), [b"r"])).value
+    sign1, bundles = cbor.loads(forged)
+    for value in (
+        b"",
+        cbor.dumps([sign1[:-1] + bytes([sign1[-1] ^ 1]), bundles]),
+        cbor.dumps([sign1, [receipt().raw]]),
+    ):
+        with pytest.raises(InvalidMessage) as unsigned:
+            opened(value)
+        assert not unsigned.value.authenticated
+    with pytest.raises(InvalidMessage) as signed_by_37:
+        opened(forged)
+    assert signed_by_37.value.authenticated
 
 
 def test_a_suspended_party_is_refused() -> None:
