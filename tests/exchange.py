@@ -43,7 +43,7 @@ from pipeline.province.store import Store
 from pipeline.stages import topics
 from pipeline.stages.effects import Message
 from pipeline.stages.names import STAGES
-from pipeline.stages.reference import publish_catalog, publish_trust
+from pipeline.stages.reference import publish_catalog
 from tests.processes import Processes, wait_until
 
 LONG = 180.0
@@ -315,7 +315,7 @@ class Exchange:
         """Topics, rights, trust entries, catalog releases."""
         declare(self.bootstrap, self.installation, self.sample.parties)
         signer = self.installation.identity(CENTER).signer
-        outputs = publish_trust(self.installation.trust_entries(), signer, now_ms())
+        outputs = self.installation.publication(signer, now_ms())
         for number, seconds in sorted(self.releases.items()):
             entries = [
                 {**entry, "feedback_seconds": seconds.get(entry["provider"], entry["feedback_seconds"])}

@@ -15,13 +15,14 @@ from pipeline.crypto.authority import Authority, create_issuing, create_root
 from pipeline.crypto.authority_files import load_authority, load_roots, write_authority, write_root
 from pipeline.crypto.certificates import common_name
 from pipeline.crypto.enrolment import note_requests
-from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
+from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey, Signer
 from pipeline.crypto.keystore import Transport, load_identity, write_identity, write_transport
 from pipeline.crypto.requests import BROKER, SERVICES, USAGES, certificate_request, read_request
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import TrustEntry
+from pipeline.stages.effects import Output
 
 LOOPBACK = ("127.0.0.1", "localhost")
 """Where the embedded broker is found."""
@@ -107,6 +108,11 @@ class Installation:
     def issuing(self) -> Authority:
         """The issuing CA with its key. Raises ConfigError where that is not kept."""
         return load_authority(self.authority)
+
+    def publication(self, signer: Signer, now: int) -> list[Output]:
+        """All of hedx.trust as of `now`, with a fresh revocation list; for one transaction. Needs the issuing CA's key."""
+        with self.registry() as registry:
+            return registry.publication(signer, now, self.issuing())
 
     def is_set_up(self) -> bool:
         """Whether `set_up` has been here."""

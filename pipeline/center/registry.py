@@ -28,10 +28,11 @@ from pipeline.center.registry_rows import (
     member_of,
     owner_of,
 )
-from pipeline.crypto.authority import Authority, build_crl, certify_request
+from pipeline.crypto.authority import Authority, certify_request
 from pipeline.crypto.certificates import common_name, role_of
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.requests import Request
+from pipeline.crypto.revocation import build_crl
 from pipeline.crypto.suite import H
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, is_party, provider_name
@@ -198,7 +199,7 @@ class Registry:
             newest = self._row("SELECT max(number) AS number FROM crl")
             number = 1 + (newest["number"] or 0 if newest else 0)
             revoked = [
-                (int(each.serial, 16), each.revoked_at, each.reason or "unspecified")
+                (int(each.serial, 16), each.revoked_at, each.reason)
                 for each in self.status()
                 if each.revoked_at is not None
             ]

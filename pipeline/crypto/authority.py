@@ -6,7 +6,7 @@ Pure functions that make certificates; `crypto.authority_files` keeps what they 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -81,32 +81,6 @@ def create_authority(now: int) -> Authority:
 def certify_request(authority: Authority, request: Request, now: int) -> bytes:
     """The DER of the certificate that `request` asks for, valid from `now` (ms)."""
     return _certify(authority, request.principal, request.public_key, request.usage, now, hosts=request.hosts)
-
-
-def build_crl(
-    authority: Authority, revoked: Iterable[tuple[int, int, str]], *, number: int, now: int, lifetime: int
-) -> bytes:
-    """The DER of a revocation list (RFC 5280, section 5) over (serial number, when in ms, reason).
-
-    `lifetime` (ms): until when the next one will have come.
-    """
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(authority.issuing.subject)
-        .last_update(_moment(now))
-        .next_update(_moment(now + lifetime))
-        .add_extension(x509.CRLNumber(number), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.issuing_key.public_key()), critical=False
-        )
-    )
-    for serial, at, reason in revoked:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_moment(at))
-        flag = x509.ReasonFlags[reason]
-        if flag is not x509.ReasonFlags.unspecified:  # RFC 5280, section 5.3.1: absent rather than unspecified
-            entry = entry.add_extension(x509.CRLReason(flag), critical=False)
-        builder = builder.add_revoked_certificate(entry.build())
-    return builder.sign(authority.issuing_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def issue(authority: Authority, party: str, now: int, entropy: Entropy = os.urandom) -> LocalIdentity:
