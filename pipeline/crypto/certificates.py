@@ -66,6 +66,8 @@ class TrustedCertificate:
 
     party: str
     role: str
+    usage: x509.ObjectIdentifier
+    serial: int
     public_key: ec.EllipticCurvePublicKey
     not_before: int
     not_after: int
@@ -90,6 +92,11 @@ class CertificateVerifier:
         self._store = Store(anchors)
         self._issuing = [c for c in certificates if c.subject != c.issuer]
 
+    @property
+    def issuing(self) -> list[x509.Certificate]:
+        """The issuing CAs' certificates, whose keys also sign revocation lists."""
+        return self._issuing
+
     def verify(self, der: bytes, party: str, role: str, usage: x509.ObjectIdentifier) -> TrustedCertificate:
         """The certificate as `party`'s for `usage`. Raises InvalidMessage `certificate_invalid`.
 
@@ -108,7 +115,7 @@ class CertificateVerifier:
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: made out to another")
         not_before = max(_ms(c.not_valid_before_utc) for c in chain)
         not_after = min(_ms(c.not_valid_after_utc) for c in chain)
-        return TrustedCertificate(party, role, key, not_before, not_after)
+        return TrustedCertificate(party, role, usage, certificate.serial_number, key, not_before, not_after)
 
     def _verifier(self, usage: x509.ObjectIdentifier, at: datetime) -> x509.verification.ClientVerifier:
         def only(policy: Policy, certificate: x509.Certificate, extension: x509.ExtendedKeyUsage) -> None:

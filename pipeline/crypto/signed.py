@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.crypto import cose, suite
-from pipeline.crypto.certificates import TrustedCertificate
+from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, TrustedCertificate
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.suite import Entropy
-from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import InvalidMessage
+
+if TYPE_CHECKING:  # who signs need not know whom to trust
+    from pipeline.crypto.trust import Trust
 
 MAX_SIZE = 900 * 1024
 CLOCK_SKEW = 5 * 60 * 1000
@@ -27,8 +31,12 @@ SIGNERS: dict[str, frozenset[str]] = {
     "trust": frozenset({"center"}),
     "catalog": frozenset({"center"}),
     "checkpoint": frozenset({"center", "provider", "province"}),
+    "seal-key": frozenset({"center", "provider", "province"}),
 }
 """The role × typ table: which roles may sign which type. A province also provides; `provider` is party 00."""
+
+USAGES = {typ: ENCRYPT_USAGE if typ == "seal-key" else SIGN_USAGE for typ in SIGNERS}
+"""Under which of a party's two certificates a type is signed: the one to encrypt vouches for seal keys, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +99,23 @@ def peek(raw: bytes) -> cose.Sign1:
 
 
 def verify(
-    raw: bytes, typ: str, trust: Trust, *, now: int, audience: str | None = None, issuer: str | None = None
+    raw: bytes,
+    typ: str,
+    trust: Trust,
+    *,
+    now: int,
+    audience: str | None = None,
+    issuer: str | None = None,
+    published: bool = False,
 ) -> Signed:
     """The object, verified as a `hedx/1/<typ>` that was in force at `now` (ms).
 
     `now` is the time at which the object must be valid: the clock's for one that just came, the time of first receipt
-    for one kept as evidence. `audience` and `issuer`, when given, must be the object's. Raises InvalidMessage: those of
+    for one kept as evidence. `audience` and `issuer`, when given, must be the object's. `published`: it stays in force
+    until another replaces it, so it is not held against the age of the revocation list. Raises InvalidMessage: those of
     `authenticate` and `check_claims`.
     """
-    sign1 = authenticate_current(raw, typ, trust, now, audience=audience, issuer=issuer)
+    sign1 = authenticate_current(raw, typ, trust, now, audience=audience, issuer=issuer, published=published)
     claims = sign1.claims
     return Signed(
         claims.issuer,
@@ -112,29 +128,49 @@ def verify(
     )
 
 
+def verify_kept(
+    raw: bytes, typ: str, trust: Trust, *, witness: int, audience: str | None = None, issuer: str | None = None
+) -> Signed:
+    """`verify` for an object kept as evidence, that was there at `witness` (ms) by a clock other than its signer's.
+
+    An object seen after its end was first received before that: it is judged as of its end.
+    """
+    end = peek(raw).claims.expires_at
+    return verify(raw, typ, trust, now=min(witness, end), audience=audience, issuer=issuer)
+
+
 def authenticate(raw: bytes, typ: str, trust: Trust, now: int) -> cose.Sign1:
     """Everything up to and with the signature; claims other than the issuer are not looked at.
 
     Raises InvalidMessage `size`, `cbor_invalid`, `cose_invalid`, `type_mismatch`, `suite_unknown`,
-    `certificate_unknown`, `certificate_invalid`, `certificate_expired`, `role_not_allowed`, `issuer_mismatch`,
-    `suite_below_minimum` or `signature_invalid`.
+    `certificate_unknown`, `certificate_invalid`, `usage_not_allowed`, `role_not_allowed`, `issuer_mismatch`,
+    `suite_below_minimum`, `certificate_expired`, `certificate_revoked`, `crl_stale` or `signature_invalid`.
     """
     sign1, certificate = _recognise(raw, typ, trust, now)
-    suite.verify(certificate.public_key, sign1.signature, sign1.signed_bytes)
+    _check_signature(sign1, certificate)
     return sign1
 
 
 def authenticate_current(
-    raw: bytes, typ: str, trust: Trust, now: int, *, audience: str | None, issuer: str | None = None
+    raw: bytes,
+    typ: str,
+    trust: Trust,
+    now: int,
+    *,
+    audience: str | None,
+    issuer: str | None = None,
+    published: bool = False,
 ) -> cose.Sign1:
     """`authenticate` with `check_claims` before the signature, which is dearer than all the rest together."""
-    sign1, certificate = _recognise(raw, typ, trust, now)
+    sign1, certificate = _recognise(raw, typ, trust, now, published)
     check_claims(sign1.claims, now=now, audience=audience, issuer=issuer)
-    suite.verify(certificate.public_key, sign1.signature, sign1.signed_bytes)
+    _check_signature(sign1, certificate)
     return sign1
 
 
-def _recognise(raw: bytes, typ: str, trust: Trust, now: int) -> tuple[cose.Sign1, TrustedCertificate]:
+def _recognise(
+    raw: bytes, typ: str, trust: Trust, now: int, published: bool = False
+) -> tuple[cose.Sign1, TrustedCertificate]:
     """What comes before the signature: the object taken apart, and the certificate that it must verify under."""
     # 1. Size, then CBOR and the profile of the headers.
     if len(raw) > MAX_SIZE:
@@ -142,8 +178,10 @@ def _recognise(raw: bytes, typ: str, trust: Trust, now: int) -> tuple[cose.Sign1
     sign1 = cose.decode(raw)
     if sign1.typ != typ:
         raise InvalidMessage("type_mismatch", f"not a {typ}")
-    # 2. The certificate: chain, usage and name (in Trust), role, suite, validity at signing and now.
+    # 2. The certificate: chain, usage and name (in Trust), what it may sign, suite, validity at signing and now.
     certificate = trust.signer(sign1.thumbprint)
+    if certificate.usage != USAGES[typ]:
+        raise InvalidMessage("usage_not_allowed", f"not the certificate to sign a {typ} with")
     if certificate.role not in SIGNERS[typ]:
         raise InvalidMessage("role_not_allowed", f"{certificate.role} may not sign a {typ}")
     if sign1.claims.issuer != certificate.party:
@@ -152,7 +190,50 @@ def _recognise(raw: bytes, typ: str, trust: Trust, now: int) -> tuple[cose.Sign1
         raise InvalidMessage("suite_below_minimum", f"suite {sign1.suite}")
     if not certificate.valid(sign1.claims.issued_at) or not certificate.valid(now):
         raise InvalidMessage("certificate_expired", f"certificate of {certificate.party}")
+    trust.check_revocation(certificate, now, published=published)
     return sign1, certificate
+
+
+def _check_signature(sign1: cose.Sign1, certificate: TrustedCertificate) -> None:
+    """The signature itself, at most once: what was seen to fail fails again, what was seen to hold holds.
+
+    Whether it does is a function of certificate, signature and signed bytes, which the key of the cache names; so nobody
+    makes us verify by sending the same again, be it junk or a mandate that stands in each section of an application.
+    """
+    identity = sign1.thumbprint + sign1.digest + sign1.signature[: suite.SIGNATURE_SIZE + 1]
+    holds = _VERDICTS.get(identity)
+    if holds is None:
+        try:
+            suite.verify(certificate.public_key, sign1.signature, sign1.signed_bytes)
+        except InvalidMessage:
+            _VERDICTS.put(identity, holds=False)
+            raise
+        _VERDICTS.put(identity, holds=True)
+    elif not holds:
+        raise InvalidMessage("signature_invalid", "seen before")
+
+
+class _Verdicts:
+    """What the newest signatures were found to be. `size` of them; shared by the threads of a process."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._found: dict[bytes, bool] = {}
+        self._lock = threading.Lock()
+
+    def get(self, identity: bytes) -> bool | None:
+        """Whether the signature holds; None when it is not among the newest."""
+        return self._found.get(identity)
+
+    def put(self, identity: bytes, *, holds: bool) -> None:
+        """Remember, and forget the oldest for it."""
+        with self._lock:
+            if len(self._found) >= self._size:
+                del self._found[next(iter(self._found))]
+            self._found[identity] = holds
+
+
+_VERDICTS = _Verdicts(10_000)
 
 
 def check_claims(claims: cose.Claims, *, now: int, audience: str | None, issuer: str | None = None) -> None:

@@ -8,60 +8,163 @@ from cryptography import x509
 
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, CertificateVerifier, TrustedCertificate, thumbprint
 from pipeline.crypto.keys import PublicSealingKey, public_sealing_key
+from pipeline.crypto.revocation import Revocations, Revoked, read_crl
+from pipeline.crypto.seal_keys import StatedKey, read_seal_key
 from pipeline.crypto.suite import point
 from pipeline.domain.errors import InvalidMessage
-from pipeline.domain.records import TrustEntry
+from pipeline.domain.records import RevocationList, TrustEntry
+
+_KEPT = 4
+"""Seal keys of a party that are remembered: the one in use, one ahead, and those before, for reading back."""
+
+_Owned = tuple[str, bytes, x509.ObjectIdentifier]
+"""A party, a certificate (DER) that its entry lists, and what for."""
 
 
 class Trust:
-    """The parties registered with the exchange. One object a process; `update` follows `hedx.trust`."""
+    """The parties registered with the exchange. One object a process; `update` and `revoke` follow `hedx.trust`."""
 
-    def __init__(self, roots: Sequence[bytes], entries: Iterable[TrustEntry] = ()) -> None:
-        """`roots`: the root certificate and the issuing CAs' (DER); only what signed itself is an anchor."""
+    def __init__(
+        self, roots: Sequence[bytes], entries: Iterable[TrustEntry] = (), crl: RevocationList | None = None
+    ) -> None:
+        """`roots`: the root certificate and the issuing CAs' (DER); only what signed itself is an anchor.
+
+        Without a `crl` nothing is held against any: what was never published cannot be looked at.
+        """
         self._verifier = CertificateVerifier(list(roots))
         self._entries: dict[str, TrustEntry] = {}
-        self._owners: dict[bytes, tuple[str, bytes]] = {}
-        self._signers: dict[bytes, TrustedCertificate] = {}
-        self._sealers: dict[bytes, tuple[TrustedCertificate, PublicSealingKey]] = {}
+        self._owners: dict[bytes, _Owned] = {}
+        self._verified: dict[_Owned, TrustedCertificate] = {}
+        self._stated: dict[str, dict[int, StatedKey]] = {}
+        self._revocations: Revocations | None = None
         for entry in entries:
             self.update(entry)
+        if crl is not None:
+            self.revoke(crl)
 
-    def update(self, entry: TrustEntry) -> bool:
-        """Take `entry` over unless one of its party with the same or a higher number is held; tell whether it was."""
+    def update(self, entry: TrustEntry, *, grown: bool = False) -> bool:
+        """Take `entry` over unless one of its party with the same or a higher number is held; tell whether it was.
+
+        `grown`: it may be the one held, with certificates that did not count before.
+        """
         held = self._entries.get(entry["party"])
-        if held is not None and held["number"] >= entry["number"]:
+        if held is not None and held["number"] >= entry["number"] + grown:
             return False
         self._entries[entry["party"]] = entry
         self._owners = {
-            thumbprint(der): (held["party"], der)
+            thumbprint(der): (held["party"], der, usage)
             for held in self._entries.values()
-            for der in held["signing_certificates"]
+            for usage, certificates in (
+                (ENCRYPT_USAGE, held["sealing_certificates"]),
+                (SIGN_USAGE, held["signing_certificates"]),
+            )
+            for der in certificates
         }
-        self._signers.clear()
-        self._sealers.clear()
+        self._verified.clear()
         return True
 
+    def revoke(self, crl: RevocationList) -> bool:
+        """Take a revocation list over unless it is the one held; tell whether it was.
+
+        A certificate once revoked stays so, whatever a later list leaves out. Raises InvalidMessage `crl_invalid`, and
+        `crl_rollback` for a list numbered lower than the one held.
+        """
+        read = read_crl(crl["crl"], self._verifier.issuing)
+        if read.number != crl["number"]:
+            raise InvalidMessage("crl_invalid", "not of the number stated")
+        held = self._revocations
+        if held is not None:
+            if read.number < held.number:
+                raise InvalidMessage("crl_rollback", f"{read.number} after {held.number}")
+            if read.number == held.number:
+                if read.der != held.der:
+                    raise InvalidMessage("crl_invalid", f"two lists of number {read.number}")
+                return False
+            lines = {**held.by_serial, **read.by_serial}
+            read = Revocations(read.number, read.this_update, read.next_update, lines, read.der)
+        self._revocations = read
+        return True
+
+    @property
+    def revocation_list(self) -> RevocationList | None:
+        """The newest list held."""
+        held = self._revocations
+        return None if held is None else RevocationList(number=held.number, crl=held.der)
+
+    def revoked(self, certificate: TrustedCertificate) -> Revoked | None:
+        """The line of the list about a certificate, None when there is none."""
+        return None if self._revocations is None else self._revocations.by_serial.get(certificate.serial)
+
+    def check_revocation(self, certificate: TrustedCertificate, at: int, *, published: bool = False) -> None:
+        """Refuse a certificate that was revoked `at` (ms), the time at which what it signed was first received.
+
+        Raises InvalidMessage `certificate_revoked`, and `crl_stale` when no list is held that is good for `at`; what is
+        `published` until it is replaced does not get old with the list. A Trust without any list refuses nothing.
+        """
+        revoked = self.revoked(certificate)
+        if revoked is not None and revoked.at <= at:
+            raise InvalidMessage("certificate_revoked", f"certificate of {certificate.party}, {revoked.reason}")
+        if self._revocations is not None and not published and self._revocations.is_stale(at):
+            raise InvalidMessage("crl_stale", f"list {self._revocations.number}")
+
     def signer(self, x5t: bytes) -> TrustedCertificate:
-        """The signing certificate with this thumbprint. InvalidMessage `certificate_unknown`, `certificate_invalid`."""
-        known = self._signers.get(x5t)
-        if known is None:
-            if x5t not in self._owners:
-                raise InvalidMessage("certificate_unknown")
-            known = self._signers[x5t] = self._verify(*self._owners[x5t], SIGN_USAGE)
-        return known
+        """The certificate with this thumbprint, of either usage.
+
+        Raises InvalidMessage `certificate_unknown` or `certificate_invalid`.
+        """
+        try:
+            owned = self._owners[x5t]
+        except KeyError:
+            raise InvalidMessage("certificate_unknown") from None
+        return self._verify(owned)
+
+    def seal_key(self, raw: bytes) -> bool:
+        """Take the statement of a seal key over unless it is held; tell whether it was.
+
+        Raises InvalidMessage: those of `read_seal_key`; `seal_key_rollback` when a higher number is held, and
+        `seal_key_invalid` when another key is held under its number.
+        """
+        stated = read_seal_key(raw, self)
+        held = self._stated.get(stated.party, {})
+        newest = max(held, default=0)
+        if stated.number < newest:
+            raise InvalidMessage("seal_key_rollback", f"{stated.number} after {newest}")
+        if stated.number == newest and held:
+            if stated.key.point != held[newest].key.point:
+                raise InvalidMessage("seal_key_invalid", f"two keys of number {newest}")
+            return False
+        kept = sorted(held)[-(_KEPT - 1) :]
+        self._stated[stated.party] = {number: held[number] for number in kept} | {stated.number: stated}
+        return True
+
+    def seal_key_numbers(self) -> dict[str, int]:
+        """Of every party with seal keys the highest number held."""
+        return {party: max(held) for party, held in self._stated.items()}
 
     def sealing_key(self, party: str, at: int | None = None) -> PublicSealingKey:
-        """The newest sealing key of `party`, of those valid `at` (ms) when given.
+        """The key to seal to for `party`: its newest seal key, of those valid `at` (ms) when given, else its encrypt
+        certificate's, the newest likewise.
 
-        Raises InvalidMessage `party_unknown`, `certificate_unknown`, `certificate_invalid` or `certificate_expired`.
+        Raises InvalidMessage `party_unknown`, `certificate_unknown`, `certificate_invalid`, `certificate_expired` or
+        `certificate_revoked`.
         """
         refusal = InvalidMessage("certificate_unknown", f"no sealing certificate of {party}")
+        usable: dict[bytes, TrustedCertificate] = {}
         for der in self._entry(party)["sealing_certificates"]:
-            certificate, key = self._sealer(party, der)
-            if at is None or certificate.valid(at):
-                return key
-            refusal = InvalidMessage("certificate_expired", f"sealing certificate of {party}")
-        raise refusal
+            certificate = self._verify((party, der, ENCRYPT_USAGE))
+            revoked = self.revoked(certificate)
+            if revoked is not None and (at is None or revoked.at <= at):
+                refusal = InvalidMessage("certificate_revoked", f"sealing certificate of {party}")
+            elif at is not None and not certificate.valid(at):
+                refusal = InvalidMessage("certificate_expired", f"sealing certificate of {party}")
+            else:
+                usable[thumbprint(der)] = certificate
+        if not usable:
+            raise refusal
+        for _, stated in sorted(self._stated.get(party, {}).items(), reverse=True):
+            if stated.thumbprint in usable and (at is None or stated.valid(at)):
+                return stated.key
+        return public_sealing_key(point(next(iter(usable.values())).public_key))
 
     def suspended(self, party: str) -> bool:
         """Whether the party is suspended. InvalidMessage `party_unknown`."""
@@ -81,11 +184,10 @@ class Trust:
         except KeyError:
             raise InvalidMessage("party_unknown", party) from None
 
-    def _sealer(self, party: str, der: bytes) -> tuple[TrustedCertificate, PublicSealingKey]:
-        if der not in self._sealers:
-            certificate = self._verify(party, der, ENCRYPT_USAGE)
-            self._sealers[der] = certificate, public_sealing_key(point(certificate.public_key))
-        return self._sealers[der]
-
-    def _verify(self, party: str, der: bytes, usage: x509.ObjectIdentifier) -> TrustedCertificate:
-        return self._verifier.verify(der, party, self._entries[party]["role"], usage)
+    def _verify(self, owned: _Owned) -> TrustedCertificate:
+        known = self._verified.get(owned)
+        if known is None:
+            party, der, usage = owned
+            known = self._verifier.verify(der, party, self._entries[party]["role"], usage)
+            self._verified[owned] = known
+        return known
