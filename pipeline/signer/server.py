@@ -9,9 +9,11 @@ from typing import Any
 from pipeline.domain.errors import InvalidMessage
 from pipeline.signer import hardening
 from pipeline.signer.keyring import Keyring
-from pipeline.signer.protocol import MAX_REQUEST, decode, frame, receive
+from pipeline.signer.protocol import MAX_REQUEST, SignerRefused, decode, frame, receive
 
 log = logging.getLogger(__name__)
+
+_TOO_LARGE: list[object] = [False, "size"]
 
 
 class Server:
@@ -25,18 +27,26 @@ class Server:
         """Answer on `connection` until the other side closes it, or sends a frame that is too large."""
         with connection:
             try:
-                while (body := receive(connection, MAX_REQUEST)) is not None:
-                    connection.sendall(frame(self.answer(body)))
-            except InvalidMessage as error:
-                connection.sendall(frame([False, error.code]))
+                while (answer := self._next(connection)) is not None:
+                    connection.sendall(frame(answer))
+                    if answer is _TOO_LARGE:
+                        return
             except OSError:
                 return  # the other side went away in mid-sentence
+
+    def _next(self, connection: socket.socket) -> list[object] | None:
+        """The answer to the next request; None at the end of the connection."""
+        try:
+            body = receive(connection, MAX_REQUEST)
+        except InvalidMessage:
+            return _TOO_LARGE
+        return None if body is None else self.answer(body)
 
     def answer(self, body: bytes) -> list[object]:
         """The answer to one request, whatever it is."""
         try:
             return [True, *self._results(decode(body))]
-        except InvalidMessage as error:
+        except (InvalidMessage, SignerRefused) as error:
             return [False, error.code]
         except Exception as error:  # noqa: BLE001  # a defect or a disk: its kind is logged, for its words may tell more
             log.error("a request failed: %s", type(error).__name__)  # noqa: TRY400  # no traceback: arguments are secret
@@ -67,4 +77,4 @@ class Server:
                 return []
             case ["protection"]:
                 return [hardening.is_dumpable(), hardening.core_limit(), self._locked]
-        raise InvalidMessage("request_unknown")
+        raise SignerRefused("request_unknown")
