@@ -6,12 +6,15 @@ import os
 
 import click
 
+from pipeline.center.installation import Installation, set_up
 from pipeline.cli import options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit, remark
 from pipeline.domain.errors import ConfigError
+from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.embedded import EmbeddedBroker
-from pipeline.settings import broker_dir
+from pipeline.kafka.security import is_plaintext
+from pipeline.settings import broker_dir, data_dir
 
 
 @click.group()
@@ -20,11 +23,12 @@ def command() -> None:
 
 
 def describe(broker: EmbeddedBroker) -> dict[str, object]:
-    """What there is to say of a broker: running, bootstrap, pid, directory."""
+    """What there is to say of a broker: running, bootstrap, security, pid, directory."""
     running = broker.is_running()
     return {
         "running": running,
         "bootstrap": broker.bootstrap if running else None,
+        "security": broker.security,
         "pid": broker.pid,
         "directory": str(broker.directory),
     }
@@ -32,16 +36,28 @@ def describe(broker: EmbeddedBroker) -> dict[str, object]:
 
 @command.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Clients' port; by default the last one, or a free one.")
+@click.option("--plaintext", is_flag=True, help="Throw-away: no TLS, and everyone may do anything.")
 @options.as_json
-def start(port: int | None, as_json: bool) -> None:
-    """Start Kafka and leave it running; does nothing when it runs already."""
+def start(port: int | None, plaintext: bool, as_json: bool) -> None:
+    """Start Kafka and leave it running; does nothing when it runs already.
+
+    It takes TLS connections with a certificate of this installation's authority only. An installation that has none yet
+    is set up for the center, without parties.
+    """
     if os.environ.get("HEDX_BOOTSTRAP"):
         raise ConfigError("HEDX_BOOTSTRAP names a cluster of yours, so there is no broker to start; unset it first")
-    broker = EmbeddedBroker(broker_dir(), port=port, detached=True)
+    plaintext = plaintext or is_plaintext()
+    installation = Installation(data_dir())
+    principals = None if plaintext else installation.transport("")
+    broker = EmbeddedBroker(broker_dir(), principals=principals, port=port, detached=True)
     if broker.is_running():
         remark("the broker runs already")
     else:
+        if not plaintext and not installation.transport("broker").is_dir():
+            set_up(installation, (), wall_clock())
         broker.start()
+        if plaintext and not is_plaintext():
+            remark("no TLS: the other commands want HEDX_SECURITY=plaintext to use it")
     emit(describe(broker), as_json)
 
 

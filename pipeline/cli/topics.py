@@ -9,14 +9,20 @@ from pathlib import Path
 
 import click
 
+from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit
 from pipeline.domain.errors import ConfigError
-from pipeline.kafka import admin
+from pipeline.kafka import access, admin
+from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.security import is_plaintext
 from pipeline.kafka.topic_rules import validate
 from pipeline.kafka.topology import TOPICS_FILE, Topology, load
+from pipeline.settings import data_dir
 
+OPERATOR = "admin"
+"""The principal that may change the cluster."""
 KINDS = {
     admin.Create: "create",
     admin.AddPartitions: "add_partitions",
@@ -57,7 +63,7 @@ _drained = click.option(
 
 @click.group()
 def command() -> None:
-    """Topics as code: check the file, see what differs, bring the cluster in step."""
+    """Topics, rights and quotas as code: check the file, see what differs, bring the cluster in step."""
 
 
 @command.command("validate")
@@ -99,9 +105,10 @@ def preview(
     as_json: bool,
 ) -> Exit:
     """Show what differs: + new, ~ changed, - deleted, ! left alone. Exits 0 in step, 2 on drift, 1 on error."""
-    plan = _plan(_sound(path, parties), bootstrap, allow_delete, drained)
-    _show(plan, as_json)
-    return Exit.FINE if plan.in_step else Exit.DRIFT
+    topology = _sound(path, parties)
+    plan, rights = _plan(topology, bootstrap, allow_delete, drained), _rights(topology, bootstrap)
+    _show(plan, rights, as_json)
+    return Exit.FINE if plan.in_step and rights.in_step else Exit.DRIFT
 
 
 @command.command("apply")
@@ -120,9 +127,12 @@ def change(
     as_json: bool,
 ) -> Exit:
     """Bring the cluster in step; exits 2 when differences are left alone (!) that an operator must settle."""
-    plan = _plan(_sound(path, parties), bootstrap, allow_delete, drained)
-    admin.apply(bootstrap, plan)
-    _show(plan, as_json)
+    topology = _sound(path, parties)
+    plan = _plan(topology, bootstrap, allow_delete, drained)
+    admin.apply(bootstrap, plan, cluster.security(OPERATOR))
+    rights = _rights(topology, bootstrap)
+    access.apply(bootstrap, rights, cluster.transport(OPERATOR))
+    _show(plan, rights, as_json)
     return Exit.DRIFT if plan.findings else Exit.FINE
 
 
@@ -136,18 +146,31 @@ def _sound(path: Path, parties: list[str] | None) -> Topology:
 
 
 def _plan(topology: Topology, bootstrap: str, allow_delete: Sequence[str], drained: Sequence[str]) -> admin.Plan:
-    observed = admin.observe(bootstrap, topology.cluster.prefix)
+    observed = admin.observe(bootstrap, topology.cluster.prefix, cluster.security(OPERATOR))
     return admin.plan(topology, observed, allow_delete=allow_delete, drained=drained)
 
 
-def _show(plan: admin.Plan, as_json: bool) -> None:
+def _rights(topology: Topology, bootstrap: str) -> access.AccessPlan:
+    """What differs in rights and quotas."""
+    if is_plaintext():
+        return access.NOTHING
+    with Installation(data_dir()).registry() as registry:
+        addresses, suspended = registry.addresses(wall_clock()), registry.suspended()
+    return access.plan(bootstrap, topology, addresses, suspended, cluster.transport(OPERATOR))
+
+
+def _show(plan: admin.Plan, rights: access.AccessPlan, as_json: bool) -> None:
+    in_step = plan.in_step and rights.in_step
     if as_json:
         changes = [_public(step) for step in plan.changes]
         findings = [asdict(finding) for finding in plan.findings]
-        emit({"in_step": plan.in_step, "changes": changes, "findings": findings}, as_json)
+        acls = {"added": [asdict(a) for a in rights.acls.added], "removed": [asdict(a) for a in rights.acls.removed]}
+        quotas = [asdict(change) for change in rights.quotas]
+        emit({"in_step": in_step, "changes": changes, "findings": findings, "acls": acls, "quotas": quotas}, as_json)
         return
-    emit([str(step) for step in (*plan.changes, *plan.findings)], as_json)
-    emit("in step" if plan.in_step else f"{len(plan.changes)} changes, {len(plan.findings)} left alone", as_json)
+    emit([*map(str, (*plan.changes, *plan.findings)), *rights.lines()], as_json)
+    count = len(plan.changes) + len(rights.lines())
+    emit("in step" if in_step else f"{count} changes, {len(plan.findings)} left alone", as_json)
 
 
 def _public(step: admin.Change) -> dict[str, object]:

@@ -14,7 +14,7 @@ from pipeline.demo.application import Sample, sample_application
 from pipeline.domain.catalog import Release
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import CatalogEntry
-from pipeline.kafka import acls, admin
+from pipeline.kafka import access, admin
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.security import client_security, is_plaintext
 from pipeline.kafka.topology import TOPICS_FILE, load
@@ -24,11 +24,9 @@ from pipeline.province.roster_files import write_roster_csv
 from pipeline.province.sources import sqlite_url
 from pipeline.signer.client import open_identity
 from pipeline.stages.clock import local_date
-from pipeline.stages.reference import publish_catalog, publish_trust
+from pipeline.stages.reference import publish_catalog
 
 DATABASES = "databases"
-HERE = ("127.0.0.1",)
-"""The addresses of a party whose adapter runs beside the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +71,22 @@ def entries_of(sample: Sample) -> list[CatalogEntry]:
 
 
 def declare(bootstrap: str, installation: Installation, parties: Sequence[str]) -> None:
-    """What topics.yaml says, on the cluster: topics, and rights for parties that all come from this machine."""
+    """What topics.yaml says, on the cluster: topics, rights for the registered addresses, and quotas."""
     topology = load(TOPICS_FILE, parties)
     operator = client_security(installation.transport("admin"))
     admin.apply(bootstrap, admin.plan(topology, admin.observe(bootstrap, extra=operator)), operator)
-    if not is_plaintext():
-        acls.apply_for(bootstrap, topology, dict.fromkeys(parties, HERE), (), operator)
+    if is_plaintext():
+        return
+    with installation.registry() as registry:
+        addresses, suspended = registry.addresses(wall_clock()), registry.suspended()
+    folder = installation.transport("admin")
+    access.apply(bootstrap, access.plan(bootstrap, topology, addresses, suspended, folder), folder)
 
 
 def equip(bootstrap: str, installation: Installation, parties: Sequence[str], entries: Sequence[CatalogEntry]) -> None:
     """Topics, rights, trust entries and catalog release 1 on the cluster."""
     declare(bootstrap, installation, parties)
     with open_identity(installation.identity_folder(CENTER)) as center:
-        outputs = publish_trust(installation.trust_entries(), center.signer, wall_clock())
+        outputs = installation.publication(center.signer, wall_clock())
         outputs += publish_catalog(1, entries, center.signer, wall_clock())
     publish(bootstrap, outputs, "hedx.center.setup", extra=client_security(installation.transport(CENTER)))
