@@ -7,6 +7,7 @@ Untagged, unprotected header empty, protected header exactly
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pipeline.crypto import cbor
@@ -86,6 +87,10 @@ def encode(protected: bytes, payload: bytes, signature: bytes) -> bytes:
 
 def decode(raw: bytes) -> Sign1:
     """Take a COSE_Sign1 apart. Raises InvalidMessage `cbor_invalid`, `cose_invalid` or `suite_unknown`."""
+    return _recent(raw) if len(raw) <= _SMALL else _decode(raw)
+
+
+def _decode(raw: bytes) -> Sign1:
     match cbor.loads(raw, 2):
         case [bytes() as protected, dict() as unprotected, bytes() as payload, bytes() as signature] if not unprotected:
             pass
@@ -93,6 +98,10 @@ def decode(raw: bytes) -> Sign1:
             raise InvalidMessage("cose_invalid", "not a COSE_Sign1 with an empty unprotected header")
     typ, thumbprint, suite, claims = _header(cbor.loads(protected, 2))
     return Sign1(typ, thumbprint, suite, claims, payload, signature, sig_structure(typ, protected, payload))
+
+
+_SMALL = 1024  # an envelope's has some 320 bytes
+_recent = lru_cache(maxsize=8192)(_decode)  # of a refused message the issuer is asked for several times
 
 
 def _header(header: Any) -> tuple[str, bytes, int, Claims]:

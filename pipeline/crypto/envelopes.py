@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from pipeline.crypto import cbor, merkle, signed
 from pipeline.crypto.bundles import Bundle, Parts, SealedBundle, interpret, split
@@ -22,7 +21,6 @@ TYPE = "envelope"
 CONTENT_TYPE = b"application/vnd.hedx.envelope+cbor"
 _OVERHEAD = 512  # room for the sign1 and the outer arrays
 _PER_BUNDLE = 5  # a byte string's head
-_SIGN1_SIZE = 1024  # an envelope's has some 320 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +104,7 @@ def claimed_issuer(value: bytes) -> str | None:
     """Who an envelope says it is from, nothing verified: for logs and counts. None unless that is a party's code."""
     try:
         sign1 = cbor.leading(value)
-    except InvalidMessage:
-        return None
-    return _issuer_of(sign1) if type(sign1) is bytes and len(sign1) <= _SIGN1_SIZE else None
-
-
-@lru_cache(maxsize=8192)  # asked for twice or more of each refused message
-def _issuer_of(sign1: bytes) -> str | None:
-    try:
-        issuer = signed.peek(sign1).claims.issuer
+        issuer = signed.peek(sign1).claims.issuer if type(sign1) is bytes else ""
     except InvalidMessage:
         return None
     return issuer if is_party(issuer) else None
