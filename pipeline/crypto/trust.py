@@ -166,6 +166,14 @@ class Trust:
                 return stated.key
         return public_sealing_key(point(next(iter(usable.values())).public_key))
 
+    def listed(self, x5t: bytes) -> tuple[str, bytes]:
+        """Party and DER of the listed certificate with this thumbprint. Raises InvalidMessage `certificate_unknown`."""
+        try:
+            party, der, _ = self._owners[x5t]
+        except KeyError:
+            raise InvalidMessage("certificate_unknown") from None
+        return party, der
+
     def suspended(self, party: str) -> bool:
         """Whether the party is suspended. InvalidMessage `party_unknown`."""
         return self._entry(party)["suspended"]
