@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -127,6 +128,23 @@ class SealingKey:
         if kid != self.kid:
             raise InvalidMessage("not_a_recipient")
         return suite.agree(self.private_key, other)
+
+
+class SealingKeys:
+    """Several keys that unseal, in this process's memory: one `Unsealer`."""
+
+    def __init__(self, keys: Iterable[SealingKey]) -> None:
+        self._keys = {key.kid: key for key in keys}
+
+    def holds(self, kid: bytes) -> bool:
+        """Whether `kid` is one of theirs."""
+        return kid in self._keys
+
+    def agree(self, kid: bytes, other: ec.EllipticCurvePublicKey) -> bytes:
+        """ECDH of the key `kid` with `other`: the shared x coordinate. Raises InvalidMessage `not_a_recipient`."""
+        if kid not in self._keys:
+            raise InvalidMessage("not_a_recipient")
+        return self._keys[kid].agree(kid, other)
 
 
 def public_sealing_key(sec1: bytes) -> PublicSealingKey:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -43,9 +44,24 @@ def load_identity(directory: Path) -> LocalIdentity:
         passphrase = read_passphrase(directory)
         signer = LocalSigner(party, load_key(directory / "sign.key", passphrase), (directory / "sign.der").read_bytes())
         sealing = SealingKey(load_key(directory / "encrypt.key", passphrase))
-        return LocalIdentity(party, signer, sealing, LocalVault(sealing), (directory / "encrypt.der").read_bytes())
+        certificate = (directory / "encrypt.der").read_bytes()
+        earlier = [key for key, _ in load_earlier(directory)]
     except OSError as error:
         raise ConfigError(f"identity in {directory}: {error}") from error
+    for usage, key, der in (("sign", signer.key, signer.certificate), ("encrypt", sealing.private_key, certificate)):
+        if x509.load_der_x509_certificate(der).public_key() != key.public_key():
+            raise ConfigError(f"identity in {directory}: {usage}.key and {usage}.der do not belong together")
+    return LocalIdentity(party, signer, sealing, LocalVault(sealing, earlier=earlier), certificate)
+
+
+def load_earlier(directory: Path) -> list[tuple[SealingKey, bytes]]:
+    """The encrypt keys of an identity that were replaced, with their certificates: what was sealed to them may still come."""
+    passphrase = read_passphrase(directory)
+    return [
+        (SealingKey(load_key(path, passphrase)), path.with_suffix(".der").read_bytes())
+        for path in sorted((directory / "earlier").glob("*.key"))
+        if path.with_suffix(".der").exists()
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +82,18 @@ def write_transport(directory: Path, transport: Transport, authorities: Sequence
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     passphrase = write_passphrase(directory)
     _write(directory / "tls.key", _encrypted(transport.key, passphrase))
-    issuing = [der for der in authorities if x509.load_der_x509_certificate(der).issuer != _subject(der)]
-    _write(directory / "tls.pem", _pem([transport.certificate, *issuing]))
+    issuing = next((der for der in authorities if _issued(transport.certificate, der)), None)
+    _write(directory / "tls.pem", _pem([transport.certificate, *([] if issuing is None else [issuing])]))
     _write(directory / "authorities.pem", _pem(authorities))
 
 
-def _subject(der: bytes) -> x509.Name:
-    return x509.load_der_x509_certificate(der).subject
+def _issued(certificate: bytes, authority: bytes) -> bool:
+    """Whether `authority` signed it: an issuing CA that was renewed has several certificates of one name."""
+    try:
+        x509.load_der_x509_certificate(certificate).verify_directly_issued_by(x509.load_der_x509_certificate(authority))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _pem(certificates: Sequence[bytes]) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from pipeline.crypto import cbor, sealing, suite
-from pipeline.crypto.keys import CaseKeys, SealingKey
+from pipeline.crypto.keys import CaseKeys, SealingKey, SealingKeys
 from pipeline.crypto.suite import KEY_SIZE, Entropy, H
 from pipeline.domain.errors import InvalidMessage
 
@@ -13,10 +14,11 @@ _AT_REST = "at-rest"  # no party's name, so a seal from the wire never passes fo
 
 
 class LocalVault:
-    """A `Vault` under an encrypt key in this process's memory."""
+    """A `Vault` under an encrypt key in this process's memory; what was locked under an `earlier` one opens too."""
 
-    def __init__(self, key: SealingKey, entropy: Entropy = os.urandom) -> None:
+    def __init__(self, key: SealingKey, entropy: Entropy = os.urandom, earlier: Sequence[SealingKey] = ()) -> None:
         self._key = key
+        self._all = SealingKeys([key, *earlier])
         self._entropy = entropy
 
     def create(self) -> tuple[CaseKeys, bytes]:
@@ -30,7 +32,7 @@ class LocalVault:
         """The keys again. Raises InvalidMessage as `sealing.unseal`, `decrypt_failed`, or `seal_invalid`."""
         match cbor.loads(locked, 1):
             case [bytes() as seal, bytes() as ciphertext]:
-                plain = suite.aead_decrypt(sealing.unseal(seal, _AT_REST, self._key), H(seal), ciphertext)
+                plain = suite.aead_decrypt(sealing.unseal(seal, _AT_REST, self._all), H(seal), ciphertext)
             case _:
                 raise InvalidMessage("seal_invalid", "not locked keys")
         reply = SealingKey(suite.from_scalar(plain[:KEY_SIZE]))

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.crypto import suite
-from pipeline.crypto.keys import CaseKeys, LocalSigner, SealingKey
-from pipeline.crypto.keystore import load_identity, read_passphrase
+from pipeline.crypto.certificates import thumbprint
+from pipeline.crypto.keys import CaseKeys, LocalSigner, SealingKey, SealingKeys
+from pipeline.crypto.keystore import load_earlier, load_identity, read_passphrase
 from pipeline.domain.errors import InvalidMessage
 from pipeline.signer import policy
 from pipeline.signer.seal_folder import SealFolder
@@ -27,7 +28,10 @@ class Keyring:
         encrypting = LocalSigner(
             self.identity.party, self.identity.sealing.private_key, self.identity.sealing_certificate
         )
-        self.seals = SealFolder(directory / "seal", encrypting, read_passphrase(directory), clock)
+        earlier = load_earlier(directory)
+        self._own = SealingKeys([self.identity.sealing, *(key for key, _ in earlier)])
+        replaced = frozenset(thumbprint(der) for _, der in earlier)
+        self.seals = SealFolder(directory / "seal", encrypting, replaced, read_passphrase(directory), clock)
         self._cases: OrderedDict[bytes, SealingKey] = OrderedDict()
         self._limit = cases
         self._lock = threading.Lock()
@@ -39,8 +43,8 @@ class Keyring:
         return signer.sign(structure)
 
     def holds(self, kid: bytes) -> bool:
-        """Whether `kid` is the encrypt key's, a seal key's or an opened reply key's."""
-        return self.identity.sealing.holds(kid) or self._case(kid) is not None or self.seals.holds(kid)
+        """Whether `kid` is an encrypt key's, a seal key's or an opened reply key's."""
+        return self._own.holds(kid) or self._case(kid) is not None or self.seals.holds(kid)
 
     def agree(self, kid: bytes, point: bytes) -> bytes:
         """ECDH of the key `kid` with the public key at `point`: the shared x coordinate, 32 bytes.
@@ -48,8 +52,8 @@ class Keyring:
         Raises InvalidMessage `not_a_recipient` or `key_off_curve`.
         """
         other = suite.from_point(point)
-        if self.identity.sealing.holds(kid):
-            return self.identity.sealing.agree(kid, other)
+        if self._own.holds(kid):
+            return self._own.agree(kid, other)
         case = self._case(kid)
         return self.seals.agree(kid, other) if case is None else case.agree(kid, other)
 

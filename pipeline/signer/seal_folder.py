@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,11 +41,22 @@ _RACY = 2_000_000_000
 
 
 class SealFolder:
-    """The seal keys of one party. `encrypting`: its encrypt key with certificate. `clock`: ms."""
+    """The seal keys of one party.
 
-    def __init__(self, folder: Path, encrypting: LocalSigner, passphrase: bytes, clock: Callable[[], int]) -> None:
+    `encrypting`: its encrypt key with certificate; `replaced`: thumbprints of the certificates it had before. `clock`: ms.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        encrypting: LocalSigner,
+        replaced: Collection[bytes],
+        passphrase: bytes,
+        clock: Callable[[], int],
+    ) -> None:
         self._folder = folder
         self._encrypting = encrypting
+        self._replaced = replaced
         self._passphrase = passphrase
         self._clock = clock
         self._retention = RETENTION_CENTER if encrypting.party == CENTER else RETENTION
@@ -93,13 +104,13 @@ class SealFolder:
             self.look()
             now = self._clock()
             newest = max(self._keys, default=0)
-            if newest == 0 or self._not_after(newest, now) - ROTATION <= now:
+            if newest == 0 or self._is_due(newest, now):
                 newest = self._make(newest + 1, now)
             for number in sorted(self._keys):
                 if number < newest and self._last_use(number, now) + self._retention <= now:
                     self._destroy(number)
             return [
-                (number, self._path(number, "cose").read_bytes())
+                (number, self._statement(number))
                 for number in sorted(self._keys)
                 if not self._path(number, "published").exists()
             ]
@@ -111,10 +122,13 @@ class SealFolder:
                 raise InvalidMessage("not_a_recipient")
             write_durably(self._path(number, "published"), b"")
 
-    def statement(self) -> bytes:
-        """The newest key's statement."""
-        with self._lock:
-            return self._path(max(self._keys), "cose").read_bytes()
+    def _is_due(self, number: int, now: int) -> bool:
+        """Whether key `number` needs a successor: it ends soon, or a certificate vouches for it that was replaced.
+
+        A certificate not known here is a newer one; this process will know it when it is started again.
+        """
+        ends = self._not_after(number, now)
+        return ends - ROTATION <= now or signed.peek(self._statement(number)).thumbprint in self._replaced
 
     def _make(self, number: int, now: int) -> int:
         """Key first, statement last: what nobody was told of can be told later."""
@@ -140,9 +154,12 @@ class SealFolder:
             self._state(number, now)
         from pipeline.codec import framing
 
-        payload = signed.peek(self._path(number, "cose").read_bytes()).payload
+        payload = signed.peek(self._statement(number)).payload
         record: SealKey = framing.decode_as("SealKey", payload)  # type: ignore[assignment]
         return record["not_after"]
+
+    def _statement(self, number: int) -> bytes:
+        return self._path(number, "cose").read_bytes()
 
     def _last_use(self, number: int, now: int) -> int:
         """Until a key's validity ends somebody may seal to it: that counts as use."""
