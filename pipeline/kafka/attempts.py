@@ -11,7 +11,7 @@ from time import perf_counter
 from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
 from pipeline.kafka.deadletters import dead_letter
 from pipeline.kafka.limits import Limits, Load, Pace, load_of
-from pipeline.stages.effects import Batch, Effects, Message, Output, Progress, Stage, State
+from pipeline.stages.effects import Batch, Effects, Message, Output, Progress, Stage, State, Wary
 
 Place = tuple[str, int]
 """A partition: topic and number."""
@@ -30,22 +30,23 @@ def work_through(
     """Step through `messages` in as few steps as the limits and the stage allow.
 
     Yields each step's effects with the offsets of the first messages still to do, by partition; the caller commits and
-    applies them before it goes on. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
+    applies them before it goes on. What can wait (`Wary`) comes last. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
     in half until one message is left to blame: that one's effects are a dead letter. `Retryable`, `ConfigError` and
     `MemoryError` are nobody's message's fault and pass through.
     """
-    chunks = deque([messages])
+    chunks = deque(_in_order(stage, messages, clock()))
     while chunks:
         chunk = chunks.popleft()
         started = perf_counter()
-        effects = _attempt(stage, state, Batch(chunk, clock(), owned), limits)
+        waiting = list(chain.from_iterable(chunks))
+        effects = _attempt(stage, state, Batch(chunk, clock(), owned, waiting), limits)
         if effects is None:
             middle = len(chunk) // 2
             chunks.extendleft((chunk[middle:], chunk[:middle]))
             pace.size = max(1, middle)
             continue
         pace.learn(len(chunk), perf_counter() - started, load_of(effects))
-        yield effects, _first_offsets(chunks)
+        yield effects, _first_offsets(waiting)
 
 
 def tick(stage: Stage, state: State, now: int, owned: Sequence[Progress]) -> Effects:
@@ -96,8 +97,22 @@ def _outgrown(message: Message, load: Load) -> Effects:
     return Effects(dead=[(message, InvalidMessage("effects_too_large", detail))])
 
 
-def _first_offsets(chunks: deque[Sequence[Message]]) -> dict[Place, int]:
+def _in_order(stage: Stage, messages: Sequence[Message], now: int) -> list[Sequence[Message]]:
+    """The batch in one piece, or in two: what can wait goes last, each piece in the order of the log."""
+    if not isinstance(stage, Wary):
+        return [messages]
+    last = [message for message in messages if stage.can_wait(message, now)]
+    if len(last) in (0, len(messages)):
+        return [messages]
+    waits = {(message.topic, message.partition, message.offset) for message in last}
+    first = [m for m in messages if (m.topic, m.partition, m.offset) not in waits]
+    return [first, last]
+
+
+def _first_offsets(messages: Sequence[Message]) -> dict[Place, int]:
+    """Of each partition the lowest offset: offsets beyond it may be done, but must not be committed yet."""
     first: dict[Place, int] = {}
-    for message in chain.from_iterable(chunks):
-        first.setdefault((message.topic, message.partition), message.offset)
+    for message in messages:
+        place = message.topic, message.partition
+        first[place] = min(message.offset, first.get(place, message.offset))
     return first

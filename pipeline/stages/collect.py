@@ -18,6 +18,7 @@ from pipeline.stages.events import EventLog
 from pipeline.stages.keys import section_key
 from pipeline.stages.receiver import forget_expired, remember, seen_before
 from pipeline.stages.reference import Reference
+from pipeline.stages.suspicion import Suspicion
 
 SLACK = 1000
 """How far (ms) this process's clock may run ahead of the broker's before a deadline could fire too early."""
@@ -36,6 +37,7 @@ class Collect:
         self._sources = sources
         self._join_partitions = join_partitions
         self._slack = slack
+        self._suspicion = Suspicion()
 
     def step(self, state: State, batch: Batch) -> Effects:
         """Forward the batch's bundles; say, after them, up to when each owned partition has been forwarded."""
@@ -46,12 +48,17 @@ class Collect:
             try:
                 effects.outputs += self._receive(message, overlay, events, batch.now)
             except InvalidMessage as error:
+                self._suspicion.note(message, error, batch.now)
                 effects.dead.append((message, error))
         for progress in batch.owned if not batch.messages else ():
             forget_expired(state, overlay, progress.partition, batch.now)
         effects.outputs += self._watermarks(batch) + events.outputs()
         effects.changes = overlay.changes
         return effects
+
+    def can_wait(self, message: Message, now: int) -> bool:
+        """Messages in a name under suspicion can."""
+        return self._suspicion.rests_on(message, now)
 
     def _receive(self, message: Message, overlay: Overlay, events: EventLog, now: int) -> list[Output]:
         trust = self._reference.trust
@@ -92,6 +99,9 @@ class Collect:
         newest: dict[int, int] = {}
         for message in batch.messages:
             newest[message.partition] = max(newest.get(message.partition, 0), message.timestamp)
+        for message in batch.waiting:  # not forwarded yet, so nothing as late as this counts as forwarded
+            if message.partition in newest:
+                newest[message.partition] = min(newest[message.partition], message.timestamp)
         for progress in batch.owned:
             if progress.caught_up_at is not None:
                 reached = progress.caught_up_at - self._slack

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.domain.errors import InvalidMessage
 
@@ -72,11 +72,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a step works on. Empty `messages` on a timer tick."""
+    """What a step works on. Empty `messages` on a timer tick.
+
+    `waiting`: messages that were read with these and are worked on after them, some of them with lower offsets (`Wary`).
+    """
 
     messages: Sequence[Message]
     now: int  # ms
     owned: Sequence[Progress] = ()
+    waiting: Sequence[Message] = ()
 
 
 @dataclass(slots=True)
@@ -116,6 +120,18 @@ class Stage(Protocol):
 
     def step(self, state: State, batch: Batch) -> Effects:
         """Work on one batch. Raises nothing for bad messages (they are in `Effects.dead`)."""
+
+
+@runtime_checkable
+class Wary(Protocol):
+    """A stage with messages that can wait: in a batch they come last, in a transaction after the others'.
+
+    So a message may be worked on before one with a lower offset, and again after a failure between the two transactions: the
+    stage must know what it has worked on (the receivers of envelopes do).
+    """
+
+    def can_wait(self, message: Message, now: int) -> bool:
+        """Whether the others go before this message. It is never more than an order."""
 
 
 class Overlay:

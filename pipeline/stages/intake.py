@@ -42,6 +42,7 @@ from pipeline.stages.opening import OpenedSection, SectionOpener
 from pipeline.stages.reasons import listed
 from pipeline.stages.receiver import forget_expired, remember, seen_before
 from pipeline.stages.reference import Reference
+from pipeline.stages.suspicion import Suspicion
 
 TAG_SIZE = 16
 
@@ -62,6 +63,7 @@ class Intake:
         self._tag_secret = tag_secret
         self._entropy = entropy
         self._opener = SectionOpener(center.sealing)
+        self._suspicion = Suspicion()
 
     def step(self, state: State, batch: Batch) -> Effects:
         """Sections, receipts and re-sends of one batch; on a tick, forget old envelope ids."""
@@ -73,12 +75,17 @@ class Intake:
             try:
                 effects.outputs += self._receive(message, overlay, mailbag, events, effects, batch.now)
             except InvalidMessage as error:
+                self._suspicion.note(message, error, batch.now)
                 effects.dead.append((message, error))
         for progress in batch.owned if not batch.messages else ():
             forget_expired(state, overlay, progress.partition, batch.now)
         effects.outputs += mailbag.outputs() + events.outputs()
         effects.changes = overlay.changes
         return effects
+
+    def can_wait(self, message: Message, now: int) -> bool:
+        """Messages in a name under suspicion can."""
+        return self._suspicion.rests_on(message, now)
 
     def _receive(
         self, message: Message, overlay: Overlay, mailbag: Mailbag, events: EventLog, effects: Effects, now: int
