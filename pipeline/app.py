@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
+from pathlib import Path
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
@@ -16,12 +17,14 @@ from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.clients import Extra, admin_config, murmur2_partition, producer_config
+from pipeline.kafka.posting import Poster
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.slots import Slot, acquire_slot
 from pipeline.kafka.stores import DictStore, RocksStore, Store
 from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
+from pipeline.province import keeper
 from pipeline.signer.client import open_identity
 from pipeline.stages import topics
 from pipeline.stages.applications import Applications
@@ -121,6 +124,15 @@ def run_province(
         adapter = Adapter(bootstrap, identity, reference, installation.store(party), sources, extra=extra)
         settle_memory()
         adapter.run(stop)
+
+
+def publish_seal_keys(identity_folder: Path, bootstrap: str, extra: Extra | None = None) -> list[int]:
+    """Look after a party's seal keys once, as its adapter's keeper does; returns the numbers whose statements it sent.
+
+    Raises Retryable when the brokers do not take them.
+    """
+    with open_identity(identity_folder) as identity, closing(Poster(bootstrap, extra=extra)) as poster:
+        return keeper.publish_seal_keys(identity, poster.send)
 
 
 def settle_memory() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.app import publish
+from pipeline.app import publish, publish_seal_keys
 from pipeline.center.installation import Installation, set_up
 from pipeline.demo.application import Sample, sample_application
 from pipeline.domain.catalog import Release
@@ -84,9 +84,11 @@ def declare(bootstrap: str, installation: Installation, parties: Sequence[str]) 
 
 
 def equip(bootstrap: str, installation: Installation, parties: Sequence[str], entries: Sequence[CatalogEntry]) -> None:
-    """Topics, rights, trust entries and catalog release 1 on the cluster."""
+    """Topics, rights, trust entries, catalog release 1 and the center's seal key on the cluster. Adapters publish theirs."""
     declare(bootstrap, installation, parties)
     with open_identity(installation.identity_folder(CENTER)) as center:
         outputs = installation.publication(center.signer, wall_clock())
         outputs += publish_catalog(1, entries, center.signer, wall_clock())
-    publish(bootstrap, outputs, "hedx.center.setup", extra=client_security(installation.transport(CENTER)))
+    security = client_security(installation.transport(CENTER))
+    publish(bootstrap, outputs, "hedx.center.setup", extra=security)
+    publish_seal_keys(installation.identity_folder(CENTER), bootstrap, security)

@@ -1,4 +1,4 @@
-"""A party's adapter: three threads on one database (answer, deliver, outbox), until told to stop.
+"""A party's adapter: three threads on one database (answer, deliver, outbox) and a keeper, until told to stop.
 
 A thread that fails takes the process down: nothing here goes on half-working. The supervisor starts it again, and the
 database says where to go on.
@@ -23,16 +23,18 @@ from pipeline.kafka.clients import Extra
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.inboxes import Inbox
 from pipeline.kafka.posting import Poster
+from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.rejections import Rejections
 from pipeline.province import outbox
 from pipeline.province.database import connect, transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
+from pipeline.province.keeper import Keeper
 from pipeline.province.sources import Sources
 from pipeline.province.store import Store
+from pipeline.signer.client import RemoteIdentity
 from pipeline.stages.answer import Answerer
 from pipeline.stages.deliver import Deliver
 from pipeline.stages.effects import Message, Output
-from pipeline.stages.reference import Reference
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ LOOK = 0.005
 """How often (s) an idle outbox looks whether another process has filed something."""
 IDLE = 1.0
 """How often (s) it looks for envelopes that were not receipted in time."""
+KEEP_EVERY = 1.0
+"""How often (s) the keeper looks what is due."""
 PAUSE = 1.0
 HANDOVER = 30.0
 """How long (s) an adapter waits for its predecessor to let go of the store."""
@@ -59,8 +63,8 @@ class Adapter:
     def __init__(
         self,
         bootstrap: str,
-        identity: Identity,
-        reference: Reference,
+        identity: RemoteIdentity,
+        reference: LiveReference,
         database: Path,
         sources: Sources | None,
         *,
@@ -88,7 +92,12 @@ class Adapter:
         connect(self._database).close()
         threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name)
-            for name, work in (("answer", self._answer), ("deliver", self._deliver), ("outbox", self._outbox))
+            for name, work in (
+                ("answer", self._answer),
+                ("deliver", self._deliver),
+                ("outbox", self._outbox),
+                ("keeper", self._keep),
+            )
         ]
         for thread in threads:
             thread.start()
@@ -160,6 +169,16 @@ class Adapter:
         finally:
             poster.close()
             connection.close()
+
+    def _keep(self) -> None:
+        poster = Poster(self._bootstrap, extra=self._extra)
+        keeper = Keeper(self._identity, self._reference, poster.send)
+        try:
+            while not self._stop.is_set():
+                keeper.turn(wall_clock())
+                self._stop.wait(KEEP_EVERY)
+        finally:
+            poster.close()
 
     def _idle(self, runner: OutboxRunner, seconds: float) -> None:
         """Wait until there is something to send, whoever put it there: a thread of ours, or `hedx apply submit`."""
