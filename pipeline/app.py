@@ -6,13 +6,14 @@ import gc
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from pipeline.center.installation import Installation
+from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, inbox
@@ -34,12 +35,19 @@ from pipeline.stages.intake import Intake
 from pipeline.stages.join import Join
 from pipeline.stages.names import STAGES
 from pipeline.stages.reference import Reference
+from pipeline.stages.trust_tables import Requests
 
 
 @contextmanager
-def reference_for(installation: Installation, bootstrap: str, extra: Extra | None = None) -> Iterator[LiveReference]:
-    """Trust and catalog, complete as of now and followed while the block runs."""
-    with LiveReference(bootstrap, installation.roots(), installation.center(), extra=extra) as reference:
+def reference_for(
+    installation: Installation, bootstrap: str, extra: Extra | None = None, *, party: str | None = None
+) -> Iterator[LiveReference]:
+    """Trust and catalog, complete as of now and followed while the block runs; for `party`'s own process, if one."""
+    requests: Requests = tuple if party is None else partial(known_requests, installation.party(party))
+    seen = installation.seen_file(party)
+    with LiveReference(
+        bootstrap, installation.anchor(), seen, party=party, requests=requests, extra=extra
+    ) as reference:
         yield reference
 
 
@@ -88,7 +96,7 @@ def run_stage(
     with (
         acquire_slot(installation.slots, name) if number is None else Slot(number) as slot,
         open_identity(installation.identity_folder(CENTER)) as center,
-        reference_for(installation, bootstrap, extra) as reference,
+        reference_for(installation, bootstrap, extra, party=CENTER) as reference,
     ):
         stage = build_stage(name, center, installation, bootstrap, reference, extra)
         store: Store = (
@@ -119,7 +127,7 @@ def run_province(
     sources = None if url is None else open_sources(installation.provider_file(party), url)
     with (
         open_identity(installation.identity_folder(party)) as identity,
-        reference_for(installation, bootstrap, extra) as reference,
+        reference_for(installation, bootstrap, extra, party=party) as reference,
     ):
         adapter = Adapter(bootstrap, identity, reference, installation.store(party), sources, extra=extra)
         settle_memory()

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
+
 from pipeline.crypto.authority import create_authority, issue
-from pipeline.crypto.keys import LocalIdentity
+from pipeline.crypto.keys import LocalIdentity, PublicSealingKey
+from pipeline.crypto.revocation import build_crl
 from pipeline.domain.parties import CENTER, inbox
-from pipeline.domain.records import Application, CatalogEntry, Person, TrustEntry
+from pipeline.domain.records import Application, CatalogEntry, Person, RevocationList, TrustEntry
 from pipeline.kafka.clients import murmur2_partition
 from pipeline.kafka.memory import MemoryBroker, MemoryWorker
 from pipeline.province import outbox
@@ -28,8 +31,8 @@ from pipeline.stages.deliver import Deliver
 from pipeline.stages.effects import Stage
 from pipeline.stages.intake import Intake
 from pipeline.stages.join import Join
-from pipeline.stages.membership import trust_entry
-from pipeline.stages.reference import ReferenceTables, publish_catalog
+from pipeline.stages.membership import log_leaves, trust_entry
+from pipeline.stages.reference import ReferenceTables, make_anchor, publish_catalog, publish_trust
 
 PARTITIONS = 3
 START = 1_795_150_800_000  # 2026-11-20 13:00 in China, ms
@@ -75,10 +78,15 @@ class Network:
         self.broker = broker or MemoryBroker(self.clock)
         authority = create_authority(self.clock())
         self.identities = {party: issue(authority, party, self.clock()) for party in (CENTER, *parties)}
-        entries = {party: trust_entry(identity, 1) for party, identity in self.identities.items()}
-        self.reference = ReferenceTables(authority.certificates, entries[CENTER])
-        for entry in entries.values():
-            self.reference.trust.update(entry)
+        self.authority = authority
+        self.entries = {party: trust_entry(identity, 1) for party, identity in self.identities.items()}
+        self.leaves = log_leaves(self.entries.values(), self.clock())
+        self.revoked: list[tuple[int, int, str | None]] = []
+        self.crl = self._crl(1)
+        center = self.identities[CENTER].signer
+        anchor = make_anchor(authority.certificates, self.entries[CENTER], self.leaves, self.crl, center, self.clock())
+        self.reference = ReferenceTables(anchor)
+        self.publish_trust()
         self.publish(1, catalog)
         self._create_topics(parties)
         self.parties = {party: self._party(folder, party) for party in parties}
@@ -89,9 +97,30 @@ class Network:
         for output in publish_catalog(number, catalog, self.identities[CENTER].signer, self.clock()):
             self.reference.apply(output.topic, output.key or b"", output.value)
 
+    def publish_trust(self) -> None:
+        """Publish log, revocations and entries to every reader, and what witnesses have to say about the log."""
+        center = self.identities[CENTER].signer
+        outputs = publish_trust(self.entries.values(), self.leaves, self.crl, center, self.clock())
+        for output in outputs:
+            self.reference.apply(output.topic, output.key or b"", output.value)
+
     def trust(self, entry: TrustEntry) -> None:
         """Publish a trust entry to every reader."""
-        self.reference.trust.update(entry)
+        self.entries[entry["party"]] = entry
+        self.publish_trust()
+
+    def revoke(self, certificate: bytes, reason: str = "key_compromise") -> None:
+        """Revoke a certificate (DER) from now on, and publish the list."""
+        serial = x509.load_der_x509_certificate(certificate).serial_number
+        self.revoked.append((serial, self.clock(), reason))
+        self.crl = self._crl(self.crl["number"] + 1)
+        self.publish_trust()
+
+    def _crl(self, number: int) -> RevocationList:
+        """Good for as long as any test pretends that time passes."""
+        lifetime = 3650 * 24 * 3600 * 1000
+        crl = build_crl(self.authority, self.revoked, number=number, now=self.clock(), lifetime=lifetime)
+        return RevocationList(number=number, crl=crl)
 
     def connect_sources(self, party: str, sources: Sources) -> None:
         """Give a provider its databases."""
@@ -99,8 +128,14 @@ class Network:
         answerer = Answerer(member.identity, self.reference)
         member.answers = AnswerDesk(answerer, sources, member.store, self.clock)
 
-    def file(self, application: Application, persons: Sequence[Person], section_size: int = 500) -> Filing:
-        """File an application at its requester."""
+    def file(
+        self,
+        application: Application,
+        persons: Sequence[Person],
+        section_size: int = 500,
+        reply_key: PublicSealingKey | None = None,
+    ) -> Filing:
+        """File an application at its requester; `reply_key` is one that its entrusting unit holds."""
         member = self.parties[application["requester"]]
         release = self.reference.current
         assert release is not None
@@ -112,14 +147,21 @@ class Network:
             release=release.number,
             now=self.clock(),
             section_size=section_size,
+            reply_key=reply_key,
         )
         member.store.file(filing, release.number, self.clock())
         return filing
 
     def case(self, application: Application) -> CaseFile:
         """The application as its requester holds it."""
-        store = self.parties[application["requester"]].store
-        return CaseFile(store.connection, application["application_id"], self.reference.trust)
+        member = self.parties[application["requester"]]
+        return CaseFile(
+            member.store.connection,
+            application["application_id"],
+            self.reference.trust,
+            member.identity,
+            clock=self.clock,
+        )
 
     def run(self, *, without: Sequence[str] = ()) -> None:
         """Let everything work until nothing moves; `without` names stages or parties that stand still."""
@@ -170,7 +212,7 @@ class Network:
 
     def _party(self, folder: Path, party: str) -> Party:
         identity = self.identities[party]
-        connection: sqlite3.Connection = connect(folder / f"{party}.db")
+        connection: sqlite3.Connection = connect(folder / "parties" / party / "store.db")
         store = Store(connection, identity)
         answers = AnswerDesk(Answerer(identity, self.reference), None, store, self.clock)
         deliveries = DeliveryDesk(Deliver(identity, self.reference), store, self.clock)

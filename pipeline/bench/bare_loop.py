@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pipeline.app import settle_memory
 from pipeline.bench.stopwatch import Stopwatch
 from pipeline.bench.workload import Workload
+from pipeline.center.registry import CRL_LIFE
 from pipeline.codec import framing
 from pipeline.crypto import envelopes
 from pipeline.crypto.authority import create_authority, issue
@@ -20,12 +21,13 @@ from pipeline.crypto.bundles import Bundle, SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
+from pipeline.crypto.revocation import build_crl
 from pipeline.demo.application import Sample
 from pipeline.domain import joining, results, review
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.joining import Arrival
 from pipeline.domain.parties import CENTER, inbox
-from pipeline.domain.records import Acceptance, AnswerArrived, BundleRef, Person, SectionExpected
+from pipeline.domain.records import Acceptance, AnswerArrived, BundleRef, Person, RevocationList, SectionExpected
 from pipeline.province.filing import Filing, file_application
 from pipeline.province.sources import Sources, open_sources
 from pipeline.stages import admit
@@ -36,10 +38,10 @@ from pipeline.stages.dispatch import Dispatcher
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.join import Join
 from pipeline.stages.local import Delivered, Filed
-from pipeline.stages.membership import trust_entry
+from pipeline.stages.membership import log_leaves, trust_entry
 from pipeline.stages.notices import sign_record
 from pipeline.stages.opening import OpenedSection, SectionOpener
-from pipeline.stages.reference import ReferenceTables, publish_catalog
+from pipeline.stages.reference import ReferenceTables, make_anchor, publish_catalog, publish_trust
 
 FILE = "write, sign and seal the section"
 OPEN = "open and validate the section"
@@ -108,11 +110,12 @@ class _Loop:
         authority = create_authority(_now())
         self._identities: dict[str, Identity] = {p: issue(authority, p, _now()) for p in (CENTER, *workload.parties)}
         entries = {party: trust_entry(identity, 1) for party, identity in self._identities.items()}
-        self._reference = ReferenceTables(authority.certificates, entries[CENTER])
-        for entry in entries.values():
-            self._reference.trust.update(entry)
-        center = self._identities[CENTER]
-        for output in publish_catalog(1, workload.entries, center.signer, _now()):
+        center, leaves = self._identities[CENTER], log_leaves(entries.values(), _now())
+        crl = RevocationList(number=1, crl=build_crl(authority, (), number=1, now=_now(), lifetime=CRL_LIFE))
+        anchor = make_anchor(authority.certificates, entries[CENTER], leaves, crl, center.signer, _now())
+        self._reference = ReferenceTables(anchor)
+        outputs = publish_trust(entries.values(), leaves, crl, center.signer, _now())
+        for output in (*outputs, *publish_catalog(1, workload.entries, center.signer, _now())):
             self._reference.apply(output.topic, output.key or b"", output.value)
         self._opener = SectionOpener(center.sealing)
         self._dispatcher = Dispatcher(center, self._opener)

@@ -8,21 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.center.anchor_files import read_anchor, write_anchor
 from pipeline.center.registry import Registry
-from pipeline.codec import framing
 from pipeline.crypto import suite
 from pipeline.crypto.authority import Authority, create_issuing, create_root
 from pipeline.crypto.authority_files import load_authority, load_roots, write_authority, write_root
 from pipeline.crypto.certificates import common_name
 from pipeline.crypto.enrolment import note_requests
 from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey, Signer
-from pipeline.crypto.keystore import Transport, load_identity, write_identity, write_transport
+from pipeline.crypto.keystore import Transport, write_identity, write_transport
 from pipeline.crypto.requests import BROKER, SERVICES, USAGES, certificate_request, read_request
 from pipeline.crypto.vault import LocalVault
-from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import TrustEntry
+from pipeline.stages.anchor import Anchor
 from pipeline.stages.effects import Output
+from pipeline.stages.reference import make_anchor
 
 LOOPBACK = ("127.0.0.1", "localhost")
 """Where the embedded broker is found."""
@@ -30,7 +31,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A data folder: `authority/`, `parties/<party>/`, `principals/<principal>/`, `center.entry`, `slots/`, `state/`.
+    """A data folder: `authority/`, `anchor/`, `parties/<party>/`, `principals/<principal>/`, `slots/`, `state/`.
 
     In `authority/` are the issuing CA, `registry.db` and, where nobody took it away, `root/`.
     """
@@ -56,10 +57,6 @@ class Installation:
         """Everything one party keeps."""
         return self.folder / "parties" / party
 
-    def identity(self, party: str) -> LocalIdentity:
-        """A party's keys. Raises ConfigError when they are not here."""
-        return load_identity(self.party(party) / "identity")
-
     def identity_folder(self, party: str) -> Path:
         """A party's keys and certificates, for a signer process; its `signer.sock`, if it has one, lies beside."""
         return self.party(party) / "identity"
@@ -82,15 +79,16 @@ class Installation:
         return path.read_text().strip() if path.exists() else None
 
     def roots(self) -> list[bytes]:
-        """The authority's certificates, DER; no keys are read."""
-        return load_roots(self.authority)
+        """The authority's certificates, DER: where it is, its own; elsewhere those of the anchor. No keys are read."""
+        return load_roots(self.authority) if self.authority.is_dir() else self.anchor().roots
 
-    def center(self) -> TrustEntry:
-        """The center's own trust entry, as every party is given it when it joins."""
-        path = self.folder / "center.entry"
-        if not path.exists():
-            raise ConfigError(f"{path} is missing: set the installation up first")
-        return framing.decode_as("TrustEntry", path.read_bytes())  # type: ignore[return-value]
+    def anchor(self) -> Anchor:
+        """What a party is given by hand when it joins. Raises ConfigError when it is not here."""
+        return read_anchor(self.folder / "anchor")
+
+    def seen_file(self, party: str | None = None) -> Path:
+        """Where a party's processes, or with None those of nobody in particular, keep what they have seen of trust."""
+        return (self.folder if party is None else self.party(party)) / "reference.seen"
 
     def tag_secret(self) -> bytes:
         """The center's secret under which persons are marked within one application."""
@@ -105,6 +103,18 @@ class Installation:
         """The registry of the center. Close it, or use it as a context manager."""
         return Registry(self.authority / "registry.db")
 
+    def has_registry(self) -> bool:
+        """Whether the registry is kept here: at the center, that is."""
+        return (self.authority / "registry.db").exists()
+
+    def newest_crl(self) -> bytes | None:
+        """The newest revocation list known here, DER."""
+        if not self.has_registry():
+            return None
+        with self.registry() as registry:
+            newest = registry.newest_crl()
+        return None if newest is None else newest["crl"]
+
     def issuing(self) -> Authority:
         """The issuing CA with its key. Raises ConfigError where that is not kept."""
         return load_authority(self.authority)
@@ -116,7 +126,7 @@ class Installation:
 
     def is_set_up(self) -> bool:
         """Whether `set_up` has been here."""
-        return (self.folder / "center.entry").exists()
+        return (self.folder / "anchor").exists()
 
 
 def set_up(installation: Installation, parties: Sequence[str], now: int) -> None:
@@ -135,12 +145,16 @@ def set_up(installation: Installation, parties: Sequence[str], now: int) -> None
     with installation.registry() as registry, registry.together():
         for principal in SERVICES:
             _enrol_service(installation, registry, authority, principal, now)
-        for party in (CENTER, *parties):
-            registry.register(party, now, () if party == CENTER else LOOPBACK[:1])
+        registry.register(CENTER, now)
+        signer = _enrol_party(installation, registry, authority, CENTER, now)
+        for party in parties:
+            registry.register(party, now, LOOPBACK[:1])
             _enrol_party(installation, registry, authority, party, now)
         [entry] = [entry for entry in registry.entries() if entry["party"] == CENTER]
+        leaves, crl = registry.leaves(), registry.crl(authority, now)
     _write(installation.party(CENTER) / "tag.secret", secrets.token_bytes(32))
-    _write(installation.folder / "center.entry", framing.encode("TrustEntry", entry))
+    anchor = make_anchor(authority.certificates, entry, leaves, crl, signer, now)
+    write_anchor(installation.folder / "anchor", anchor)
 
 
 def _enrol_service(
@@ -152,7 +166,7 @@ def _enrol_service(
     write_transport(installation.transport(principal), transport, authority.certificates)
 
 
-def _enrol_party(installation: Installation, registry: Registry, authority: Authority, party: str, now: int) -> None:
+def _enrol_party(installation: Installation, registry: Registry, authority: Authority, party: str, now: int) -> Signer:
     principal, folder = common_name(party), installation.party(party)
     keys = {usage: suite.generate_key() for usage in USAGES}
     requests = [read_request(certificate_request(principal, keys[usage], usage)) for usage in USAGES]
@@ -163,6 +177,7 @@ def _enrol_party(installation: Installation, registry: Registry, authority: Auth
     write_identity(folder / "identity", LocalIdentity(party, signer, sealing, LocalVault(sealing), made["encrypt"]))
     transport = Transport(principal, keys["tls"], made["tls"])
     write_transport(installation.transport(principal), transport, authority.certificates)
+    return signer
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -229,10 +229,10 @@ class Registry:
     def publication(self, signer: Signer, now: int, authority: Authority) -> list[Output]:
         """All of hedx.trust as of `now`, with a fresh revocation list; for one transaction."""
         with transaction(self._db):
-            self.crl(authority, now)
+            crl = self.crl(authority, now)
             leaves = self.leaves()
             self._db.execute("INSERT INTO head VALUES (?, ?)", (len(leaves), now))
-            return publish_trust(self.entries(), signer, now)
+            return publish_trust(self.entries(), leaves, crl, signer, now)
 
     def trail(self, subject: str | None = None) -> list[Action]:
         """What was done, oldest first; to one party or principal, or to all."""

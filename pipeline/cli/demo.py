@@ -180,7 +180,7 @@ def _outcome(running: Running) -> tuple[CaseFile, Certificate, list[Dossier]]:
     if not await_result(installation, running.party, application_id, LIMIT):
         raise ConfigError(f"no result within {LIMIT:g} s; the logs are in {running.folder / 'logs'}")
     with closing(connect(installation.store(running.party))) as connection:
-        case = CaseFile(connection, application_id, offline_trust(installation))
+        case = CaseFile(connection, application_id, offline_trust(installation, running.party))
         rejection, certificate = case.rejection(), case.certificate()
         if rejection is not None or certificate is None:
             raise ConfigError(f"the application was rejected: {rejection}")

@@ -25,21 +25,24 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Application, Person
 from pipeline.domain.wording import Language, explain, provider_words
 from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.seen_file import SeenFile
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
 from pipeline.province.exports import write_csv, write_json
 from pipeline.province.filing import file_application
 from pipeline.province.store import Store
 from pipeline.settings import data_dir
+from pipeline.signer.client import open_identity
+from pipeline.stages.anchor import trust_of
 from pipeline.stages.clock import local_date
 from pipeline.stages.reference import Reference
 
 _FILE = click.Path(path_type=Path)
 
 
-def offline_trust(installation: Installation) -> Trust:
-    """Enough trust to verify what the center signed, without Kafka."""
-    return Trust(installation.roots(), [installation.center()])
+def offline_trust(installation: Installation, party: str) -> Trust:
+    """Enough trust to verify what the center signed, without Kafka: as the party's processes saw it last."""
+    return trust_of(installation.anchor(), SeenFile(installation.seen_file(party)).read())
 
 
 def put_in(
@@ -49,22 +52,24 @@ def put_in(
     release = reference.current
     if release is None:
         raise ConfigError("no catalog release is published yet")
-    identity = installation.identity(application["requester"])
-    filing = file_application(
-        application, persons, identity=identity, trust=reference.trust, release=release.number, now=wall_clock()
-    )
-    with closing(connect(installation.store(application["requester"]))) as connection:
+    party = application["requester"]
+    with (
+        open_identity(installation.identity_folder(party)) as identity,
+        closing(connect(installation.store(party))) as connection,
+    ):
+        filing = file_application(
+            application, persons, identity=identity, trust=reference.trust, release=release.number, now=wall_clock()
+        )
         Store(connection, identity).file(filing, release.number, wall_clock())
     return application["application_id"]
 
 
 def await_result(installation: Installation, party: str, application_id: str, seconds: float) -> bool:
     """Wait, with a progress bar, until the application is complete or rejected; False when time runs out."""
-    trust = offline_trust(installation)
     deadline = time.monotonic() + seconds
     with closing(connect(installation.store(party))) as connection, progress(None, "bundles delivered") as show:
         while time.monotonic() < deadline:
-            case = CaseFile(connection, application_id, trust)
+            case = CaseFile(connection, application_id, offline_trust(installation, party))
             show(case.progress()[0])
             if case.state == "rejected" or case.is_complete():
                 return True
@@ -139,7 +144,7 @@ def export(application_id: str, kind: str, output: Path, party: str, as_json: bo
     """Write the dossiers of a complete application; its certificate is verified first."""
     installation = Installation(data_dir())
     with closing(connect(installation.store(party))) as connection:
-        case = CaseFile(connection, application_id, offline_trust(installation))
+        case = CaseFile(connection, application_id, offline_trust(installation, party))
         dossiers = case.dossiers()
         certificate = case.certificate()
     if kind == "csv":
@@ -173,7 +178,7 @@ def _open(status: dict[str, Any], lang: Language) -> str:
 
 def _status(installation: Installation, party: str, application_id: str, lang: Language) -> dict[str, Any]:
     with closing(connect(installation.store(party))) as connection:
-        case = CaseFile(connection, application_id, offline_trust(installation))
+        case = CaseFile(connection, application_id, offline_trust(installation, party))
         certificate, rejection = case.certificate(), case.rejection()
         found: dict[str, Any] = {
             "application_id": application_id,

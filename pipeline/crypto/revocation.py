@@ -105,9 +105,10 @@ def _check_signature(crl: x509.CertificateRevocationList, issuing: Sequence[x509
     """A renewed issuing CA goes on under its name with another key: any of its keys may have signed."""
     for certificate in issuing:
         key = certificate.public_key()
-        if certificate.subject == crl.issuer and isinstance(key, ec.EllipticCurvePublicKey):
-            if crl.is_signature_valid(key):
-                return
+        if certificate.subject != crl.issuer or not isinstance(key, ec.EllipticCurvePublicKey):
+            continue
+        if crl.is_signature_valid(key):
+            return
     raise InvalidMessage("crl_invalid", "not signed by an issuing CA")
 
 

@@ -86,6 +86,11 @@ class Trust:
         return True
 
     @property
+    def issuing(self) -> list[x509.Certificate]:
+        """The issuing CAs' certificates."""
+        return self._verifier.issuing
+
+    @property
     def revocation_list(self) -> RevocationList | None:
         """The newest list held."""
         held = self._revocations
@@ -118,18 +123,18 @@ class Trust:
             raise InvalidMessage("certificate_unknown") from None
         return self._verify(owned)
 
-    def seal_key(self, raw: bytes) -> bool:
+    def seal_key(self, raw: bytes, at_least: int = 0) -> bool:
         """Take the statement of a seal key over unless it is held; tell whether it was.
 
-        Raises InvalidMessage: those of `read_seal_key`; `seal_key_rollback` when a higher number is held, and
-        `seal_key_invalid` when another key is held under its number.
+        Raises InvalidMessage: those of `read_seal_key`; `seal_key_rollback` when its number is below `at_least` or the
+        highest held, and `seal_key_invalid` when another key is held under its number.
         """
         stated = read_seal_key(raw, self)
         held = self._stated.get(stated.party, {})
-        newest = max(held, default=0)
+        newest = max(at_least, max(held, default=0))
         if stated.number < newest:
             raise InvalidMessage("seal_key_rollback", f"{stated.number} after {newest}")
-        if stated.number == newest and held:
+        if newest in held and stated.number == newest:
             if stated.key.point != held[newest].key.point:
                 raise InvalidMessage("seal_key_invalid", f"two keys of number {newest}")
             return False
@@ -142,10 +147,9 @@ class Trust:
         return {party: max(held) for party, held in self._stated.items()}
 
     def sealing_key(self, party: str, at: int | None = None) -> PublicSealingKey:
-        """The key to seal to for `party`: its newest seal key, of those valid `at` (ms) when given, else its encrypt
-        certificate's, the newest likewise.
+        """The key to seal to for `party`: its newest seal key, else its newest encrypt certificate's.
 
-        Raises InvalidMessage `party_unknown`, `certificate_unknown`, `certificate_invalid`, `certificate_expired` or
+        Of each only those count that are valid `at` (ms), when given. Raises InvalidMessage `party_unknown`, `certificate_unknown`, `certificate_invalid`, `certificate_expired` or
         `certificate_revoked`.
         """
         refusal = InvalidMessage("certificate_unknown", f"no sealing certificate of {party}")

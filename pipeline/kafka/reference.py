@@ -1,4 +1,7 @@
-"""hedx.trust and hedx.catalog, read live: complete before the first step, followed afterwards by a thread."""
+"""The reference topics, read live: complete before the first step, followed afterwards by a thread.
+
+What was seen is kept in a file, so that a topic that went back in time is noticed after a restart.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -13,12 +17,15 @@ from typing import Self
 from pipeline.crypto.trust import Trust
 from pipeline.domain.catalog import Release
 from pipeline.domain.errors import InvalidMessage, Retryable
-from pipeline.domain.records import TrustEntry
+from pipeline.domain.records import LogHead
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.readers import LiveTable
+from pipeline.kafka.seen_file import SeenFile
 from pipeline.stages import topics
+from pipeline.stages.anchor import Anchor
 from pipeline.stages.effects import Message
 from pipeline.stages.reference import ReferenceTables
+from pipeline.stages.trust_tables import Requests
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +37,23 @@ class LiveReference:
     """The `Reference` of a process. Use as a context manager, or `open` and `close`."""
 
     def __init__(
-        self, bootstrap: str, roots: Sequence[bytes], center: TrustEntry, *, extra: Extra | None = None
+        self,
+        bootstrap: str,
+        anchor: Anchor,
+        seen_file: Path,
+        *,
+        party: str | None = None,
+        requests: Requests = tuple,
+        extra: Extra | None = None,
     ) -> None:
+        """`seen_file` need not be there yet; processes of one party may share it. `party`, `requests`: ReferenceTables.
+
+        Raises ConfigError when the file cannot be read, InvalidMessage when the anchor does not hold.
+        """
         self._bootstrap = bootstrap
         self._extra = extra
-        self._data = ReferenceTables(roots, center)
+        self._file = SeenFile(seen_file)
+        self._data = ReferenceTables(anchor, self._file.read(), party=party, requests=requests)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._tables: list[LiveTable] = []
@@ -66,16 +85,22 @@ class LiveReference:
         """Numbers of the complete releases, ascending."""
         return self._data.releases()
 
+    def uncosigned(self) -> LogHead | None:
+        """The head of the trust log that this party is to sign, see `ReferenceTables`."""
+        return self._data.uncosigned()
+
     def open(self, seconds: float = 30.0) -> None:
-        """Read both topics to the ends they have now; then follow. Raises Retryable when `seconds` are not enough."""
+        """Read the topics to the ends they have now; then follow. Raises Retryable when `seconds` are not enough."""
         deadline = monotonic() + seconds
-        for topic in (topics.TRUST, topics.CATALOG):
+        for topic in (topics.TRUST, topics.CHECKPOINTS, topics.CATALOG):
             table = LiveTable(self._bootstrap, topic, extra=self._extra)
             self._tables.append(table)
             while not table.ready:
                 if monotonic() > deadline:
                     raise Retryable(f"{topic} could not be read to its end within {seconds:g} s")
-                self._apply(topic, table.poll(0.1))
+                self._apply(topic, table.poll(0.1), level=logging.INFO)  # superseded ones are among them
+        for fault in self._data.missing():
+            log.error("what was seen before is gone: %s", fault)
         self._thread = threading.Thread(target=self._follow, name="reference", daemon=True)
         self._thread.start()
 
@@ -92,13 +117,18 @@ class LiveReference:
             for table in self._tables:
                 self._apply(table.topic, table.poll(0.25))
 
-    def _apply(self, topic: str, changes: Sequence[Message]) -> None:
-        """An entry that does not hold is refused and logged; the one before it stays in force."""
+    def _apply(self, topic: str, changes: Sequence[Message], level: int = logging.ERROR) -> None:
+        """A record that does not hold is refused and logged; the one before it stays in force."""
         for change in changes:
             try:
                 self._data.apply(topic, change.key or b"", change.value)
             except InvalidMessage as error:
-                log.error("%s offset %d refused: %s", topic, change.offset, error)  # noqa: TRY400  # no traceback: not ours
+                log.log(level, "%s offset %d refused: %s", topic, change.offset, error)
+        for alarm in self._data.alarms():
+            digest = "" if alarm.digest is None else f", certificate {alarm.digest.hex()}"
+            log.error("ALARM %s: %s%s", alarm.code, alarm.party, digest)
+        if changes:
+            self._file.keep(self._data.seen())
 
     def __enter__(self) -> Self:
         self.open()

@@ -1,10 +1,13 @@
-"""A party's entry in the trust topic, made from its certificates."""
+"""A party's entry in the trust topic, made from its certificates, and the log that lets them count."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pipeline.crypto.keys import Identity
+from pipeline.crypto.trust_log import certificates_of
 from pipeline.domain.parties import CENTER, MINISTRY, provider_name
-from pipeline.domain.records import TrustEntry
+from pipeline.domain.records import LogLeaf, TrustEntry
 
 
 def trust_entry(identity: Identity, number: int, *, suspended: bool = False) -> TrustEntry:
@@ -22,3 +25,19 @@ def trust_entry(identity: Identity, number: int, *, suspended: bool = False) -> 
         suspended=suspended,
         number=number,
     )
+
+
+def log_leaves(entries: Iterable[TrustEntry], at: int, held: Iterable[LogLeaf] = ()) -> list[LogLeaf]:
+    """`held` and, after it, a leaf for each certificate of `entries` that has none: issued `at` (ms), asked for nowhere."""
+    leaves = list(held)
+    known = {leaf["digest"] for leaf in leaves}
+    for entry in entries:
+        for digest in certificates_of(entry):
+            if digest not in known:
+                known.add(digest)
+                leaves.append(
+                    LogLeaf(
+                        index=len(leaves), kind="certificate", party=entry["party"], digest=digest, request=None, at=at
+                    )
+                )
+    return leaves

@@ -15,15 +15,16 @@ from pipeline.codec import framing
 from pipeline.crypto import signed
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.trust import Trust
+from pipeline.crypto.trust_log import TrustLog, log_head
 from pipeline.domain.catalog import Release
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER
-from pipeline.domain.records import CatalogEntry, CatalogManifest, TrustEntry
+from pipeline.domain.records import CatalogEntry, CatalogManifest, LogHead, LogLeaf, RevocationList, TrustEntry
 from pipeline.stages import topics
+from pipeline.stages.anchor import EVERYONE, Anchor, Seen, verified
 from pipeline.stages.effects import Output
+from pipeline.stages.trust_tables import CRL, HEAD, Alarm, Requests, TrustTables, framed_leaf, leaf_key
 
-EVERYONE = "all"
-"""Audience of what is published to all parties."""
 MANIFEST = "manifest"
 _KEY = re.compile(rb"([0-9]{1,9})/([0-9a-z_/]+)")
 
@@ -44,17 +45,37 @@ class Reference(Protocol):
 
 
 class ReferenceTables:
-    """The `Reference` of a process, fed record by record. `center` is the entry a party was given when it joined."""
+    """The `Reference` of a process, fed record by record.
 
-    def __init__(self, roots: Sequence[bytes], center: TrustEntry) -> None:
-        self.trust = Trust(roots, [center])
+    `anchor` is what a party was given when it joined, `seen` what its process believed before it was restarted. With a
+    `party` it is that party's own, which watches its name: a certificate in it whose request is none of `requests` is an
+    alarm.
+    """
+
+    def __init__(
+        self, anchor: Anchor, seen: Seen | None = None, *, party: str | None = None, requests: Requests = tuple
+    ) -> None:
+        """Raises InvalidMessage when the anchor does not hold by itself, or contradicts what was seen."""
+        self._seen = seen or Seen()
+        self._parties = TrustTables(anchor, self._seen, party, requests)
         self._entries: dict[int, dict[str, tuple[CatalogEntry, bytes]]] = {}
         self._releases: dict[int, Release] = {}
 
     @property
+    def trust(self) -> Trust:
+        """The parties and their certificates, newest state."""
+        return self._parties.trust
+
+    @property
+    def log(self) -> TrustLog:
+        """The trust log, as far as it is known and believed."""
+        return self._parties.log
+
+    @property
     def current(self) -> Release | None:
-        """The newest complete release."""
-        return self._releases[max(self._releases)] if self._releases else None
+        """The newest complete release; None also while an older one is all there is of what was seen before."""
+        newest = max(self._releases, default=0)
+        return self._releases[newest] if newest and newest >= self._seen.release else None
 
     def release(self, number: int) -> Release | None:
         """Release `number`, complete, or None."""
@@ -65,20 +86,37 @@ class ReferenceTables:
         return sorted(self._releases)
 
     def apply(self, topic: str, key: bytes, value: bytes | None) -> None:
-        """Take one record of hedx.trust or hedx.catalog in.
+        """Take one record of hedx.trust, hedx.checkpoints or hedx.catalog in.
 
-        Raises InvalidMessage when its signature does not hold, or a manifest does not match its entries.
+        Raises InvalidMessage when its signature does not hold, when it is older than what is held, contradicts it, or
+        is not to be believed yet; and when a manifest does not match its entries.
         """
-        if topic == topics.TRUST and value is not None:
-            entry: TrustEntry = self._verified(value, "trust", "TrustEntry")  # type: ignore[assignment]
-            if entry["party"].encode() != key:
-                raise InvalidMessage("key_contradicts_entry", topic)
-            self.trust.update(entry)
-        elif topic == topics.CATALOG:
+        if topic == topics.CATALOG:
             match = _KEY.fullmatch(key)
             if match is None:
                 raise InvalidMessage("key_contradicts_entry", topic)
             self._catalog(int(match[1]), match[2].decode(), value)
+        elif value is not None:
+            self._parties.apply(topic, key, value)
+
+    def alarms(self) -> list[Alarm]:
+        """What came up since the last call and a person must look into."""
+        return self._parties.alarms()
+
+    def missing(self) -> list[InvalidMessage]:
+        """What was there before a restart and is not now, though the topics have been read to their ends."""
+        newest = max(self._releases, default=0)
+        lost = newest < self._seen.release
+        release = [InvalidMessage("release_rollback", f"{newest} after {self._seen.release}")] if lost else []
+        return self._parties.missing() + release
+
+    def seen(self) -> Seen:
+        """What must not be forgotten over a restart."""
+        return self._parties.seen().merged(Seen(release=max(self._releases, default=0)))
+
+    def uncosigned(self) -> LogHead | None:
+        """The center's newest head, when this party has seen the log grow to it and has not signed it yet."""
+        return self._parties.uncosigned()
 
     def _catalog(self, number: int, name: str, value: bytes | None) -> None:
         if value is None:
@@ -98,10 +136,7 @@ class ReferenceTables:
             self._entries.setdefault(number, {})[name] = (offer, value)
 
     def _verified(self, raw: bytes, typ: str, name: str) -> object:
-        """Published entries stay in force until replaced: verified as of when they were signed."""
-        at = signed.peek(raw).claims.issued_at
-        payload = signed.verify(raw, typ, self.trust, now=at, audience=EVERYONE, issuer=CENTER).payload
-        return framing.decode_as(name, payload)
+        return verified(raw, typ, name, self.trust, CENTER)
 
 
 def manifest_digest(digests: Mapping[str, bytes]) -> bytes:
@@ -110,12 +145,43 @@ def manifest_digest(digests: Mapping[str, bytes]) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def publish_trust(entries: Iterable[TrustEntry], signer: Signer, now: int) -> list[Output]:
-    """Records for hedx.trust, signed by the center."""
+def publish_trust(
+    entries: Iterable[TrustEntry], leaves: Sequence[LogLeaf], crl: RevocationList, signer: Signer, now: int
+) -> list[Output]:
+    """All of hedx.trust, signed by the center; for one transaction.
+
+    In the order in which a newcomer can believe it: the log, its head, the revocations, the parties.
+    """
+    head = _sign("checkpoint", "LogHead", log_head(leaves, now), signer, now)
     return [
-        Output(topics.TRUST, entry["party"].encode(), _sign("trust", "TrustEntry", entry, signer, now))
-        for entry in entries
+        *(Output(topics.TRUST, leaf_key(leaf["index"]), framed_leaf(leaf)) for leaf in leaves),
+        Output(topics.TRUST, HEAD, head),
+        Output(topics.TRUST, CRL, _sign("trust", "RevocationList", crl, signer, now)),
+        *(
+            Output(topics.TRUST, entry["party"].encode(), _sign("trust", "TrustEntry", entry, signer, now))
+            for entry in entries
+        ),
     ]
+
+
+def make_anchor(
+    roots: Sequence[bytes], center: TrustEntry, leaves: Sequence[LogLeaf], crl: RevocationList, signer: Signer, now: int
+) -> Anchor:
+    """What a party that joins `now` is given by hand."""
+    head = _sign("checkpoint", "LogHead", log_head(leaves, now), signer, now)
+    return Anchor(list(roots), center, head, crl["crl"])
+
+
+def cosign(head: LogHead, signer: Signer, now: int) -> Output:
+    """The record for hedx.checkpoints with which a party says that it has seen the log grow to `head`."""
+    seen = LogHead(log=head["log"], size=head["size"], root=head["root"], at=now)
+    raw = _sign("checkpoint", "LogHead", seen, signer, now)
+    return Output(topics.CHECKPOINTS, signer.party.encode(), raw)
+
+
+def publish_seal_key(statement: bytes, party: str) -> Output:
+    """The record for hedx.checkpoints with a party's signed statement of its seal key."""
+    return Output(topics.CHECKPOINTS, party.encode(), statement)
 
 
 def publish_catalog(number: int, entries: Iterable[CatalogEntry], signer: Signer, now: int) -> list[Output]:

@@ -8,6 +8,7 @@ RESULTS = "hedx.center.results"
 EVENTS = "hedx.events"
 CATALOG = "hedx.catalog"
 TRUST = "hedx.trust"
+CHECKPOINTS = "hedx.checkpoints"
 DEAD_LETTERS = "hedx.deadletters"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.center.installation import Installation, set_up
+from pipeline.crypto.keystore import load_identity
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
@@ -28,15 +29,15 @@ def test_every_party_has_keys_that_the_authority_vouches_for(installation: Insta
     trust = Trust(installation.roots(), installation.trust_entries())
     assert trust.parties() == ["00", "37", "center"]
     for party in (CENTER, *PARTIES):
-        identity = installation.identity(party)
+        identity = load_identity(installation.identity_folder(party))
         assert trust.signer(identity.signer.thumbprint).party == party
         assert trust.sealing_key(party).point == identity.sealing.public_bytes
 
 
 def test_the_centers_entry_is_what_a_party_is_given_when_it_joins(installation: Installation) -> None:
     """It is the same entry that the center publishes."""
-    assert installation.center() in installation.trust_entries()
-    assert installation.center()["party"] == CENTER
+    assert installation.anchor().center in installation.trust_entries()
+    assert installation.anchor().center["party"] == CENTER
 
 
 def test_setting_up_again_changes_nothing(installation: Installation) -> None:
@@ -69,7 +70,10 @@ def test_two_installations_share_no_secret(tmp_path: Path, installation: Install
     set_up(other, ("37",), NOW)
     assert other.tag_secret() != installation.tag_secret()
     assert len(other.tag_secret()) == 32
-    assert other.identity("37").sealing.public_bytes != installation.identity("37").sealing.public_bytes
+    assert (
+        load_identity(other.identity_folder("37")).sealing.public_bytes
+        != load_identity(installation.identity_folder("37")).sealing.public_bytes
+    )
 
 
 def test_what_is_missing_is_the_operators_error(tmp_path: Path) -> None:
@@ -77,9 +81,9 @@ def test_what_is_missing_is_the_operators_error(tmp_path: Path) -> None:
     empty = Installation(tmp_path)
     assert not empty.is_set_up()
     with pytest.raises(ConfigError, match="set the installation up first"):
-        empty.center()
+        empty.anchor()
     with pytest.raises(ConfigError):
-        empty.identity("37")
+        load_identity(empty.identity_folder("37"))
 
 
 def test_a_party_without_a_database_only_asks(tmp_path: Path) -> None:

@@ -1,0 +1,243 @@
+"""hedx.trust and hedx.checkpoints as one process believes them: entries, revocations, the log and its witnesses.
+
+A certificate counts once it is in the trust log as far as that is witnessed; what only takes away (a suspension, a
+certificate dropped, a revocation) counts at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pipeline.codec import framing
+from pipeline.crypto import signed
+from pipeline.crypto.seal_keys import TYPE as SEAL_KEY
+from pipeline.crypto.suite import H
+from pipeline.crypto.trust_log import NAME, TrustLog, certificates_of
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.parties import CENTER, is_party
+from pipeline.domain.records import LogHead, LogLeaf, RevocationList, TrustEntry
+from pipeline.stages import topics
+from pipeline.stages.anchor import Anchor, Seen, trust_of, verified
+
+CRL, HEAD = b"crl", b"head"
+"""Keys on hedx.trust that are no party's."""
+_LEAF = re.compile(rb"log/(0|[1-9][0-9]{0,8})")
+_EARLY = 64  # checkpoints of a party that wait for its certificate to count
+
+Requests = Callable[[], Collection[bytes]]
+"""SHA-256 over the certificate requests that a party has made itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that a person must look into. `digest` is that of the certificate concerned, where there is one."""
+
+    code: str
+    party: str
+    digest: bytes | None = None
+
+
+class TrustTables:
+    """What a process believes of the parties. With a `party` it is that party's own process, which watches its name."""
+
+    def __init__(self, anchor: Anchor, seen: Seen, party: str | None = None, requests: Requests = tuple) -> None:
+        """Raises InvalidMessage when the anchor does not hold by itself, or contradicts what was seen."""
+        self.trust = trust_of(anchor, seen)
+        start = anchor.log_start(self.trust)
+        self.log = TrustLog(start if start.size >= seen.log.size else seen.log)
+        if start.size == seen.log.size != 0 and start.root != seen.log.root:
+            raise InvalidMessage("log_forked", f"anchor and memory of size {start.size}")
+        self._seen = seen
+        self._party = party
+        self._requests = requests
+        self._entries: dict[str, TrustEntry] = {}  # as published, the newest of each party
+        self._counted: dict[str, TrustEntry] = {}  # with the certificates that count
+        self._given = {digest for entry in (anchor.center, seen.center) if entry for digest in certificates_of(entry)}
+        self._early: dict[bytes, deque[bytes]] = {}
+        self._alarms: list[Alarm] = []
+        self._raised: set[Alarm] = set()
+
+    def apply(self, topic: str, key: bytes, value: bytes) -> None:
+        """Take one record of either topic in. Raises InvalidMessage when it does not hold, or not yet."""
+        if topic == topics.CHECKPOINTS:
+            self._checkpoint(key, value)
+        elif key == CRL:
+            crl: RevocationList = self._by_center(value, "trust", "RevocationList")  # type: ignore[assignment]
+            self.trust.revoke(crl)
+        elif key == HEAD:
+            head: LogHead = self._by_center(value, "checkpoint", "LogHead")  # type: ignore[assignment]
+            with self._watched():
+                self.log.offer(head)
+            self._settle()
+        elif match := _LEAF.fullmatch(key):
+            with self._watched():
+                leaf = self.log.append(int(match[1]), value)
+            if leaf is not None:
+                self._look_for_own(leaf)
+                self._settle()
+        else:
+            entry: TrustEntry = self._by_center(value, "trust", "TrustEntry")  # type: ignore[assignment]
+            if entry["party"].encode() != key:
+                raise InvalidMessage("key_contradicts_entry", topic)
+            self._entry(entry)
+
+    def alarms(self) -> list[Alarm]:
+        """What came up since the last call."""
+        found, self._alarms = self._alarms, []
+        return found
+
+    def uncosigned(self) -> LogHead | None:
+        """The center's newest head, when this process's party has seen the log grow to it and not yet said so."""
+        newest = self.log.newest()
+        if self._party is None or newest is None or newest.size <= self.log.cosigned_by(self._party):
+            return None
+        return LogHead(log=NAME, size=newest.size, root=newest.root, at=0)
+
+    def seen(self) -> Seen:
+        """What must not be forgotten."""
+        numbers = {party: entry["number"] for party, entry in self._entries.items()}
+        now = Seen(
+            numbers,
+            self.trust.seal_key_numbers(),
+            self._counted.get(CENTER),
+            self.trust.revocation_list,
+            self.log.accepted,
+        )
+        return self._seen.merged(now)
+
+    def missing(self) -> list[InvalidMessage]:
+        """What was there before and is not now, though the topics have been read to their ends."""
+        keys = self.trust.seal_key_numbers()
+        held = {party: entry["number"] for party, entry in self._entries.items()}
+        found = [
+            InvalidMessage("entry_rollback", f"{party}: {held.get(party, 0)} after {number}")
+            for party, number in self._seen.entries.items()
+            if held.get(party, 0) < number
+        ]
+        found += [
+            InvalidMessage("seal_key_rollback", f"{party}: {keys.get(party, 0)} after {number}")
+            for party, number in self._seen.seal_keys.items()
+            if keys.get(party, 0) < number
+        ]
+        if not self.log.is_whole:
+            found.append(InvalidMessage("log_rollback", f"less than the {self.log.accepted.size} leaves there were"))
+        return found
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _by_center(self, raw: bytes, typ: str, name: str) -> object:
+        record = verified(raw, typ, name, self.trust, CENTER)
+        self._in_good_standing(raw)
+        return record
+
+    def _in_good_standing(self, raw: bytes) -> None:
+        """What says whom to trust must not be under a certificate that is revoked today, whatever time it states."""
+        certificate = self.trust.signer(signed.peek(raw).thumbprint)
+        if self.trust.revoked(certificate) is not None:
+            raise InvalidMessage("certificate_revoked", f"certificate of {certificate.party}")
+
+    def _entry(self, entry: TrustEntry) -> None:
+        party, number = entry["party"], entry["number"]
+        held = self._entries.get(party)
+        newest = max(self._seen.entries.get(party, 0), held["number"] if held else 0)
+        if number < newest:
+            raise InvalidMessage("entry_rollback", f"{party}: {number} after {newest}")
+        if held is not None and number == held["number"]:
+            return
+        self._entries[party] = entry
+        self._count(entry)
+        self._settle()
+        self.log.check(digest for digest in certificates_of(entry) if digest not in self._given)
+
+    def _is_logged(self, digest: bytes) -> bool:
+        """In the log as far as it is believed; the center's own, given by hand, are believed like the log itself."""
+        return digest in self._given or self.log.has(digest)
+
+    def _count(self, entry: TrustEntry) -> None:
+        """Let the entry count with its certificates in the log; of a newcomer nothing does before it can sign."""
+        counted = entry.copy()
+        for name in ("signing_certificates", "sealing_certificates", "transport_certificates"):
+            counted[name] = [der for der in entry[name] if self._is_logged(H(der))]
+        known = entry["party"] in self.trust.parties()
+        speaks = known or (counted["signing_certificates"] and counted["sealing_certificates"])
+        if speaks and counted != self._counted.get(entry["party"]):
+            self._counted[entry["party"]] = counted
+            self.trust.update(counted, grown=True)
+
+    def _checkpoint(self, key: bytes, value: bytes) -> None:
+        try:
+            self._hear(key, value)
+        except InvalidMessage as error:
+            if error.code == "certificate_unknown" and is_party(key.decode(errors="replace")):
+                self._early.setdefault(key, deque(maxlen=_EARLY)).append(value)
+            raise
+
+    def _hear(self, key: bytes, value: bytes) -> None:
+        sign1 = signed.peek(value)
+        party = sign1.claims.issuer
+        if party.encode() != key:
+            raise InvalidMessage("key_contradicts_entry", topics.CHECKPOINTS)
+        if sign1.typ == SEAL_KEY:
+            self.trust.seal_key(value, self._seen.seal_keys.get(party, 0))
+            return
+        head: LogHead = verified(value, "checkpoint", "LogHead", self.trust, party)  # type: ignore[assignment]
+        self._in_good_standing(value)
+        self.log.cosign(party, head)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Believe as much of the log as may be, and let count what that lets count."""
+        before = self.log.is_whole, self.log.accepted
+        suspended = {party for party, entry in self._entries.items() if entry["suspended"]}
+        try:
+            with self._watched():
+                self.log.advance(suspended)
+        finally:
+            if before != (self.log.is_whole, self.log.accepted):
+                for entry in self._entries.values():
+                    self._count(entry)
+                self._hear_again()
+
+    def _hear_again(self) -> None:
+        """Checkpoints that came before the certificate they are under counted; what still does not hold is dropped."""
+        early, self._early = self._early, {}
+        for key, values in early.items():
+            for value in values:
+                try:
+                    self._checkpoint(key, value)
+                except InvalidMessage:
+                    continue  # it was refused, and said so, when it came
+
+    def _look_for_own(self, leaf: LogLeaf) -> None:
+        if leaf["kind"] == "certificate" and leaf["party"] == self._party and leaf["request"] not in self._requests():
+            self._raise(Alarm("certificate_not_requested", leaf["party"], leaf["digest"]))
+
+    def _raise(self, alarm: Alarm) -> None:
+        """Once is enough."""
+        if alarm not in self._raised:
+            self._raised.add(alarm)
+            self._alarms.append(alarm)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """A fork is refused like any other fault; and it is an alarm."""
+        try:
+            yield
+        except InvalidMessage as error:
+            if error.code == "log_forked":
+                self._raise(Alarm(error.code, CENTER))
+            raise
+
+
+def leaf_key(index: int) -> bytes:
+    """Key of a leaf on hedx.trust."""
+    return f"log/{index}".encode()
+
+
+def framed_leaf(leaf: LogLeaf) -> bytes:
+    """A leaf as it stands on hedx.trust, and as it is hashed."""
+    return framing.encode("LogLeaf", leaf)
