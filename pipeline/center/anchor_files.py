@@ -32,6 +32,8 @@ def read_anchor(folder: Path) -> Anchor:
         center = framing.decode_as("TrustEntry", (folder / ENTRY).read_bytes())
         return Anchor(roots, center, (folder / HEAD).read_bytes(), (folder / CRL).read_bytes())  # type: ignore[arg-type]
     except FileNotFoundError as error:
-        raise ConfigError(f"{error.filename} is missing: set the installation up first, or put there what was handed over") from None
+        raise ConfigError(
+            f"{error.filename} is missing: set the installation up first, or put there what was handed over"
+        ) from None
     except (ValueError, InvalidMessage) as error:
         raise ConfigError(f"{folder}: not an anchor ({type(error).__name__})") from None

@@ -21,7 +21,7 @@ from pipeline.crypto.requests import BROKER, SERVICES, USAGES, certificate_reque
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import TrustEntry
-from pipeline.stages.anchor import Anchor
+from pipeline.stages.anchor import Anchor, Seen
 from pipeline.stages.effects import Output
 from pipeline.stages.reference import make_anchor
 
@@ -108,12 +108,15 @@ class Installation:
         return (self.authority / "registry.db").exists()
 
     def newest_crl(self) -> bytes | None:
-        """The newest revocation list known here, DER."""
-        if not self.has_registry():
-            return None
-        with self.registry() as registry:
-            newest = registry.newest_crl()
-        return None if newest is None else newest["crl"]
+        """The newest revocation list known here, DER: the registry's, else what this machine's processes have seen."""
+        if self.has_registry():
+            with self.registry() as registry:
+                newest = registry.newest_crl()
+            return None if newest is None else newest["crl"]
+        files = [self.folder / "reference.seen", *self.party("").glob("*/reference.seen")]
+        seen = [Seen.from_json(path.read_text(encoding="utf-8")).crl for path in files if path.exists()]
+        held = max((crl for crl in seen if crl is not None), key=lambda crl: crl["number"], default=None)
+        return held["crl"] if held is not None else self.anchor().crl if self.is_set_up() else None
 
     def issuing(self) -> Authority:
         """The issuing CA with its key. Raises ConfigError where that is not kept."""
@@ -123,6 +126,10 @@ class Installation:
         """All of hedx.trust as of `now`, with a fresh revocation list; for one transaction. Needs the issuing CA's key."""
         with self.registry() as registry:
             return registry.publication(signer, now, self.issuing())
+
+    def make_folder(self) -> None:
+        """Make the folder itself, closed to all others."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def is_set_up(self) -> bool:
         """Whether `set_up` has been here."""
@@ -137,7 +144,7 @@ def set_up(installation: Installation, parties: Sequence[str], now: int) -> None
     """
     if installation.is_set_up():
         return
-    installation.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    installation.make_folder()
     root = create_root(now)
     authority = create_issuing(root, now)
     write_root(installation.authority / "root", root)

@@ -183,7 +183,8 @@ class Registry:
     def status(self, principal: str | None = None) -> list[Certificate]:
         """All certificates, by principal and usage, the newest first; or one principal's."""
         rows = self._db.execute(
-            "SELECT * FROM certificate WHERE ?1 IS NULL OR principal = ?1 ORDER BY principal, usage, number DESC",
+            "SELECT * FROM certificate WHERE ?1 IS NULL OR principal = ?1"
+            " ORDER BY principal <> 'center', principal, instr('sign encrypt tls', usage), number DESC",
             (principal,),
         )
         return [certificate_of(row) for row in rows]

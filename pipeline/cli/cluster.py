@@ -13,8 +13,13 @@ from pipeline.kafka.security import client_security
 from pipeline.settings import broker_dir, data_dir
 
 
-def _resolve(_: click.Context, __: click.Parameter, value: str | None) -> str:
+def resolve(value: str | None) -> str:
+    """The cluster named, else the embedded broker that runs. Raises ConfigError when none does."""
     return value or EmbeddedBroker(broker_dir()).bootstrap
+
+
+def _resolve(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    return resolve(value)
 
 
 bootstrap = click.option(
@@ -25,6 +30,14 @@ bootstrap = click.option(
     help="The cluster; by default HEDX_BOOTSTRAP, else the embedded broker that runs.",
 )
 """Gives the command `bootstrap: str`. A ConfigError says what to do when no broker is named and none runs."""
+
+bootstrap_later = click.option(
+    "--bootstrap",
+    envvar="HEDX_BOOTSTRAP",
+    metavar="HOST:PORT",
+    help="The cluster, where one is needed; by default HEDX_BOOTSTRAP, else the embedded broker that runs.",
+)
+"""Gives the command `bootstrap: str | None`, to `resolve` when the cluster is needed."""
 
 
 def transport(principal: str) -> Path:

@@ -24,6 +24,9 @@ COMMANDS = {
     "apply": "Applications (查询申请), from the requester's side.",
     "catalog": "The resource catalog (资源目录).",
     "signer": "A party's private keys in a process of their own.",
+    "ca": "The certificate authority: issue, renew, revoke, publish.",
+    "party": "Parties: keys and requests, joining, addresses, suspension.",
+    "doctor": "What is about to expire, or wrong, and what to do about it.",
     "watch": "Count lifecycle events by stage and minute.",
     "bench": "Benchmarks; each prints its ratio to the limit measured in the same run.",
 }

@@ -41,3 +41,6 @@ member = click.option(
     "--party", envvar="HEDX_PARTY", required=True, callback=_member, help="The party, by its code, or center."
 )
 """Gives the command `party: str`, as `party`, or `center`."""
+
+member_code = click.argument("party", metavar="CODE", callback=_member)
+"""Gives the command `party: str`, the code of a party or `center`, as an argument."""

@@ -1,0 +1,51 @@
+"""What the registry says, brought onto the cluster: hedx.trust in one transaction, rights (ACLs) and quotas."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaException
+
+from pipeline.app import publish
+from pipeline.center.installation import Installation
+from pipeline.cli import cluster
+from pipeline.domain.errors import ConfigError
+from pipeline.domain.parties import CENTER
+from pipeline.kafka import access
+from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.security import is_plaintext
+from pipeline.kafka.topology import TOPICS_FILE, load
+from pipeline.settings import data_dir
+from pipeline.signer.client import open_identity
+
+
+def publish_registry(bootstrap: str) -> dict[str, object]:
+    """Rights first, since they cut off at once whom they no longer admit; then hedx.trust. Tells what was done.
+
+    Raises ConfigError when the cluster does not take it; the registry keeps what it holds, so it can be tried again.
+    """
+    rights = apply_rights(bootstrap)
+    return {"records": publish_trust_topic(bootstrap), "rights_changed": rights}
+
+
+def apply_rights(bootstrap: str) -> list[str]:
+    """Bring the cluster's rights and quotas in step with registered addresses and suspensions; tells each rule changed."""
+    if is_plaintext():
+        return []
+    with Installation(data_dir()).registry() as registry:
+        parties = [member.party for member in registry.members() if member.party != CENTER]
+        addresses, suspended = registry.addresses(wall_clock()), registry.suspended()
+    folder = cluster.transport("admin")
+    change = access.plan(bootstrap, load(TOPICS_FILE, parties), addresses, suspended, folder)
+    access.apply(bootstrap, change, folder)
+    return change.lines()
+
+
+def publish_trust_topic(bootstrap: str) -> int:
+    """Write all of hedx.trust, with a fresh revocation list, signed by the center; tells how many records."""
+    installation = Installation(data_dir())
+    with open_identity(installation.identity_folder(CENTER)) as center:
+        outputs = installation.publication(center.signer, wall_clock())
+    try:
+        publish(bootstrap, outputs, "hedx.center.trust", extra=cluster.security(CENTER))
+    except KafkaException as error:
+        raise ConfigError(f"hedx.trust is not published: {error.args[0].str()}; hedx ca publish tries again") from error
+    return len(outputs)
