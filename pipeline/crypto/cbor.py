@@ -1,8 +1,9 @@
 """CBOR as HEDX uses it (RFC 8949): deterministic when written (section 4.2.1), strict when read.
 
 The subset is integers of 64 bits, byte and text strings, arrays, maps with integer or text keys, booleans and null.
-Reading refuses everything else, and also what a lax reader lets pass: duplicate keys, indefinite lengths, heads
-longer than need be, bytes after the end, deep nesting, and lengths that the bytes left cannot hold. General-purpose
+Reading refuses everything else, and also what a lax reader lets pass: duplicate keys and keys out of order, maps of more
+than 64 pairs, indefinite lengths, heads longer than need be, bytes after the end, deep nesting, and lengths that the bytes
+left cannot hold. So a value has one encoding: what `loads` accepts, `dumps` writes again byte for byte. General-purpose
 libraries read dates, big numbers and shared references before one can say no; so this is a reader of our own.
 """
 
@@ -15,6 +16,9 @@ from pipeline.domain.errors import InvalidMessage
 
 _MAJOR = ("integer", "integer", "byte string", "text string", "array", "map", "tag", "simple value")
 _SIMPLE = {20: False, 21: True, 22: None}
+MAX_PAIRS = 64
+"""Pairs of one map; a bundle's header, the largest there is, has 26 keys. Tens of thousands of integers chosen so that they
+meet in Python's hash table would keep a reader busy for minutes."""
 
 
 def head(major: int, argument: int) -> bytes:
@@ -179,13 +183,19 @@ def _map(data: bytes, at: int, size: int, depth: int) -> tuple[dict[int | str, A
         raise _invalid("map longer than the data")
     if depth < 1:
         raise _invalid("nested too deep")
+    if size > MAX_PAIRS:
+        raise _invalid("map of too many pairs")
     pairs: dict[int | str, Any] = {}
+    last = b""
     for _ in range(size):
         if data[at] >> 5 not in (0, 1, 3):
             raise _invalid("map key is neither integer nor text")
+        start = at
         key, at = _read(data, at, 0)
-        if key in pairs:
-            raise _invalid("duplicate map key")
+        encoded = data[start:at]
+        if encoded <= last:
+            raise _invalid("duplicate map key" if encoded == last else "map keys out of order")
+        last = encoded
         pairs[key], at = _read(data, at, depth - 1)
     return pairs, at
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
@@ -22,6 +23,16 @@ ENCRYPT_USAGE = x509.ObjectIdentifier("2.25.141488674202122267086694489876267111
 
 ORGANIZATION = "HEDX"
 
+_UNREADABLE = (
+    VerificationError,
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises on a certificate that it cannot read, or whose chain does not hold."""
 
 Role = Literal["center", "provider", "province"]
 
@@ -106,7 +117,7 @@ class CertificateVerifier:
             certificate = x509.load_der_x509_certificate(der)
             chain = self._verifier(usage, certificate.not_valid_before_utc).verify(certificate, self._issuing).chain
             name = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (VerificationError, ValueError, x509.ExtensionNotFound) as error:
+        except _UNREADABLE as error:
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: {type(error).__name__}") from None
         key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from pipeline.crypto import cbor
 from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.sections import MOST_SECTIONS
 
 Kind = Literal[
     "application", "request", "answer", "relay", "receipt", "rejection", "acceptance", "certificate", "trust", "catalog"
@@ -19,6 +20,8 @@ Outcome = Literal["done", "refused", "unavailable"]
 
 SEALED_KINDS = frozenset({"application", "request", "answer"})
 MAX_SIZE = 4096
+MAX_MEMBERS = 8 * 1024
+"""Persons that `members` has bits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def _word(choices: object) -> Test:
 
 
 def _members(value: Any) -> bool:
-    return type(value) is bytes and len(value) <= 1024
+    return type(value) is bytes and 8 * len(value) <= MAX_MEMBERS and value[-1:] != b"\0"
 
 
 def _rows(value: Any) -> bool:
@@ -119,8 +122,8 @@ _FIELDS: dict[int, tuple[str, Test, bool]] = {
     5: ("requester", _text(0), False),
     6: ("application_id", _text(0), False),
     7: ("mandate_digest", _size(0, 32), False),
-    8: ("section", _NUMBER, False),
-    9: ("sections", _NUMBER, False),
+    8: ("section", _uint(MOST_SECTIONS + 1), False),
+    9: ("sections", _uint(MOST_SECTIONS + 1), False),
     10: ("first", _COUNT, False),
     11: ("members", _members, False),
     12: ("provider", _text(1), True),

@@ -9,6 +9,8 @@ from pipeline.domain.records import Person
 
 SECTION_SIZE: Final = 500
 """Persons in a section at most."""
+MOST_SECTIONS: Final = 1024
+"""Sections of an application at most. Its result names each of them, with some 900 bytes, in one message of 900 KiB."""
 
 
 def split(persons: Sequence[Person], size: int = SECTION_SIZE) -> list[list[Person]]:

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pipeline.domain.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
+MOST_ENTRIES = 100_000
+"""Keys, values and list entries of a file, aliases followed."""
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -49,7 +51,8 @@ def read_strict(path: Path, model: type[M], known_keys: Iterable[str]) -> M:
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=_UniqueKeys)
-        return model.model_validate(yaml.load(text, Loader=_UniqueKeys))  # noqa: S506 - it is a SafeLoader
+        _check_size(root)
+        content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - it is a SafeLoader
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -57,12 +60,37 @@ def read_strict(path: Path, model: type[M], known_keys: Iterable[str]) -> M:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path.name}:{line}: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        # Characters that YAML has not, numbers of thousands of digits, lists as keys, brackets a thousand deep.
+        raise ConfigError(f"{path.name}: cannot be read as YAML ({type(error).__name__})") from None
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         faults = [
             f"{path.name}:{_line(root, fault['loc'])}: {_place(root, fault['loc'])}: {_reason(fault, known_keys)}"
             for fault in error.errors()
         ]
         raise ConfigError("\n".join(faults)) from error
+
+
+def _check_size(root: yaml.Node | None) -> None:
+    """Ten lines of aliases make ten thousand million entries, or one that holds itself. Raises ValueError for those."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node | None) -> int:
+        if isinstance(node, yaml.CollectionNode):
+            if id(node) not in sizes:
+                sizes[id(node)] = MOST_ENTRIES  # while it is counted: whoever meets it again is inside it
+                sizes[id(node)] = 1 + sum(map(size, _children(node)))
+            return sizes[id(node)]
+        return 1
+
+    if size(root) > MOST_ENTRIES:
+        raise ValueError("too many entries")
+
+
+def _children(node: yaml.CollectionNode) -> list[yaml.Node]:
+    return [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
 
 
 def _reason(fault: Any, known_keys: Iterable[str]) -> str:

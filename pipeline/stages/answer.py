@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pipeline.codec import framing, schemas
 from pipeline.crypto import bundles, envelopes, sealing, signed
 from pipeline.crypto.bundles import Bundle, SealedBundle
-from pipeline.crypto.headers import Header
+from pipeline.crypto.headers import MAX_MEMBERS, Header
 from pipeline.crypto.keys import Identity, public_sealing_key
 from pipeline.crypto.trust import Trust
 from pipeline.domain import members
@@ -101,12 +101,14 @@ class Answerer:
         self._reference = reference
         self._entropy = entropy
         self._opener = SectionOpener(identity.sealing)
+        self._now: int | None = None
 
     # -- first half --------------------------------------------------------------------------------------------------
 
     def open(self, view: View, batch: Batch) -> tuple[list[Question], LocalEffects]:
         """The batch's new questions, and what else it brought (delivery receipts, poison)."""
         effects = LocalEffects()
+        self._now = batch.now
         questions: list[Question] = []
         for message in batch.messages:
             try:
@@ -139,7 +141,7 @@ class Answerer:
         if header.kind == "receipt":
             effects.settled += self._receipt(bundle, at)
             return []
-        if header.kind == "request" and header.to == header.provider == self._identity.party:
+        if header.kind == "request" and header.requester and header.to == header.provider == self._identity.party:
             return self._question(bundle, at, view, effects, now)
         raise InvalidMessage("kind_unexpected", header.kind)
 
@@ -160,7 +162,7 @@ class Answerer:
         effects.answered.append(once)
         mandate: Mandate | None = None
         try:
-            warrant = self._opener.warrant(bundle, self._reference.trust)
+            warrant = self._opener.warrant(bundle, self._reference.trust, seen_at=at)
             mandate = warrant.mandate
             opened, queries = self._check(bundle, warrant, at, view, effects, now)
             persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
@@ -215,7 +217,7 @@ class Answerer:
     def _seal(self, mandate: Mandate) -> tuple[bytes, bytes]:
         recipients = [public_sealing_key(mandate["reply_key"])]
         if mandate["seal_to_center"]:
-            recipients.append(self._reference.trust.sealing_key(CENTER))
+            recipients.append(self._reference.trust.sealing_key(CENTER, self._now))
         return sealing.new_seal(self._identity.party, recipients, self._entropy)
 
     def _answers(
@@ -339,6 +341,8 @@ class Answerer:
         header, mandate = question.bundle.header, question.mandate
         stated = {} if mandate is None else dict(enumerate(mandate["sections"], start=1))
         count = stated[header.section]["count"] if header.section in stated else header.count
+        if not 0 <= count <= MAX_MEMBERS:  # whoever signed for more than can be asked about is told of those that were
+            count = header.count
         answer = self._header(question.bundle, list(header.rows), members.full(count))
         return bundles.clear_bundle(replace(answer, outcome="refused", code=code), [])
 

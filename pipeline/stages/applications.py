@@ -29,7 +29,9 @@ from pipeline.domain.records import (
     SectionReceived,
     SectionResult,
 )
+from pipeline.domain.sections import MOST_SECTIONS
 from pipeline.stages import admit, certify, topics
+from pipeline.stages.bounds import PERSONS, TIMES, VERSIONS, WORDS, within
 from pipeline.stages.dispatch import Dispatcher, batches, expectation
 from pipeline.stages.effects import (
     Batch,
@@ -99,7 +101,7 @@ class Applications:
 
     def step(self, state: State, batch: Batch) -> Effects:
         """Sections, certificates and delivery receipts of one batch; on a tick, what has waited too long."""
-        self._dispatcher.begin()
+        self._dispatcher.begin(batch.now)
         effects = Effects()
         step = _Step(
             Overlay(state),
@@ -138,6 +140,9 @@ class Applications:
     # -- admit -------------------------------------------------------------------------------------------------------
 
     def _section(self, partition: int, record: SectionReceived, step: _Step) -> None:
+        within(record, requester=WORDS, application_id=WORDS, person_count=PERSONS, received_at=TIMES)
+        if not 1 <= record["section"] <= record["sections"] <= MOST_SECTIONS:
+            raise InvalidMessage("sections_contradict", f"section {record['section']}")
         key = application_key(record["requester"], record["application_id"])
         application = _load(step.overlay, partition, key) or _arriving(record)
         if application["phase"] != "arriving" or record["section"] in application["arrived"]:
@@ -149,7 +154,7 @@ class Applications:
                 party=record["requester"],
             )
             return
-        if record["sections"] != application["sections"] or not 1 <= record["section"] <= record["sections"]:
+        if record["sections"] != application["sections"]:
             raise InvalidMessage("sections_contradict", f"section {record['section']}")
         if not application["arrived"]:
             step.overlay.put(partition, timer_key(application["expires_at"], key), b"\0")
@@ -240,6 +245,7 @@ class Applications:
         application = _load(step.overlay, partition, key)
         if application is None or application["acceptance"] is None:
             raise InvalidMessage("application_unknown", record["application_id"])
+        within(record, section=range(1, application["sections"] + 1))
         section = _section(step.overlay, partition, key, record["section"])
         self._send_out(section, record["providers"], _acceptance(application), application["acceptance"], step)
 
@@ -271,6 +277,7 @@ class Applications:
         application = _load(step.overlay, partition, key)
         if application is None or application["phase"] not in ("open", "closed"):
             raise InvalidMessage("application_unknown", record["application_id"])
+        within(record, section=range(1, application["sections"] + 1), version=VERSIONS)
         if not certify.note(application, record):
             return
         if certify.is_certified(application):
@@ -403,7 +410,8 @@ def _stored(key: bytes, section: int) -> bytes:
 
 def _section(overlay: Overlay, partition: int, key: bytes, section: int) -> SectionReceived:
     data = overlay.get(partition, _stored(key, section))
-    assert data is not None, "an arrived section is stored with its application"
+    if data is None:  # it was let go of: the requester holds every bundle of it
+        raise InvalidMessage("section_unknown", f"section {section}")
     return framing.decode_as("SectionReceived", data)  # type: ignore[return-value]
 
 

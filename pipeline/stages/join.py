@@ -29,6 +29,7 @@ from pipeline.domain.records import (
     Watermark,
 )
 from pipeline.stages import topics
+from pipeline.stages.bounds import DIGEST, PARTITIONS, PERSONS, SECTIONS, TIMES, WORDS, within
 from pipeline.stages.effects import (
     Batch,
     Effects,
@@ -167,6 +168,10 @@ class _Run:
         return self.effects
 
     def _expect(self, partition: int, record: SectionExpected) -> None:
+        within(record, requester=WORDS, application_id=WORDS, mandate_digest=DIGEST, sections=SECTIONS)
+        within(record, section=range(1, record["sections"] + 1), person_count=PERSONS, supplement_until=TIMES)
+        for query in record["sub_queries"]:
+            within(query, deadline=TIMES)
         key = section_key(record["requester"], record["application_id"], record["section"])
         if self._load(partition, key) is not None:
             self._note("expectation_repeated", record["application_id"], record["section"], record["requester"])
@@ -174,6 +179,7 @@ class _Run:
         self._sections[partition, key] = _Section(partition, key, joining.open_section(record), None)
 
     def _answer(self, partition: int, record: AnswerArrived) -> None:
+        within(record, appended_at=TIMES)
         header = header_of(record["bundle"])
         key = section_key(header.requester, header.application_id, header.section)
         section = self._load(partition, key)
@@ -210,6 +216,7 @@ class _Run:
         )
 
     def _watermark(self, partition: int, record: Watermark) -> None:
+        within(record, source=PARTITIONS, sources=PARTITIONS, time=TIMES)
         self._overlay.put(partition, b"n", record["sources"].to_bytes(4, "big"))
         key = b"w%d" % record["source"]
         known = self._overlay.get(partition, key)

@@ -106,6 +106,8 @@ def _set(key: object, value: object) -> Change:
 def _cbor() -> Iterator[Json]:
     defects = {
         "duplicate_map_key": "a2010a010b",
+        "map_keys_out_of_order": "a2020a010b",
+        "map_of_65_pairs": "b841" + "".join(cbor.dumps(key).hex() + "f6" for key in range(65)),
         "indefinite_length_array": "9f01ff",
         "indefinite_length_string": "5f4101ff",
         "head_longer_than_need_be": "1817",

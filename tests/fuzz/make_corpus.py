@@ -1,0 +1,199 @@
+"""Makes the corpus: `python -m tests.fuzz.make_corpus`. Past findings (corpus/past) are kept by hand, not made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.codec import framing, schemas
+from pipeline.crypto import cbor, headers
+from pipeline.crypto.keys import SealingKey
+from pipeline.crypto.vault import LocalVault
+from pipeline.domain.parties import CENTER, inbox
+from pipeline.province.form_writing import write_form_yaml
+from pipeline.province.roster_files import write_roster_csv
+from pipeline.stages import topics
+from tests.fuzz import corpus, genuine, world
+from tests.vectors import scenario
+from tests.vectors.identities import Draws, member, roots
+
+Inputs = dict[str, dict[str, bytes]]
+VECTORS = Path(__file__).parents[1] / "vectors"
+LARGEST = 12 * 1024
+"""A seed above this (bytes) slows the fuzzers more than it teaches them."""
+
+
+FEW = 60
+"""Negative vectors taken over, the smallest first: test_vectors.py reads them all."""
+
+
+def vectors(name: str) -> Any:
+    """One file of tests/vectors."""
+    return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def of_crypto(made: Inputs) -> None:
+    """Vectors, positive and negative, under the target that reads them."""
+    smallest = sorted(vectors("negative"), key=lambda vector: len(str(vector["input"])))[:FEW]
+    for vector in smallest:
+        target = {
+            "cbor": "cbor", "envelope": "envelope", "seal": "seal", "relay": "relay",
+            "signed": "sign1", "bundle": "bundle", "records": "bundle",
+        }.get(vector["check"])  # fmt: skip
+        data = bytes.fromhex(vector["input"]) if isinstance(vector["input"], str) else b""
+        if target and data:
+            made[target]["refused-" + vector["name"].replace("_", "-")] = data
+    for vector in vectors("signed"):
+        made["sign1"][vector["name"]] = bytes.fromhex(vector["sign1"])
+        made["cbor"][f"protected-{vector['name']}"] = bytes.fromhex(vector["protected"])
+    for vector in vectors("bundle"):
+        made["header"][vector["name"]] = bytes.fromhex(vector["header"])
+        made["bundle"][vector["name"]] = bytes.fromhex(vector["bundle"])
+        made["cbor"][f"header-{vector['name']}"] = bytes.fromhex(vector["header"])
+        header = headers.decode(bytes.fromhex(vector["header"]))
+        made["records"][vector["name"]] = cbor.dumps([header.encode(), [], [b"record"] * max(1, header.count)])
+    for vector in vectors("seal"):
+        made["seal"][vector["name"]] = bytes.fromhex(vector["seal"])
+        made["cbor"][f"seal-{vector['name']}"] = bytes.fromhex(vector["seal"])
+    for vector in vectors("relay"):
+        made["relay"][vector["name"]] = bytes.fromhex(vector["record"])
+    for vector in vectors("envelope"):
+        value = bytes.fromhex(vector["value"])
+        made["envelope"][vector["name"]] = value
+        _, raws = cbor.loads(value, 2)
+        made["envelope-signed"][vector["name"]] = cbor.dumps([0, raws])
+    for vector in vectors("merkle"):
+        for index, path in enumerate(vector["paths"][:2]):
+            leaf = bytes.fromhex(vector["leaves"][index])
+            siblings = [bytes.fromhex(node) for node in path]
+            made["path"][f"{vector['name']}-{index}"] = cbor.dumps([leaf, index, len(vector["leaves"]), siblings])
+    for party in ("37", CENTER):
+        made["certificate"][f"sign-{party}"] = member(party).signer.certificate
+        made["certificate"][f"encrypt-{party}"] = member(party).sealing_certificate
+        made["point"][party] = member(party).sealing.public_bytes
+    made["certificate"] |= {"root": roots()[0], "issuing": roots()[1]}
+    _, locked = LocalVault(SealingKey(member("37").sealing.private_key), Draws("fuzz/vault")).create()
+    made["vault"]["locked"] = locked
+    plain = (6).to_bytes(4, "big") + b"record"
+    made["record"]["padded"] = cbor.dumps([0, 128, plain.ljust(128, b"\0")])
+    made["record"]["longer"] = cbor.dumps([1, 0, (200).to_bytes(4, "big") + bytes(252)])
+
+
+def of_codec(made: Inputs) -> None:
+    """Every record of the journey and of the vectors, framed and bare; texts."""
+    seen: dict[str, bytes] = {}
+    for values in genuine.journey().messages.values():
+        for value in values:
+            seen |= _record(value)
+    for name, record in (
+        ("Mandate", genuine.mandate()),
+        ("Acceptance", genuine.acceptance()),
+        ("Person", genuine.persons()[2]),
+        ("Application", genuine.application()),
+        ("TrustEntry", member("37").entry()),
+        ("Receipt", scenario.receipt_record()),
+        ("CatalogEntry", next(iter(world.release().entries.values()))),
+    ):
+        seen[name] = framing.encode(name, record)
+    seen["Answer"] = framing.encode("Answer", framing.read("Answer", scenario.answer(0)))
+    records = schemas.current().records
+    for name, value in seen.items():
+        made["avro-framed"][name] = value
+        made["avro-bare"][name] = bytes([records.index(name)]) + value[schemas.ID_SIZE :]
+    cells = {"blank": "", "day": "2026/01/31", "range": "2026/01/01-2026/12/31", "written": "2026年1月5日"}
+    made["period"] |= {name: text.encode() for name, text in cells.items()}
+    numbers = {"adult": genuine.persons()[0]["document_number"], "x": "11010519491231002X", "birth": "A123456789"}
+    numbers |= {"permit": "810000199408230021", "wide": "１１０１０５１９４９１２３１００２Ｘ"}
+    made["document-number"] |= {name: text.encode() for name, text in numbers.items()}
+    made["members"] |= {"five": b"\x15", "long": b"\xff" * 63 + b"\x01", "zeros": b"\x01\0\0"}
+
+
+def of_stages(made: Inputs) -> None:
+    """What each stage reads when all is well."""
+    messages = genuine.journey().messages
+    [request] = messages[inbox(CENTER, "requests")]
+    made["intake"]["application"] = request
+    made["intake-signed"]["application"] = cbor.dumps([0, cbor.loads(request, 2)[1]])
+    made["intake-sealed"]["application"] = genuine.section("application")
+    made["answer-sealed"]["request"] = genuine.section("request")
+    for number, value in enumerate(messages[inbox("53", "requests")]):
+        made["answer-signed"][f"request-{number}"] = cbor.dumps([0, cbor.loads(value, 2)[1]])
+    for number, value in enumerate(messages[inbox(CENTER, "responses")]):
+        made["collect-signed"][f"answer-{number}"] = cbor.dumps([0, cbor.loads(value, 2)[1]])
+    for number, value in enumerate(messages[inbox("37", "responses")]):
+        made["deliver-signed"][f"post-{number}"] = cbor.dumps([0, cbor.loads(value, 2)[1]])
+    vector = cbor.loads(scenario.relay_envelope().value, 2)[1]
+    made["deliver-signed"]["vectors"] = cbor.dumps([0, vector])
+    made["applications"]["whole"] = cbor.dumps(messages[topics.APPLICATIONS])
+    made["applications"]["section"] = cbor.dumps(messages[topics.APPLICATIONS][:1])
+    for value in messages[topics.APPLICATIONS]:
+        made["applications"][f"alone-{framing.decode(value)[0]}"] = value
+    made["join"]["whole"] = cbor.dumps(messages[topics.JOIN])
+    made["join"]["silent"] = cbor.dumps([v for v in messages[topics.JOIN] if framing.decode(v)[0] != "AnswerArrived"])
+    for value in messages[topics.JOIN]:
+        made["join"][f"alone-{framing.decode(value)[0]}"] = value
+    outer = scenario.relay_bundle().header
+    for index, answers in ((0, [scenario.answer(0), scenario.answer(2)]), (1, []), (2, [])):
+        inner = scenario.answer_bundles()[index].header
+        made["deliver-relayed"][f"bundle-{index}"] = cbor.dumps([outer.encode(), inner.encode(), answers])
+    _notices(made)
+
+
+def _notices(made: Inputs) -> None:
+    number = 0
+    for value in genuine.journey().messages[inbox("37", "responses")]:
+        for raw in cbor.loads(value, 2)[1]:
+            header, _, records = cbor.loads(raw, 2)
+            for record in records[:1]:
+                protected, _, payload, _ = cbor.loads(record, 2) if record[:1] == b"\x84" else (b"", 0, b"", 0)
+                if protected:
+                    typ = cbor.loads(protected, 2)[16].removeprefix("hedx/1/")
+                    made["deliver-notices"][f"{typ}-{number}"] = cbor.dumps([header, typ, payload])
+                    number += 1
+
+
+def of_files(made: Inputs) -> None:
+    """The files of the demo, whole and in both languages."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for lang in ("zh", "en"):
+            form, roster = folder / "form.yaml", folder / "roster.csv"
+            write_form_yaml(form, genuine.application(), world.release(), lang)  # type: ignore[arg-type]
+            write_roster_csv(roster, genuine.persons(), "2027-01-14", "测试名单", lang)  # type: ignore[arg-type]
+            made["application-files"][lang] = form.read_bytes() + b"\n\0\n" + roster.read_bytes()
+            made["form-yaml"][lang] = form.read_bytes()
+            made["roster-csv"][lang] = roster.read_bytes()
+    made["roster-csv"]["gb18030"] = made["roster-csv"]["zh"].decode("utf-8-sig").encode("gb18030")
+    for code in ("37", "53"):
+        made["catalog-file"][code] = _head(world.REPOSITORY / "deploy" / "demo" / "catalog" / f"{code}.yaml", 60)
+        made["provider-file"][code] = _head(world.REPOSITORY / "deploy" / "demo" / "providers" / f"{code}.yaml", 40)
+    made["topics-file"]["topics"] = (world.REPOSITORY / "topics.yaml").read_bytes()
+
+
+def _head(path: Path, lines: int) -> bytes:
+    return b"".join(path.read_bytes().splitlines(keepends=True)[:lines])
+
+
+def _record(value: bytes) -> dict[str, bytes]:
+    for name in schemas.current().records:
+        if value.startswith(schemas.schema_id(name)):
+            return {name: value}
+    return {}
+
+
+def main() -> None:
+    """Write every file of the corpus."""
+    from tests.fuzz.targets import TARGETS
+
+    made: Inputs = {name: {} for name in TARGETS}
+    for part in (of_crypto, of_codec, of_stages, of_files):
+        part(made)
+    for target, inputs in made.items():
+        small = {name: data for name, data in inputs.items() if len(data) <= max(LARGEST, TARGETS[target].max_size)}
+        corpus.save(target, small)
+
+
+if __name__ == "__main__":
+    main()

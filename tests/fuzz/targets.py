@@ -1,0 +1,12 @@
+"""The table of all ways in. `docs/fuzzing.md` lists it; `tests/fuzz/test_decoders.py` holds that nothing is missing."""
+
+from __future__ import annotations
+
+from tests.fuzz import codec_targets, crypto_targets, file_targets, stage_targets
+from tests.fuzz.harness import Target
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for module in (crypto_targets, codec_targets, stage_targets, file_targets)
+    for target in module.TARGETS
+}
