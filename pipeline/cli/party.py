@@ -11,7 +11,7 @@ from pipeline.center.anchor_files import write_anchor
 from pipeline.center.installation import Installation
 from pipeline.center.joining import anchor_now, take_anchor
 from pipeline.center.registry_rows import Certificate, Member
-from pipeline.cli import cluster, options, party_ip
+from pipeline.cli import cluster, options, party_ip, party_keys
 from pipeline.cli.ca import issue_all, write_certificates
 from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled, row_of, timed, who
@@ -40,6 +40,7 @@ def command() -> None:
 
 
 command.add_command(party_ip.command, "ip")
+command.add_command(party_keys.command, "keys")
 
 
 @command.command("request")
