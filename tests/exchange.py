@@ -24,6 +24,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from pipeline.app import publish
 from pipeline.center.installation import Installation, set_up
 from pipeline.codec import framing
+from pipeline.crypto.keystore import load_identity
 from pipeline.crypto.trust import Trust
 from pipeline.demo.application import Sample
 from pipeline.demo.preparation import connect_databases, declare, entries_of
@@ -192,7 +193,7 @@ class Exchange:
 
     def file(self, application: Application, persons: Sequence[Person], *, release: int = 1, size: int = 500) -> None:
         """Put the application into its requester's outbox, in sections of at most `size` persons."""
-        identity = self.installation.identity(application["requester"])
+        identity = load_identity(self.installation.identity_folder(application["requester"]))
         filing = file_application(
             application,
             persons,
@@ -207,7 +208,9 @@ class Exchange:
 
     def case(self, application: Application) -> CaseFile:
         """The application as its requester holds it now."""
-        return CaseFile(self.store(application["requester"]), application["application_id"], self.trust)
+        requester = application["requester"]
+        identity = load_identity(self.installation.identity_folder(requester))
+        return CaseFile(self.store(requester), application["application_id"], self.trust, identity)
 
     def wait_complete(self, application: Application, seconds: float = LONG, *, version: int = 1) -> CaseFile:
         """Wait for certificate `version` and every bundle it names. Fails at once on a rejection."""
@@ -314,7 +317,7 @@ class Exchange:
     def _equip(self) -> None:
         """Topics, rights, trust entries, catalog releases."""
         declare(self.bootstrap, self.installation, self.sample.parties)
-        signer = self.installation.identity(CENTER).signer
+        signer = load_identity(self.installation.identity_folder(CENTER)).signer
         outputs = self.installation.publication(signer, now_ms())
         for number, seconds in sorted(self.releases.items()):
             entries = [

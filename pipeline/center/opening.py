@@ -8,11 +8,13 @@ the center holds no key that opens them, and `open_result` fails with `not_a_rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.codec import framing
-from pipeline.crypto import relay, signed
+from pipeline.crypto import cose, relay, signed
 from pipeline.crypto.bundles import Bundle, parse_bundle
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.sealing import SealCache
@@ -31,9 +33,15 @@ from pipeline.domain.records import (
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.readers import read_table
 from pipeline.kafka.tailing import CommittedLog
+from pipeline.province import access
+from pipeline.province.database import transaction
 from pipeline.stages import topics
 from pipeline.stages.effects import Message
+from pipeline.stages.local import Access
 from pipeline.stages.opening import SectionOpener, answers_in
+
+ACCESS_LOG = "access.db"
+"""Name of the center's access log, in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,45 @@ def open_result(material: Material, center: Identity, trust: Trust) -> list[Doss
         for digest in section["bundles"]:
             answers.update(_answers(material, digest, result, seals, trust))
     return assemble(rosters, certificates, answers)
+
+
+def open_logged(
+    material: Material, center: Identity, trust: Trust, log: sqlite3.Connection, *, now: int, by: str | None = None
+) -> list[Dossier]:
+    """`open_result`, and a row in the center's access log before anything is given out; one too when it is refused.
+
+    `log`: of `database.access_log`; `by`: who opens, by default the operating system's user.
+    """
+    try:
+        dossiers = open_result(material, center, trust)
+    except InvalidMessage as error:
+        _note(material, log, error.code, by, now)
+        raise
+    except ConfigError:
+        _note(material, log, "incomplete", by, now)
+        raise
+    _note(material, log, None, by, now)
+    return dossiers
+
+
+def _note(material: Material, log: sqlite3.Connection, code: str | None, by: str | None, now: int) -> None:
+    with transaction(log):
+        access.record(log, _access(material, code), actor=by or access.user(), at=now)
+
+
+def _access(material: Material, code: str | None) -> Access:
+    """What the log says of an opening, by the mandate; `code`: why it was refused."""
+    outer = cose.decode(material.result)
+    result: Mapping[str, Any] = framing.decode_as("ApplicationResult", outer.payload)
+    detail: dict[str, object] = {"certificate": outer.digest.hex(), "persons": result["person_count"]}
+    if code is not None:
+        detail["code"] = code
+    unit = purpose = ""
+    for section in material.sections.values():
+        mandate: Mapping[str, Any] = framing.decode_as("Mandate", cose.decode(section["mandate"]).payload)
+        unit, purpose = mandate["entrusting_unit"], mandate["purpose"]
+    act = "opened" if code is None else "refused"
+    return Access(act, result["application_id"], result["requester"], unit, purpose, detail)
 
 
 def read_material(bootstrap: str, application: str, extra: Extra | None = None) -> Material:
@@ -134,7 +181,7 @@ def _roster(
     bundle = parse_bundle(section["bundle"])
     if bundle.header.mandate_digest != result["mandate_digest"]:
         raise InvalidMessage("mandate_mismatch", f"section {number}")
-    opened = opener.section(bundle, opener.warrant(bundle, trust))
+    opened = opener.section(bundle, opener.warrant(bundle, trust, seen_at=section["received_at"]))
     return [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
 
 
@@ -164,6 +211,6 @@ def _answers(
 
 
 def _proved(arrived: AnswerArrived, trust: Trust) -> Bundle:
-    """The bundle, its provider's signature verified as of when it signed."""
+    """The bundle, its provider's signature verified as of when it came."""
     record = relay.relay_record(arrived["sign1"], arrived["bundle"], arrived["index"], arrived["size"], arrived["path"])
-    return relay.open_relay(record, trust, now=signed.peek(arrived["sign1"]).claims.issued_at).bundle
+    return relay.open_relay(record, trust, now=arrived["appended_at"]).bundle

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from pipeline.cli import filing, options
+from pipeline.cli import filing, handover, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit
 from pipeline.domain.parties import PROVINCES, provider_from
@@ -118,4 +118,5 @@ def _line(fault: Fault, part: str, lang: Language) -> str:
 
 command.add_command(filing.submit)
 command.add_command(filing.status)
-command.add_command(filing.export)
+command.add_command(handover.export)
+command.add_command(handover.shred)

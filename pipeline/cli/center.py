@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 import click
 
@@ -15,6 +16,7 @@ from pipeline.cli.stopping import stop_on_signals
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.wording import Language
+from pipeline.kafka.clock import wall_clock
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
 from pipeline.stages.names import STAGES
@@ -63,17 +65,19 @@ def run(stages: tuple[str, ...], processes: int, slot: int | None, bootstrap: st
 def open_(application_id: str, bootstrap: str, lang: Language, as_json: bool) -> None:
     """Open the result of APPLICATION_ID into its dossiers, where its mandate has them sealed to the center too."""
     from pipeline.app import reference_for
-    from pipeline.center.opening import open_result, read_material
+    from pipeline.center.opening import ACCESS_LOG, open_logged, read_material
+    from pipeline.province.database import access_log
 
     installation = Installation(data_dir())
     extra = cluster.security("center")
     material = read_material(bootstrap, application_id, extra)
     with (
         open_identity(installation.identity_folder(CENTER)) as identity,
+        closing(access_log(installation.party(CENTER) / ACCESS_LOG)) as log,
         reference_for(installation, bootstrap, extra) as reference,
     ):
         try:
-            dossiers = open_result(material, identity, reference.trust)
+            dossiers = open_logged(material, identity, reference.trust, log, now=wall_clock())
         except InvalidMessage as error:
             if error.code != "not_a_recipient":
                 raise

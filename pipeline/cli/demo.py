@@ -87,7 +87,6 @@ def command(serve: bool, lang: Language, as_json: bool) -> Exit:
             _serve(running, lang, as_json)
             return Exit.FINE
         case, certificate, dossiers = _outcome(running)
-    _write(folder, case, certificate, dossiers)
     digest, complete = certificate.digest.hex(), certificate.result["complete"]
     facts = {
         "application_id": case.application_id,
@@ -169,21 +168,29 @@ def _serve(running: Running, lang: Language, as_json: bool) -> None:
 
 
 def _outcome(running: Running) -> tuple[CaseFile, Certificate, list[Dossier]]:
-    """File the sample and wait for its dossiers. Raises ConfigError when it is rejected or takes too long."""
+    """File the sample, wait for its dossiers and hand them over. ConfigError when it is rejected or takes too long."""
     from pipeline.cli.filing import await_result, offline_trust
     from pipeline.province.casefile import CaseFile
     from pipeline.province.database import connect
+    from pipeline.province.handover import hand_over
+    from pipeline.signer.client import open_identity
 
-    installation = running.prepared.installation
+    installation, party = running.prepared.installation, running.party
     application_id = _file(running.prepared, running.bootstrap)
     remark(f"        filed {application_id} from {_from_here(running.prepared.form)}")
-    if not await_result(installation, running.party, application_id, LIMIT):
+    if not await_result(installation, party, application_id, LIMIT):
         raise ConfigError(f"no result within {LIMIT:g} s; the logs are in {running.folder / 'logs'}")
-    with closing(connect(installation.store(running.party))) as connection:
-        case = CaseFile(connection, application_id, offline_trust(installation, running.party))
+    with (
+        open_identity(installation.identity_folder(party)) as identity,
+        closing(connect(installation.store(party))) as connection,
+    ):
+        case = CaseFile(connection, application_id, offline_trust(installation, party), identity)
         rejection, certificate = case.rejection(), case.certificate()
         if rejection is not None or certificate is None:
             raise ConfigError(f"the application was rejected: {rejection}")
+        unit = case.mandate()["entrusting_unit"]
+        hand_over(case, running.folder / "dossiers.json", "json", unit=unit)
+        hand_over(case, running.folder / "dossiers.csv", "csv", unit=unit)
         return case, certificate, case.dossiers()
 
 
@@ -212,14 +219,6 @@ def _file(prepared: Prepared, bootstrap: str) -> str:
         if loaded.application is None:
             raise ConfigError(f"the sample application has faults: {loaded.faults[:3]}")
         return put_in(prepared.installation, loaded.application, loaded.roster, reference)
-
-
-def _write(folder: Path, case: CaseFile, certificate: Certificate, dossiers: Sequence[Dossier]) -> None:
-    from pipeline.province.exports import write_csv, write_json
-
-    about = {"application": case.form, "certificate": certificate.digest.hex()}
-    write_json(folder / "dossiers.json", dossiers, dict(about))
-    write_csv(folder / "dossiers.csv", dossiers)
 
 
 def _from_here(path: Path) -> str:

@@ -24,6 +24,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "complete": ("是否收齐", "complete"),
     "reasons": ("退回原因", "rejected because"),
     "version": ("证明版本", "certificate's version"),
+    "held_by_unit": ("由委托单位解封", "opened by the entrusting unit"),
     "not_answered": ("未反馈数据的查询", "without an answer"),
 }
 """Key of a result in JSON → its label."""
@@ -33,8 +34,11 @@ STATES: Final[dict[str, tuple[str, str]]] = {
     "accepted": ("已受理，查询中", "accepted"),
     "rejected": ("已退回", "rejected"),
     "certified": ("已办结", "certified"),
+    "shredded": ("已销毁", "shredded"),
 }
 
+_DONE: Final = ("已反馈", "answered")
+"""What is certified before anybody opens it."""
 _YES: Final = {True: ("是", "yes"), False: ("否", "no")}
 
 
@@ -52,6 +56,7 @@ def _value(key: str, value: object, lang: Language) -> object:
         return local_time(value)
     if key == "by_status" and isinstance(value, Mapping):
         joint, order = ("、", "{word} {count}") if lang == "zh" else (", ", "{count} {word}")
-        told = [(STATUS_WORDS[status][lang == "en"], count) for status, count in value.items()]
+        words = {**STATUS_WORDS, "done": _DONE}
+        told = [(words[status][lang == "en"], count) for status, count in value.items()]
         return joint.join(order.format(word=word, count=count) for word, count in told)
     return value

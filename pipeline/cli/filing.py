@@ -1,4 +1,4 @@
-"""`hedx apply submit | status | export`: filing an application and getting its results."""
+"""`hedx apply submit | status`: filing an application, and how far it is. Nothing here opens an answer."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pipeline.cli.exits import Exit
 from pipeline.cli.facts import in_words
 from pipeline.cli.output import emit, progress, remark
 from pipeline.crypto.certificates import common_name
+from pipeline.crypto.keys import PublicSealingKey
 from pipeline.crypto.trust import Trust
 from pipeline.domain.answer_codes import explain_code, status_words
-from pipeline.domain.dossiers import count_by_status
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Application, Person
 from pipeline.domain.wording import Language, explain, provider_words
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.seen_file import SeenFile
-from pipeline.province.casefile import CaseFile
+from pipeline.province.casefile import CaseFile, Certificate
 from pipeline.province.database import connect
-from pipeline.province.exports import write_csv, write_json
 from pipeline.province.filing import file_application
 from pipeline.province.store import Store
+from pipeline.province.unit_keys import read_public
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
 from pipeline.stages.anchor import trust_of
@@ -46,9 +46,16 @@ def offline_trust(installation: Installation, party: str) -> Trust:
 
 
 def put_in(
-    installation: Installation, application: Application, persons: Sequence[Person], reference: Reference
+    installation: Installation,
+    application: Application,
+    persons: Sequence[Person],
+    reference: Reference,
+    reply_key: PublicSealingKey | None = None,
 ) -> str:
-    """Seal the application and put it into the party's outbox; returns its id. Its adapter sends it."""
+    """Seal the application and put it into the party's outbox; returns its id. Its adapter sends it.
+
+    `reply_key`: the entrusting unit's, where it opens the answers itself.
+    """
     release = reference.current
     if release is None:
         raise ConfigError("no catalog release is published yet")
@@ -58,7 +65,13 @@ def put_in(
         closing(connect(installation.store(party))) as connection,
     ):
         filing = file_application(
-            application, persons, identity=identity, trust=reference.trust, release=release.number, now=wall_clock()
+            application,
+            persons,
+            identity=identity,
+            trust=reference.trust,
+            release=release.number,
+            now=wall_clock(),
+            reply_key=reply_key,
         )
         Store(connection, identity).file(filing, release.number, wall_clock())
     return application["application_id"]
@@ -80,12 +93,24 @@ def await_result(installation: Installation, party: str, application_id: str, se
 @click.command()
 @click.argument("form", type=_FILE)
 @click.option("--roster", type=_FILE, required=True, help="The persons asked about, CSV.")
+@click.option(
+    "--reply-key", type=_FILE, help="The entrusting unit's public key (hedx unit keygen): it alone opens the answers."
+)
 @click.option("--wait", type=float, default=0.0, help="Wait so many seconds for the result.")
 @options.party
 @cluster.bootstrap
 @options.lang
 @options.as_json
-def submit(form: Path, roster: Path, wait: float, party: str, bootstrap: str, lang: Language, as_json: bool) -> Exit:
+def submit(
+    form: Path,
+    roster: Path,
+    reply_key: Path | None,
+    wait: float,
+    party: str,
+    bootstrap: str,
+    lang: Language,
+    as_json: bool,
+) -> Exit:
     """Check a FORM (YAML) and its roster and file them; nothing is filed when there is a single fault.
 
     The party's adapter (`hedx province run`) sends it. Prints the application's id.
@@ -106,7 +131,8 @@ def submit(form: Path, roster: Path, wait: float, party: str, bootstrap: str, la
         if loaded.application is None:
             emit(as_data(loaded, lang) if as_json else "\n".join(as_report(loaded, lang)), as_json)
             return Exit.FAILED
-        put_in(installation, loaded.application, loaded.roster, reference)
+        unit_key = None if reply_key is None else read_public(reply_key)
+        put_in(installation, loaded.application, loaded.roster, reference, unit_key)
     if wait and not await_result(installation, party, application_id, wait):
         remark(f"no result within {wait:g} s; see hedx apply status {application_id}")
     _show(_status(installation, party, application_id, lang), lang, as_json)
@@ -124,7 +150,8 @@ def status(application_id: str | None, party: str, lang: Language, as_json: bool
     if application_id is None:
         with closing(connect(installation.store(party))) as connection:
             rows = connection.execute(
-                "SELECT application_id, state, persons, filed_at FROM application ORDER BY filed_at DESC"
+                "SELECT application_id, iif(shredded_at IS NULL, state, 'shredded'), persons, filed_at"
+                " FROM application ORDER BY filed_at DESC"
             ).fetchall()
         filed = [dict(zip(("application_id", "state", "persons", "filed_at"), row, strict=True)) for row in rows]
         emit(filed if as_json else [in_words(application, lang) for application in filed], as_json)
@@ -132,28 +159,6 @@ def status(application_id: str | None, party: str, lang: Language, as_json: bool
     found = _status(installation, party, application_id, lang)
     _show(found, lang, as_json)
     return Exit.FINE if found["complete"] else Exit.DRIFT
-
-
-@click.command()
-@click.argument("application_id")
-@click.option("--format", "kind", type=click.Choice(["json", "csv"]), default="json", help="What to write.")
-@click.option("--output", "-o", type=_FILE, required=True, help="The file to write.")
-@options.party
-@options.as_json
-def export(application_id: str, kind: str, output: Path, party: str, as_json: bool) -> None:
-    """Write the dossiers of a complete application; its certificate is verified first."""
-    installation = Installation(data_dir())
-    with closing(connect(installation.store(party))) as connection:
-        case = CaseFile(connection, application_id, offline_trust(installation, party))
-        dossiers = case.dossiers()
-        certificate = case.certificate()
-    if kind == "csv":
-        write_csv(output, dossiers)
-    else:
-        about = {"application": case.form, "certificate": certificate.digest.hex() if certificate else None}
-        write_json(output, dossiers, dict(about))
-    output.chmod(0o600)
-    emit({"file": str(output), "dossiers": len(dossiers)}, as_json)
 
 
 def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:
@@ -182,7 +187,7 @@ def _status(installation: Installation, party: str, application_id: str, lang: L
         certificate, rejection = case.certificate(), case.rejection()
         found: dict[str, Any] = {
             "application_id": application_id,
-            "state": case.state,
+            "state": case.state if case.shredded_at is None else "shredded",
             "persons": case.persons,
             "bundles": case.progress()[0],
             "complete": case.is_complete(),
@@ -197,6 +202,15 @@ def _status(installation: Installation, party: str, application_id: str, lang: L
                 for status in certificate.result["statuses"]
                 if status["status"] != "done"
             ]
-        if case.is_complete():
-            found["by_status"] = count_by_status(case.dossiers())
+            found["by_status"] = _by_status(certificate)
+        if case.held_by_unit:
+            found["held_by_unit"] = True
     return found
+
+
+def _by_status(certificate: Certificate) -> dict[str, int]:
+    """Persons x sub-queries by status, as certified. Whether `done` is found or no record, only who opens it sees."""
+    counts: dict[str, int] = {}
+    for status in certificate.result["statuses"]:
+        counts[status["status"]] = counts.get(status["status"], 0) + status["count"]
+    return counts

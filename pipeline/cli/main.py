@@ -22,6 +22,8 @@ COMMANDS = {
     "center": "Run the center's processors.",
     "province": "Run a province's adapter: outbox, provider, delivery.",
     "apply": "Applications (查询申请), from the requester's side.",
+    "access": "The access log: who opened, read or exported what, for whom.",
+    "unit": "An entrusting unit (委托单位) that opens its results itself.",
     "catalog": "The resource catalog (资源目录).",
     "signer": "A party's private keys in a process of their own.",
     "ca": "The certificate authority: issue, renew, revoke, publish.",

@@ -1,27 +1,39 @@
-"""An application as its requester holds it: state, certificate, dossiers. Read-only."""
+"""An application as its requester holds it: state and certificate for everybody, persons and answers for who has the keys.
+
+State, decisions and certificate stand in clear and are verified on every reading. Form, roster and dossiers need the party's
+identity, and every reading of them is in the access log before it is given out.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.codec import framing
-from pipeline.crypto import signed
+from pipeline.crypto import cose, signed
+from pipeline.crypto.keys import Identity
 from pipeline.crypto.trust import Trust
 from pipeline.domain.dossiers import AnswerKey, Dossier, assemble
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import (
     Acceptance,
     Answer,
     Application,
     ApplicationResult,
+    Mandate,
     Person,
     Rejection,
     ResourceAnswer,
     SectionCertificate,
 )
-from pipeline.province.store import form_of
+from pipeline.kafka.clock import wall_clock
+from pipeline.province import access
+from pipeline.province.case_keys import CaseKeyFolder
+from pipeline.province.database import transaction
+from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
+from pipeline.province.store import access_under, form_of, mandate_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +46,54 @@ class Certificate:
 
 
 class CaseFile:
-    """One application in a party's store. Raises ConfigError for an unknown id."""
+    """One application in a party's store. Raises ConfigError for an unknown id.
 
-    def __init__(self, connection: sqlite3.Connection, application_id: str, trust: Trust) -> None:
-        self._db = connection
+    `identity` may be left out by who asks for its state only; `by`: who reads, in the access log (default: the operating
+    system's user); `clock`: ms.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        application_id: str,
+        trust: Trust,
+        identity: Identity | None = None,
+        *,
+        by: str | None = None,
+        clock: Callable[[], int] = wall_clock,
+    ) -> None:
+        self.connection = connection
         self._trust = trust
+        self._identity = identity
+        self._by = by or access.user()
+        self._clock = clock
         row = connection.execute(
-            "SELECT form, state, filed_at, persons, acceptance, rejection, mandate_digest FROM application"
-            " WHERE application_id = ?",
+            "SELECT state, filed_at, persons, acceptance, rejection, mandate, mandate_digest, held_by_unit, shredded_at"
+            " FROM application WHERE application_id = ?",
             (application_id,),
         ).fetchone()
         if row is None:
             raise ConfigError(f"no application {application_id} in this store")
         self.application_id = application_id
-        self.form: Application = form_of(row[0])
-        self.state: str = row[1]
-        self.filed_at: int = row[2]
-        self.persons: int = row[3]
-        self._acceptance: bytes | None = row[4]
-        self._rejection: bytes | None = row[5]
+        self.state: str = row[0]
+        self.filed_at: int = row[1]
+        self.persons: int = row[2]
+        self._acceptance: bytes | None = row[3]
+        self._rejection: bytes | None = row[4]
+        self.mandate_raw: bytes = row[5]
         self.mandate_digest: bytes = row[6]
+        self.held_by_unit = bool(row[7])
+        self.shredded_at: int | None = row[8]
+
+    # -- in clear ----------------------------------------------------------------------------------------------------
+
+    def mandate(self) -> Mandate:
+        """What we signed. Raises InvalidMessage `mandate_mismatch` when it is not what was filed, and certified."""
+        certificate = self.certificate()
+        certified = self.mandate_digest if certificate is None else certificate.result["mandate_digest"]
+        if not cose.decode(self.mandate_raw).digest == self.mandate_digest == certified:
+            raise InvalidMessage("mandate_mismatch", self.application_id)
+        return mandate_in(self.mandate_raw)
 
     def acceptance(self) -> Acceptance | None:
         """What the center promised, verified as of when it signed."""
@@ -65,18 +105,27 @@ class CaseFile:
 
     def certificate(self) -> Certificate | None:
         """The newest certificate, its signature and those of all its sections verified; None before the first."""
-        row = self._db.execute(
-            "SELECT signed FROM result WHERE application_id = ? ORDER BY version DESC LIMIT 1", (self.application_id,)
+        row = self.connection.execute(
+            "SELECT signed, received_at FROM result WHERE application_id = ? ORDER BY version DESC LIMIT 1",
+            (self.application_id,),
         ).fetchone()
         if row is None:
             return None
-        outer = self._verify(row[0], "certificate")
+        raw, received_at = row
+        outer = self._verify(raw, "certificate", received_at)
         result: ApplicationResult = framing.decode_as("ApplicationResult", outer.payload)  # type: ignore[assignment]
         sections: dict[int, SectionCertificate] = {}
         for section in result["sections"]:
-            payload = self._verify(section["certificate"], "section-certificate").payload
+            payload = self._verify(section["certificate"], "section-certificate", received_at).payload
             sections[section["section"]] = framing.decode_as("SectionCertificate", payload)  # type: ignore[assignment]
         return Certificate(outer.digest, result, sections)
+
+    def result_raw(self) -> bytes | None:
+        """The newest certificate as the center signed it."""
+        row = self.connection.execute(
+            "SELECT signed FROM result WHERE application_id = ? ORDER BY version DESC LIMIT 1", (self.application_id,)
+        ).fetchone()
+        return None if row is None else row[0]
 
     def missing(self) -> set[bytes]:
         """Digests of bundles the certificate names and the store does not hold yet."""
@@ -90,51 +139,125 @@ class CaseFile:
         """Whether there is a certificate and every bundle it names is here."""
         return self.certificate() is not None and not self.missing()
 
-    def roster(self) -> list[list[Person]]:
-        """The persons by section, as they were filed."""
-        sections: dict[int, list[Person]] = {}
-        rows = self._db.execute(
-            "SELECT section, record FROM person WHERE application_id = ? ORDER BY section, idx", (self.application_id,)
-        )
-        for section, record in rows:
-            sections.setdefault(section, []).append(framing.read("Person", record))  # type: ignore[arg-type]
-        return [sections[number] for number in sorted(sections)]
-
-    def answers(self) -> dict[AnswerKey, ResourceAnswer]:
-        """Every answer held, by (section, provider, row, index)."""
-        rows = self._db.execute(
-            "SELECT section, provider, record FROM bundle JOIN answer USING (digest) WHERE application_id = ?",
-            (self.application_id,),
-        )
-        found: dict[AnswerKey, ResourceAnswer] = {}
-        for section, provider, record in rows:
-            answer: Answer = framing.read("Answer", record)  # type: ignore[assignment]
-            for result in answer["results"]:
-                found[section, provider, result["row"], answer["index"]] = result
-        return found
-
-    def dossiers(self) -> list[Dossier]:
-        """One dossier per household. Raises ConfigError before the application is complete."""
-        certificate = self.certificate()
-        if certificate is None or self.missing():
-            raise ConfigError(f"application {self.application_id} is not complete yet")
-        return assemble(self.roster(), certificate.sections, self.answers())
+    def suspended(self) -> bool:
+        """Whether our party is suspended, as far as the trust given says."""
+        requester = self.mandate()["requester"]
+        return requester in self._trust.parties() and self._trust.suspended(requester)
 
     def progress(self) -> tuple[int, int]:
         """(bundles held, sections certified) so far."""
-        sections = self._db.execute(
+        sections = self.connection.execute(
             "SELECT count(DISTINCT section) FROM certificate WHERE application_id = ?", (self.application_id,)
         ).fetchone()[0]
         return len(self._held()), sections
 
+    # -- under the application's keys --------------------------------------------------------------------------------
+
+    def form(self) -> Application:
+        """The application's form, as it was filed. In the access log."""
+        rows = self.rows()
+        with transaction(self.connection):
+            self.note("read", {"what": "form"})
+            return self.sealed_form(rows)
+
+    def roster(self) -> list[list[Person]]:
+        """The persons by section, as they were filed. In the access log."""
+        rows = self.rows()
+        with transaction(self.connection):
+            self.note("read", {"what": "roster", "persons": self.persons})
+            return [[_person(record) for record in section] for section in self.sealed_roster(rows)]
+
+    def dossiers(self) -> list[Dossier]:
+        """One dossier per household. Raises ConfigError before the application is complete. In the access log."""
+        rows, sections = self.rows(), self.whole()
+        with transaction(self.connection):
+            self.note("read", {"what": "dossiers", "persons": self.persons})
+            return self.assembled(rows, sections)
+
+    def whole(self) -> dict[int, SectionCertificate]:
+        """The section certificates of a complete application. Raises ConfigError before that."""
+        certificate = self.certificate()
+        if certificate is None or self.missing():
+            raise ConfigError(f"application {self.application_id} is not complete yet")
+        return certificate.sections
+
+    def rows(self) -> SealedRows:
+        """The keys of its rows. Raises ConfigError without an identity, or when the keys are destroyed."""
+        if self.shredded_at is not None:
+            self._check_kept(None)
+        if self._identity is None:
+            raise ConfigError("persons and answers are read with the party's identity")
+        locked = CaseKeyFolder.beside(self.connection).read(self.application_id)
+        return SealedRows(self._identity.vault.open(locked).data_key, self.application_id)
+
+    def note(self, act: str, detail: Mapping[str, object]) -> int:
+        """Append to the access log inside the caller's transaction; returns the row's number."""
+        found = access_under(self.mandate(), act, detail)
+        return access.record(self.connection, found, actor=self._by, at=self._clock())
+
+    def sealed_form(self, rows: SealedRows) -> Application:
+        """The form; for who notes it in the access log."""
+        [row] = self.connection.execute("SELECT form FROM application WHERE application_id = ?", (self.application_id,))
+        self._check_kept(row[0])
+        return form_of(rows.open(FORM, row[0]))
+
+    def sealed_roster(self, rows: SealedRows) -> list[list[bytes]]:
+        """The `Person` records of each section as they were written; for who notes it in the access log."""
+        [row] = self.connection.execute("SELECT form FROM application WHERE application_id = ?", (self.application_id,))
+        self._check_kept(row[0])
+        query = "SELECT idx, record FROM person WHERE application_id = ? AND section = ? ORDER BY idx"
+        sections: list[list[bytes]] = []
+        for number, stated in enumerate(self.mandate()["sections"], start=1):
+            group = rows.group(PERSON, stated["root"])
+            found = self.connection.execute(query, (self.application_id, number))
+            sections.append([group.open(index, record) for index, record in found])
+        return sections
+
+    def salts(self, rows: SealedRows) -> list[bytes]:
+        """The salt of each section's root; for who notes it in the access log."""
+        query = "SELECT salt FROM section WHERE application_id = ? ORDER BY section"
+        found = self.connection.execute(query, (self.application_id,)).fetchall()
+        stated = self.mandate()["sections"]
+        return [rows.group(SALT, s["root"]).open(0, salt) for s, (salt,) in zip(stated, found, strict=True)]
+
+    def assembled(self, rows: SealedRows, sections: Mapping[int, SectionCertificate]) -> list[Dossier]:
+        """The dossiers under the certificates of `whole`; for who notes it in the access log."""
+        if self.held_by_unit:
+            raise ConfigError(f"the entrusting unit holds the reply key of {self.application_id}: export it --sealed")
+        roster = [[_person(record) for record in section] for section in self.sealed_roster(rows)]
+        return assemble(roster, sections, self._answers(rows))
+
+    def _check_kept(self, form: bytes | None) -> None:
+        """It may have been shredded since it was looked up."""
+        if form is None:
+            raise ConfigError(f"application {self.application_id} is shredded: nothing opens it any more")
+
+    def _answers(self, rows: SealedRows) -> dict[AnswerKey, ResourceAnswer]:
+        """Every answer held, by (section, provider, row, index)."""
+        bundles = self.connection.execute(
+            "SELECT digest, section, provider FROM bundle WHERE application_id = ?", (self.application_id,)
+        ).fetchall()
+        found: dict[AnswerKey, ResourceAnswer] = {}
+        for digest, section, provider in bundles:
+            group = rows.group(ANSWER, digest)
+            for index, record in self.connection.execute("SELECT idx, record FROM answer WHERE digest = ?", (digest,)):
+                answer: Answer = framing.read("Answer", group.open(index, record))  # type: ignore[assignment]
+                for result in answer["results"]:
+                    found[section, provider, result["row"], answer["index"]] = result
+        return found
+
     def _held(self) -> set[bytes]:
-        rows = self._db.execute("SELECT digest FROM bundle WHERE application_id = ?", (self.application_id,))
+        rows = self.connection.execute("SELECT digest FROM bundle WHERE application_id = ?", (self.application_id,))
         return {row[0] for row in rows}
 
     def _notice(self, raw: bytes | None, typ: str, name: str) -> object:
         return None if raw is None else framing.decode_as(name, self._verify(raw, typ).payload)
 
-    def _verify(self, raw: bytes, typ: str) -> signed.Signed:
-        """Kept objects outlive their own lifetime: they are verified as of when they were signed."""
-        at = signed.peek(raw).claims.issued_at
-        return signed.verify(raw, typ, self._trust, now=at, issuer=CENTER)
+    def _verify(self, raw: bytes, typ: str, witness: int | None = None) -> signed.Signed:
+        """Kept objects outlive their own lifetime: they are verified as of when they came, or else were signed."""
+        at = signed.peek(raw).claims.issued_at if witness is None else witness
+        return signed.verify_kept(raw, typ, self._trust, witness=at, issuer=CENTER)
+
+
+def _person(record: bytes) -> Person:
+    return framing.read("Person", record)  # type: ignore[return-value]

@@ -1,6 +1,8 @@
 """A party's own database: one SQLite file, WAL, one connection per thread, explicit transactions.
 
-It holds applications filed, results delivered, the outbox, and how far each inbox has been worked through.
+It holds applications filed, results delivered, the outbox, the access log, and how far each inbox has been worked
+through. What says anything about a person is encrypted (`sealed_rows`) under keys that are not in it (`case_keys`); what
+stands in clear is what the state of an application needs, and signed evidence.
 """
 
 from __future__ import annotations
@@ -10,11 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SCHEMA = """
+from pipeline.domain.errors import ConfigError
+from pipeline.province import access
+
+LAYOUT = 2
+"""The store's `user_version`. 1 (then written as 0) kept persons and answers in clear."""
+
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS application (
-  application_id TEXT PRIMARY KEY, form BLOB NOT NULL, mandate BLOB NOT NULL, mandate_digest BLOB NOT NULL,
-  reply_key BLOB NOT NULL, release INTEGER NOT NULL, filed_at INTEGER NOT NULL, persons INTEGER NOT NULL,
-  state TEXT NOT NULL, acceptance BLOB, rejection BLOB) WITHOUT ROWID;
+  application_id TEXT PRIMARY KEY, form BLOB, mandate BLOB NOT NULL, mandate_digest BLOB NOT NULL,
+  held_by_unit INTEGER NOT NULL, release INTEGER NOT NULL, filed_at INTEGER NOT NULL, persons INTEGER NOT NULL,
+  state TEXT NOT NULL, acceptance BLOB, rejection BLOB, shredded_at INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS section (
   application_id TEXT NOT NULL, section INTEGER NOT NULL, salt BLOB NOT NULL,
   PRIMARY KEY (application_id, section)) WITHOUT ROWID;
@@ -27,6 +36,13 @@ CREATE TABLE IF NOT EXISTS bundle (
 CREATE INDEX IF NOT EXISTS bundle_of ON bundle (application_id, section);
 CREATE TABLE IF NOT EXISTS answer (
   digest BLOB NOT NULL, idx INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (digest, idx)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sealed_bundle (
+  digest BLOB PRIMARY KEY, application_id TEXT NOT NULL, relay BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS sealed_bundle_of ON sealed_bundle (application_id);
+CREATE TABLE IF NOT EXISTS export (
+  number INTEGER PRIMARY KEY, application_id TEXT NOT NULL, path BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS witness (
+  thumbprint BLOB PRIMARY KEY, party TEXT NOT NULL, certificate BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS certificate (
   application_id TEXT NOT NULL, section INTEGER NOT NULL, version INTEGER NOT NULL, signed BLOB NOT NULL,
   PRIMARY KEY (application_id, section, version)) WITHOUT ROWID;
@@ -60,17 +76,46 @@ CREATE TABLE IF NOT EXISTS outbox_open (
   digest BLOB NOT NULL, envelope_id BLOB NOT NULL, PRIMARY KEY (digest, envelope_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS outbox_open_of ON outbox_open (envelope_id);
 """
+    + access.SCHEMA
+)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection of this thread's own; the file and its tables are made when missing, readable by the owner only."""
+    """A connection of this thread's own; the file and its tables are made when missing, readable by the owner only.
+
+    Raises ConfigError for a store of an earlier layout: it is not turned into this one, since what it held in clear would
+    stay on the disk.
+    """
+    connection = open_file(path)
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version == LAYOUT:
+        connection.executescript(SCHEMA)
+        return connection
+    made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'application'").fetchone()
+    [version] = connection.execute("PRAGMA user_version").fetchone()  # another process may be making it just now
+    if made and version != LAYOUT:
+        connection.close()
+        raise ConfigError(f"{path} is of an earlier layout: finish with the version that made it, and start a new one")
+    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {LAYOUT}; COMMIT")
+    return connection
+
+
+def access_log(path: Path) -> sqlite3.Connection:
+    """A connection to a file that holds an access log and nothing else: the center's."""
+    connection = open_file(path)
+    connection.executescript(access.SCHEMA)
+    return connection
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """A connection to a file as every store of a party's has it: its owner's alone, WAL, what is deleted overwritten."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=30, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.executescript(SCHEMA)
+    connection.execute("PRAGMA secure_delete=ON")
     return connection
 
 

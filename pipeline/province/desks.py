@@ -10,10 +10,10 @@ from pipeline.domain.errors import HedxError, InvalidMessage
 from pipeline.kafka.rejections import Rejections
 from pipeline.province.sources import Sources
 from pipeline.province.store import Positions, Store
-from pipeline.stages.answer import Answerer, Found, Need, period_of
+from pipeline.stages.answer import Answerer, Found, Need, Question, period_of
 from pipeline.stages.deliver import Deliver
 from pipeline.stages.effects import Batch, Message
-from pipeline.stages.local import LocalEffects
+from pipeline.stages.local import Access, LocalEffects
 
 Clock = Callable[[], int]
 Work = Callable[[Sequence[Message], Positions], None]
@@ -69,6 +69,7 @@ class AnswerDesk:
         questions, effects = self._answerer.open(self._store, Batch(messages, now))
         found = {need: self._look_up(need, subjects) for need, subjects in self._answerer.needs(questions).items()}
         effects.posts += self._answerer.reply(questions, found)
+        effects.accesses += [_access(question) for question in questions]
         self._store.apply(effects, positions, now)
         self.rejections.report((*effects.dead, *effects.refused))
 
@@ -81,6 +82,27 @@ class AnswerDesk:
             return Found({}, {}, None, result.refused_all, "", "")
         as_of, coverage = self._sources.standing(category)
         return Found(result.entries, result.refused, result.unavailable_until, None, as_of, coverage)
+
+
+def _access(question: Question) -> Access:
+    """What the provider's log says of a request: who asked about how many persons, for whom and for which purpose."""
+    header, mandate = question.bundle.header, question.mandate
+    detail: dict[str, object] = {
+        "bundle": question.bundle.leaf.hex(),
+        "mandate": header.mandate_digest.hex(),
+        "section": header.section,
+        "persons": len(question.persons),
+    }
+    if question.refusal is not None:
+        detail["code"] = question.refusal.code
+    return Access(
+        "opened" if question.refusal is None else "refused",
+        header.application_id,
+        header.requester,
+        mandate["entrusting_unit"] if mandate else "",
+        mandate["purpose"] if mandate else "",
+        detail,
+    )
 
 
 class DeliveryDesk:

@@ -1,10 +1,15 @@
-"""Results in files: JSON as it is held, CSV one line an item, for a spreadsheet."""
+"""Results in files: JSON as it is held, CSV one line an item, for a spreadsheet.
+
+What the file is for (unit, purpose, the notice of Art. 11) stands in it: in JSON beside the dossiers, in CSV in lines that
+start with `#` above the headers, for a file beside it would be lost on the first copy.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +23,36 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def write_json(path: Path, dossiers: Sequence[Dossier], about: dict[str, object]) -> None:
-    """`about` (application, certificate) and the dossiers, UTF-8."""
-    path.write_text(json.dumps({**about, "dossiers": dossiers}, ensure_ascii=False, indent=1), encoding="utf-8")
+def write_json(path: Path, dossiers: Sequence[Dossier], about: Mapping[str, object]) -> None:
+    """Write what `as_json` gives."""
+    path.write_bytes(as_json(dossiers, about))
 
 
-def write_csv(path: Path, dossiers: Iterable[Dossier]) -> None:
-    """One line for every item found, one for every sub-query without; no cell starts a formula."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(COLUMNS)
-        for dossier in dossiers:
-            for person in dossier["persons"]:
-                for result in person["results"]:
-                    writer.writerows(_lines(dossier["household"], person, result))
+def write_csv(path: Path, dossiers: Iterable[Dossier], head: Mapping[str, str] | None = None) -> None:
+    """Write what `as_csv` gives."""
+    path.write_bytes(as_csv(dossiers, head or {}))
+
+
+def as_json(dossiers: Sequence[Dossier], about: Mapping[str, object]) -> bytes:
+    """`about` (unit, purpose, application, certificate) and the dossiers, UTF-8."""
+    return json.dumps({**about, "dossiers": dossiers}, ensure_ascii=False, indent=1).encode()
+
+
+def as_csv(dossiers: Iterable[Dossier], head: Mapping[str, str]) -> bytes:
+    """`head` in lines `# name: value`; then one line for every item found, one for every sub-query without.
+
+    No cell starts a formula, and a value of the head stays on its line.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    for name, value in head.items():
+        writer.writerow([f"# {name}: {' '.join(value.split())}"])
+    writer.writerow(COLUMNS)
+    for dossier in dossiers:
+        for person in dossier["persons"]:
+            for result in person["results"]:
+                writer.writerows(_lines(dossier["household"], person, result))
+    return text.getvalue().encode("utf-8-sig")
 
 
 def _lines(household: str, person: PersonResults, result: Result) -> Iterator[list[str]]:

@@ -24,7 +24,10 @@ MANDATE_VALIDITY = 90 * 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """An application as filed: what is sent, and what only the requester keeps (reply key, salts, roster)."""
+    """An application as filed: what is sent, and what only the requester keeps (reply key, salts, roster).
+
+    `held_by_unit`: the mandate's reply key is not among `keys`, so that the entrusting unit alone opens the answers.
+    """
 
     application: Application
     mandate_raw: bytes
@@ -34,6 +37,7 @@ class Filing:
     salts: list[bytes]
     sections: list[list[Person]]
     bundles: list[SealedBundle]
+    held_by_unit: bool = False
 
 
 def file_application(
@@ -46,22 +50,24 @@ def file_application(
     now: int,
     valid_for: int = MANDATE_VALIDITY,
     section_size: int = 500,
+    reply_key: PublicSealingKey | None = None,
     entropy: Entropy = os.urandom,
 ) -> Filing:
     """Split the roster into sections, sign the mandate, seal each section to the center.
 
     `release` is the number of the catalog release the schedule was written against; `valid_for` (ms): how
-    long providers may act on the mandate.
+    long providers may act on the mandate; `reply_key`: the entrusting unit's, where it opens the answers itself, a key
+    for this application alone.
     """
     sections = split(persons, section_size)
     salts = [entropy(32) for _ in sections]
     encoded = [[framing.write("Person", person) for person in section] for section in sections]
     keys, locked_keys = identity.vault.create()
-    mandate = _mandate(application, encoded, salts, keys.reply_key, release, now + valid_for)
+    mandate = _mandate(application, encoded, salts, reply_key or keys.reply_key, release, now + valid_for)
     mandate_signed = signed.sign(
         "mandate", framing.encode("Mandate", mandate), identity.signer, audience=CENTER, now=now
     )
-    secret, seal = sealing.new_seal(identity.party, [trust.sealing_key(CENTER)], entropy)
+    secret, seal = sealing.new_seal(identity.party, [trust.sealing_key(CENTER, now)], entropy)
     warrant = framing.encode("Warrant", Warrant(mandate=mandate_signed.raw, acceptance=None))
     written: list[SealedBundle] = []
     for number, (records, salt) in enumerate(zip(encoded, salts, strict=True), start=1):
@@ -89,7 +95,17 @@ def file_application(
         )
         heads = [warrant, framing.encode("SectionHead", head)]
         written.append(bundles.seal_bundle(header, records, secret, seal, heads=heads))
-    return Filing(application, mandate_signed.raw, mandate_signed.digest, keys, locked_keys, salts, sections, written)
+    return Filing(
+        application,
+        mandate_signed.raw,
+        mandate_signed.digest,
+        keys,
+        locked_keys,
+        salts,
+        sections,
+        written,
+        held_by_unit=reply_key is not None,
+    )
 
 
 def _mandate(

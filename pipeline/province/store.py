@@ -1,35 +1,60 @@
-"""What a party keeps: the view its stages read, and their effects written in one transaction with the offsets."""
+"""What a party keeps: the view its stages read, and their effects written in one transaction with the offsets.
+
+Rows about persons are encrypted here, on their way in, under the application's own data key.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pipeline.codec import framing
+from pipeline.crypto import cose
 from pipeline.crypto.keys import Identity
-from pipeline.domain.records import Application
+from pipeline.domain.records import Application, Mandate
 from pipeline.kafka.allowance import Allowance
 from pipeline.kafka.rejections import harmless
-from pipeline.province import outbox
+from pipeline.province import access, outbox
+from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import transaction
 from pipeline.province.filing import Filing
-from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted
+from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
+from pipeline.stages.local import Access, Delivered, Filed, LocalEffects, Posted
+
+log = logging.getLogger(__name__)
 
 Positions = Mapping[tuple[str, int], int]
 """(topic, partition) -> offset of the next record to read."""
 
 
 _DAY = 24 * 3600 * 1000
+PROCESS = "process:adapter"
+"""Who acts, in the access log, where no person does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An application of our own, its keys open."""
+
+    filed: Filed
+    mandate: Mandate
+    rows: SealedRows
 
 
 class Store:
-    """One party's store on one thread's connection. Implements `stages.local.View`."""
+    """One party's store on one thread's connection. Implements `stages.local.View`.
+
+    The keys of its applications are in the folder `keys` beside the database.
+    """
 
     def __init__(self, connection: sqlite3.Connection, identity: Identity) -> None:
         self.connection = connection
         self._identity = identity
-        self._filed: dict[str, Filed] = {}
+        self._keys = CaseKeyFolder.beside(connection)
+        self._cases: dict[str, _Case] = {}
         self._allowance = Allowance("store")
 
     # -- view --------------------------------------------------------------------------------------------------------
@@ -48,15 +73,20 @@ class Store:
         return self.connection.execute(query, (mandate_digest, section, version)).fetchone() is not None
 
     def filed(self, application_id: str) -> Filed | None:
-        """Our own application with this id."""
-        if application_id not in self._filed:
-            row = self.connection.execute(
-                "SELECT mandate_digest, reply_key FROM application WHERE application_id = ?", (application_id,)
-            ).fetchone()
-            if row is None:
-                return None
-            self._filed[application_id] = Filed(application_id, row[0], self._identity.vault.open(row[1]).unsealer)
-        return self._filed[application_id]
+        """Our own application with this id; without a reply key when there is none (any more) to open answers with."""
+        row = self.connection.execute(
+            "SELECT mandate_digest, mandate, held_by_unit, shredded_at FROM application WHERE application_id = ?",
+            (application_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        digest, mandate, held_by_unit, shredded_at = row
+        if shredded_at is None and not held_by_unit:
+            if application_id in self._cases or self._keys.holds(application_id):
+                return self._case(application_id).filed
+            log.error("the keys of application %s are lost: its answers are kept sealed", application_id)
+        self._cases.pop(application_id, None)  # what was opened before is not used again
+        return Filed(application_id, digest, None, mandate_in(mandate))
 
     def positions(self, topic: str) -> dict[int, int]:
         """Partition -> offset of the next record to read, of partitions read before."""
@@ -65,36 +95,48 @@ class Store:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def file(self, filing: Filing, release: int, now: int) -> None:
-        """Keep a new application, and put its bundles into the outbox, in one transaction."""
-        form = filing.application
-        application_id = form["application_id"]
+        """Keep a new application, and put its bundles into the outbox, in one transaction.
+
+        Its keys are on the disk before that ends. Raises sqlite3.IntegrityError when its id is taken.
+        """
+        application_id = filing.application["application_id"]
+        rows = SealedRows(filing.keys.data_key, application_id)
         with transaction(self.connection) as db:
             db.execute(
-                "INSERT INTO application VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'filed', NULL, NULL)",
+                "INSERT INTO application VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'filed', NULL, NULL, NULL)",
                 (
                     application_id,
-                    json.dumps(form, ensure_ascii=False).encode(),
+                    rows.seal(FORM, json.dumps(filing.application, ensure_ascii=False).encode()),
                     filing.mandate_raw,
                     filing.mandate_digest,
-                    filing.locked_keys,
+                    filing.held_by_unit,
                     release,
                     now,
                     sum(map(len, filing.sections)),
                 ),
             )
-            db.executemany(
-                "INSERT INTO section VALUES (?, ?, ?)",
-                [(application_id, number, salt) for number, salt in enumerate(filing.salts, start=1)],
-            )
-            db.executemany(
-                "INSERT INTO person VALUES (?, ?, ?, ?)",
-                [
-                    (application_id, number, index, framing.write("Person", person))
-                    for number, section in enumerate(filing.sections, start=1)
-                    for index, person in enumerate(section)
-                ],
+            self._file_sections(filing, rows)
+            signer = self._identity.signer
+            db.execute(
+                "INSERT OR IGNORE INTO witness VALUES (?, ?, ?)", (signer.thumbprint, signer.party, signer.certificate)
             )
             outbox.put(db, [Posted("requests", bundle) for bundle in filing.bundles])
+            self._keys.write(application_id, filing.locked_keys)  # left behind by a crash now, it is cleaned away
+
+    def _file_sections(self, filing: Filing, rows: SealedRows) -> None:
+        application_id = filing.application["application_id"]
+        roots = [section["root"] for section in mandate_in(filing.mandate_raw)["sections"]]
+        for number, (root, salt, persons) in enumerate(zip(roots, filing.salts, filing.sections, strict=True), start=1):
+            sealed = rows.group(SALT, root).seal(0, salt)
+            self.connection.execute("INSERT INTO section VALUES (?, ?, ?)", (application_id, number, sealed))
+            group = rows.group(PERSON, root)
+            self.connection.executemany(
+                "INSERT INTO person VALUES (?, ?, ?, ?)",
+                [
+                    (application_id, number, index, group.seal(index, framing.write("Person", person)))
+                    for index, person in enumerate(persons)
+                ],
+            )
 
     def apply(self, effects: LocalEffects, positions: Positions, now: int) -> None:
         """Carry out a step's effects, all of them and the offsets, or nothing.
@@ -111,7 +153,13 @@ class Store:
             db.executemany("INSERT OR IGNORE INTO answered VALUES (?, ?, ?)", effects.answered)
             self._outcome(effects, now)
             for delivered in effects.delivered:
-                self._deliver(delivered)
+                self._deliver(delivered, now)
+            for accessed in effects.accesses:
+                access.record(db, accessed, actor=PROCESS, at=now)
+            db.executemany(
+                "INSERT OR IGNORE INTO witness VALUES (?, ?, ?)",
+                [(found.thumbprint, found.party, found.certificate) for found in effects.witnesses],
+            )
             outbox.put(db, effects.posts)
             outbox.receipted(db, effects.receipted)
             outbox.settled(db, effects.settled)
@@ -134,9 +182,10 @@ class Store:
         self._allowance.settle(sifted, now)
 
     def forget_expired(self, now: int, grace: int = 24 * 3600 * 1000) -> None:
-        """Drop the ids of envelopes that expired more than `grace` ms ago."""
+        """Drop the ids of envelopes that expired more than `grace` ms ago, and keys that belong to nothing."""
         with transaction(self.connection) as db:
             db.execute("DELETE FROM seen WHERE expires_at < ?", (now - grace,))
+            self._keys.clean(db)
 
     def _outcome(self, effects: LocalEffects, now: int) -> None:
         db = self.connection
@@ -164,21 +213,56 @@ class Store:
                 "UPDATE application SET state = 'certified' WHERE application_id = ?", (result["application_id"],)
             )
 
-    def _deliver(self, delivered: Delivered) -> None:
-        self.connection.execute(
+    def _deliver(self, delivered: Delivered, now: int) -> None:
+        """Keep a bundle: that it came, its answers encrypted, or as it is when nobody opens it here.
+
+        Between a step and this transaction the application may have been shredded; then nothing but that it came is kept.
+        """
+        db, application_id, digest = self.connection, delivered.application_id, delivered.digest
+        db.execute(
             "INSERT OR IGNORE INTO bundle VALUES (?, ?, ?, ?, ?)",
-            (
-                delivered.digest,
-                delivered.application_id,
-                delivered.section,
-                delivered.provider,
-                delivered.outcome,
-            ),
+            (digest, application_id, delivered.section, delivered.provider, delivered.outcome),
         )
+        filed = self.filed(application_id)
+        if filed is None:
+            raise ValueError(f"a bundle of {application_id}, which is not an application of ours")
+        if filed.reply_key is not None:
+            self._keep_answers(delivered, now)
+        elif delivered.relay is not None and not self._is_shredded(application_id):
+            row = (digest, application_id, delivered.relay)
+            db.execute("INSERT OR IGNORE INTO sealed_bundle VALUES (?, ?, ?)", row)
+
+    def _keep_answers(self, delivered: Delivered, now: int) -> None:
+        if not delivered.answers:
+            return
+        case = self._case(delivered.application_id)
+        group = case.rows.group(ANSWER, delivered.digest)
         self.connection.executemany(
             "INSERT OR IGNORE INTO answer VALUES (?, ?, ?)",
-            [(delivered.digest, index, record) for index, record in delivered.answers],
+            [(delivered.digest, index, group.seal(index, record)) for index, record in delivered.answers],
         )
+        detail = {
+            "bundle": delivered.digest.hex(),
+            "provider": delivered.provider,
+            "section": delivered.section,
+            "answers": len(delivered.answers),
+        }
+        access.record(self.connection, access_under(case.mandate, "opened", detail), actor=PROCESS, at=now)
+
+    def _case(self, application_id: str) -> _Case:
+        """Keys and rows of an application that is not shredded. Raises ConfigError when its key file is not there."""
+        if application_id not in self._cases:
+            digest, raw = self.connection.execute(
+                "SELECT mandate_digest, mandate FROM application WHERE application_id = ?", (application_id,)
+            ).fetchone()
+            keys = self._identity.vault.open(self._keys.read(application_id))
+            filed, rows = Filed(application_id, digest, keys.unsealer), SealedRows(keys.data_key, application_id)
+            self._cases[application_id] = _Case(filed, mandate_in(raw), rows)
+        return self._cases[application_id]
+
+    def _is_shredded(self, application_id: str) -> bool:
+        query = "SELECT 1 FROM application WHERE application_id = ? AND shredded_at IS NOT NULL"
+        return self.connection.execute(query, (application_id,)).fetchone() is not None
 
     def _one(self, query: str, *parameters: object) -> bytes | None:
         row = self.connection.execute(query, parameters).fetchone()
@@ -189,3 +273,15 @@ def form_of(data: bytes) -> Application:
     """A stored form."""
     form: Application = json.loads(data)
     return form
+
+
+def mandate_in(raw: bytes) -> Mandate:
+    """What a mandate of our own says; we signed it, and its digest is kept beside it."""
+    return framing.decode_as("Mandate", cose.decode(raw).payload)  # type: ignore[return-value]
+
+
+def access_under(mandate: Mandate, act: str, detail: Mapping[str, object]) -> Access:
+    """A row for the access log about what is done under a mandate."""
+    return Access(
+        act, mandate["application_id"], mandate["requester"], mandate["entrusting_unit"], mandate["purpose"], detail
+    )

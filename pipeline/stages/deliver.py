@@ -1,7 +1,8 @@
 """deliver: the requester's side. Verify the center's relay and the provider's proof, open, hand to the store.
 
-In: hedx.<party>.responses. Here, and only here, answers are read. For every provider whose bundles arrived a signed
-delivery receipt goes back through the center.
+In: hedx.<party>.responses. Here, and only here, answers are read; or not even here, where the entrusting unit holds the
+reply key: then all is verified that a key is not needed for, and the bundle is handed on as it came. For every provider
+whose bundles arrived a signed delivery receipt goes back through the center.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.codec import framing
-from pipeline.crypto import envelopes, relay, signed
+from pipeline.crypto import cbor, envelopes, relay, signed
 from pipeline.crypto.bundles import Bundle
+from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.sealing import unseal
+from pipeline.domain import members
 from pipeline.domain.errors import InvalidMessage
-from pipeline.domain.parties import CENTER
-from pipeline.domain.records import Receipt
+from pipeline.domain.parties import CENTER, EVERYONE
+from pipeline.domain.records import Mandate, Receipt
 from pipeline.stages.effects import Batch, Message
-from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, is_repeated
+from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, Witness, is_repeated
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
 from pipeline.stages.opening import answers_in
 from pipeline.stages.reference import Reference
@@ -67,30 +70,34 @@ class Deliver:
         if bundle.header.to != self._identity.party:
             raise InvalidMessage("header_contradicts_envelope", "recipient")
         if kind == "relay":
-            effects.delivered.append(self._relayed(bundle, view, at))
+            delivered = self._relayed(bundle, view, at)
+            effects.delivered.append(delivered)
+            if delivered.relay is not None:
+                effects.witnesses.add(self._witness(cbor.leading(delivered.relay)))
             return
         for raw in bundle.records:
             if kind == "receipt":
                 receipt: Receipt = self._signed(raw, "receipt", "Receipt", at)  # type: ignore[assignment]
                 effects.receipted += [receipt["envelope_id"]] if receipt["envelope_id"] else []
             elif kind == "acceptance":
-                record = self._ours(raw, "acceptance", "Acceptance", view, at)
+                record = self._ours(raw, "acceptance", "Acceptance", view, at, effects)
                 effects.acceptances.append((record, raw))  # type: ignore[arg-type]
             elif kind == "rejection":
-                record = self._ours(raw, "rejection", "Rejection", view, at)
+                record = self._ours(raw, "rejection", "Rejection", view, at, effects)
                 effects.rejections.append((record, raw))  # type: ignore[arg-type]
             elif kind == "certificate" and bundle.header.section:
-                record = self._ours(raw, "section-certificate", "SectionCertificate", view, at)
+                record = self._ours(raw, "section-certificate", "SectionCertificate", view, at, effects)
                 effects.certificates.append((record, raw))  # type: ignore[arg-type]
             elif kind == "certificate":
-                record = self._ours(raw, "certificate", "ApplicationResult", view, at)
+                record = self._ours(raw, "certificate", "ApplicationResult", view, at, effects)
                 effects.results.append((record, raw))  # type: ignore[arg-type]
             else:
                 raise InvalidMessage("kind_unexpected", kind)
 
-    def _ours(self, raw: bytes, typ: str, name: str, view: View, at: int) -> object:
+    def _ours(self, raw: bytes, typ: str, name: str, view: View, at: int, effects: LocalEffects) -> object:
         """What the center signed about one of our applications: under the mandate we gave, not another."""
         record: Mapping[str, Any] = self._signed(raw, typ, name, at)  # type: ignore[assignment]
+        effects.witnesses.add(self._witness(raw))
         application_id = record["application_id"]
         if application_id is None:  # a rejection of an envelope
             return record
@@ -118,7 +125,11 @@ class Deliver:
             raise InvalidMessage("relay_misdirected")
         if header.mandate_digest != filed.mandate_digest or header.application_id != filed.application_id:
             raise InvalidMessage("mandate_mismatch", outer.header.application_id)
-        answers = self._open(inner.bundle, filed) if header.outcome == "done" else []
+        answers: list[tuple[int, bytes]] = []
+        if filed.reply_key is None:
+            _check_scope(header, filed.mandate)
+        elif header.outcome == "done":
+            answers = self._open(inner.bundle, filed)
         return Delivered(
             application_id=filed.application_id,
             section=header.section,
@@ -128,12 +139,18 @@ class Deliver:
             members=header.members,
             outcome=header.outcome or "done",
             answers=answers,
+            relay=outer.records[0] if filed.reply_key is None else None,
         )
+
+    def _witness(self, raw: bytes) -> Witness:
+        """The certificate that a signed object was just verified under: kept, it verifies years later."""
+        thumbprint = signed.peek(raw).thumbprint
+        return Witness(thumbprint, *self._reference.trust.listed(thumbprint))
 
     def _open(self, bundle: Bundle, filed: Filed) -> list[tuple[int, bytes]]:
         """Roster index and bytes of each answer of one bundle, read and found in scope. Bundles may share a seal."""
         seal = bundle.seal
-        if seal is None:
+        if seal is None or filed.reply_key is None:
             raise InvalidMessage("seal_missing")
         if seal not in self._secrets:
             self._secrets[seal] = unseal(seal, bundle.header.sender, filed.reply_key)
@@ -159,3 +176,18 @@ class Deliver:
             notice = Notice("receipt", CENTER, party, application_id)
             posts.append(Posted("requests", post(notice, [raw], party, self._entropy)))
         return posts
+
+
+def _check_scope(header: Header, mandate: Mandate | None) -> None:
+    """Section, persons and rows that a sealed bundle is about, by its header: those of the mandate.
+
+    Raises InvalidMessage `answer_out_of_scope`.
+    """
+    asked = [] if mandate is None else mandate["schedule"]
+    sections = [] if mandate is None else mandate["sections"]
+    rows = {row["row"] for row in asked if row["provider"] in (header.provider, EVERYONE)}
+    section = header.section - 1
+    if not (0 <= section < len(sections) and header.sections == len(sections) and rows.issuperset(header.rows)):
+        raise InvalidMessage("answer_out_of_scope")
+    if members.from_bytes(header.members) & ~members.full(sections[section]["count"]):
+        raise InvalidMessage("answer_out_of_scope", "members")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -9,17 +10,22 @@ from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.keys import Unsealer
 from pipeline.domain.errors import InvalidMessage
-from pipeline.domain.records import Acceptance, ApplicationResult, Rejection, SectionCertificate
+from pipeline.domain.records import Acceptance, ApplicationResult, Mandate, Rejection, SectionCertificate
 from pipeline.stages.effects import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """An application of our own, as deliver needs it."""
+    """An application of our own, as deliver needs it.
+
+    `reply_key` None: what comes is not opened here, since the entrusting unit holds the key or ours was destroyed; then
+    `mandate` says what the headers must fit.
+    """
 
     application_id: str
     mandate_digest: bytes
-    reply_key: Unsealer
+    reply_key: Unsealer | None
+    mandate: Mandate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,10 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A provider's bundle, opened. `answers`: roster index and the `Answer`'s Avro bytes as they came, checked.
+    """A provider's bundle. `answers`: roster index and the `Answer`'s Avro bytes as they came, checked.
 
-    It is empty unless the outcome is done.
+    They are empty unless the outcome is done. Of a bundle that is not opened here `relay` is the center's relay record:
+    the bundle, still sealed, with the provider's signature and the proof.
     """
 
     application_id: str
@@ -55,6 +62,32 @@ class Delivered:
     members: bytes
     outcome: str
     answers: list[tuple[int, bytes]]
+    relay: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the access log is to say (Art. 11). `detail`: counts, digests and codes, never a person's datum.
+
+    `act` is `opened`, `refused` (a request that its provider does not answer), `read`, `exported`, `export_refused`,
+    `sealed_pack` or `shredded`; unit and purpose are the mandate's.
+    """
+
+    act: str
+    application_id: str
+    requester: str
+    unit: str
+    purpose: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A signing certificate (DER) under which something that is kept was verified."""
+
+    thumbprint: bytes
+    party: str
+    certificate: bytes
 
 
 @dataclass(slots=True)
@@ -77,6 +110,8 @@ class LocalEffects:
     rejections: list[tuple[Rejection, bytes]] = field(default_factory=list)
     certificates: list[tuple[SectionCertificate, bytes]] = field(default_factory=list)
     results: list[tuple[ApplicationResult, bytes]] = field(default_factory=list)
+    accesses: list[Access] = field(default_factory=list)
+    witnesses: set[Witness] = field(default_factory=set)
 
 
 class View(Protocol):

@@ -165,7 +165,7 @@ def test_outage_separates_the_punctual_from_the_late(tmp_path: Path, sample: Sam
     network.pass_time(30)
     result = standing(network, sample.application)
     case = network.case(sample.application)
-    first = case._db.execute("SELECT signed FROM result WHERE version = 1").fetchone()
+    first = case.connection.execute("SELECT signed FROM result WHERE version = 1").fetchone()
     assert first is not None, "the first certificate was issued before the supplement"
     assert result.version == 2
     assert result.of("32", "social_insurance") == {("done", None): 12}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.crypto import envelopes, relay, sealing
+from pipeline.crypto.keystore import load_identity
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import inbox
 from pipeline.domain.records import Application
@@ -33,7 +34,9 @@ def filed(exchange: Exchange, application: Application) -> Filed:
     """What a requester keeps of its application, its reply key among it."""
     requester = application["requester"]
     connection = connect(exchange.installation.store(requester))
-    found = Store(connection, exchange.installation.identity(requester)).filed(application["application_id"])
+    found = Store(connection, load_identity(exchange.installation.identity_folder(requester))).filed(
+        application["application_id"]
+    )
     connection.close()
     assert found is not None
     return found
@@ -57,6 +60,7 @@ def sealed_to(exchange: Exchange, application: Application, holder: Filed) -> tu
             inner = relay.open_relay(bundle.records[0], exchange.trust, now=now_ms()).bundle
             if inner.seal is None:
                 continue
+            assert holder.reply_key is not None
             try:
                 sealing.unseal(inner.seal, inner.header.sender, holder.reply_key)
                 opened += 1

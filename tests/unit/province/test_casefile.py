@@ -46,7 +46,7 @@ def test_an_unknown_application_is_the_operators_error(network: Network) -> None
 def test_a_filed_application_knows_its_form_and_roster_from_the_start(network: Network, sample: Sample) -> None:
     """Before anything was sent there is neither decision nor certificate nor dossier."""
     case = network.case(sample.application)
-    assert (case.state, case.persons, case.form) == ("filed", len(sample.persons), sample.application)
+    assert (case.state, case.persons, case.form()) == ("filed", len(sample.persons), sample.application)
     assert [person for section in case.roster() for person in section] == sample.persons
     assert (case.acceptance(), case.rejection(), case.certificate()) == (None, None, None)
     assert (case.missing(), case.is_complete(), case.progress()) == (set(), False, (0, 0))

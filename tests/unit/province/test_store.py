@@ -30,6 +30,14 @@ def store(tmp_path: Path) -> Store:
     return Store(connect(tmp_path / "store.db"), identity("37"))
 
 
+@pytest.fixture
+def asking(store: Store) -> Store:
+    """The store with the application of `filing`, its outbox emptied."""
+    store.file(filing(), 1, NOW)
+    store.connection.execute("DELETE FROM outbox_bundle")
+    return store
+
+
 def filing() -> Filing:
     """An application of two persons."""
     return file_application(
@@ -43,7 +51,7 @@ def filing() -> Filing:
 
 
 def delivered(number: int = 1) -> Delivered:
-    """A bundle with an answer."""
+    """A bundle with an answer, to the application of `filing`."""
     return Delivered(ID, 1, "53", bytes((number,)) * 32, (1,), b"\1", "done", [(0, b"answer")])
 
 
@@ -66,40 +74,40 @@ def counts(store: Store) -> dict[str, int]:
     return {table: store.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608
 
 
-def test_a_steps_effects_are_there_with_its_offsets(store: Store) -> None:
+def test_a_steps_effects_are_there_with_its_offsets(asking: Store) -> None:
     """And the view reads them."""
-    store.apply(effects(), {(TOPIC, 0): 8, (TOPIC, 2): 3}, NOW)
-    assert set(counts(store).values()) == {1, 2}
-    assert store.positions(TOPIC) == {0: 8, 2: 3}
-    assert store.positions("hedx.37.requests") == {}
-    assert store.seen("center", b"i" * 16) == b"d" * 32
-    assert store.seen("53", b"i" * 16) is None
-    assert store.mandate_of(b"k" * 65) == b"m" * 32
-    assert store.has_answered(b"m" * 32, 1, 1)
-    assert not store.has_answered(b"m" * 32, 2, 1)
-    row = store.connection.execute("SELECT topic, partition, offset, code, detail, key, value FROM dead_letter")
+    asking.apply(effects(), {(TOPIC, 0): 8, (TOPIC, 2): 3}, NOW)
+    assert set(counts(asking).values()) == {1, 2}
+    assert asking.positions(TOPIC) == {0: 8, 2: 3}
+    assert asking.positions("hedx.37.requests") == {}
+    assert asking.seen("center", b"i" * 16) == b"d" * 32
+    assert asking.seen("53", b"i" * 16) is None
+    assert asking.mandate_of(b"k" * 65) == b"m" * 32
+    assert asking.has_answered(b"m" * 32, 1, 1)
+    assert not asking.has_answered(b"m" * 32, 2, 1)
+    row = asking.connection.execute("SELECT topic, partition, offset, code, detail, key, value FROM dead_letter")
     assert row.fetchone() == (TOPIC, 0, 7, "cbor_invalid", "detail", b"key", b"poison")
 
 
-def test_a_step_that_cannot_be_stored_whole_is_not_stored_at_all(store: Store) -> None:
+def test_a_step_that_cannot_be_stored_whole_is_not_stored_at_all(asking: Store) -> None:
     """An offset never passes work that is not there."""
     broken = effects()
     broken.delivered.append(Delivered(ID, 1, "53", b"x" * 32, (1,), b"\1", "done", [(0, object())]))  # type: ignore[list-item]
     with pytest.raises((sqlite3.Error, TypeError)):
-        store.apply(broken, {(TOPIC, 0): 8}, NOW)
-    assert set(counts(store).values()) == {0}
-    store.apply(effects(), {(TOPIC, 0): 8}, NOW)
-    assert store.positions(TOPIC) == {0: 8}
+        asking.apply(broken, {(TOPIC, 0): 8}, NOW)
+    assert set(counts(asking).values()) == {0}
+    asking.apply(effects(), {(TOPIC, 0): 8}, NOW)
+    assert asking.positions(TOPIC) == {0: 8}
 
 
-def test_a_step_stored_twice_is_stored_once(store: Store) -> None:
+def test_a_step_stored_twice_is_stored_once(asking: Store) -> None:
     """After a crash between the store's commit and Kafka's the same records come again."""
     again = effects()
     again.posts, again.dead = [], []
-    store.apply(effects(), {(TOPIC, 0): 8}, NOW)
-    before = counts(store)
-    store.apply(again, {(TOPIC, 0): 8}, NOW)
-    assert counts(store) == before
+    asking.apply(effects(), {(TOPIC, 0): 8}, NOW)
+    before = counts(asking)
+    asking.apply(again, {(TOPIC, 0): 8}, NOW)
+    assert counts(asking) == before
 
 
 def test_a_reply_key_stands_for_the_mandate_it_was_first_seen_under(store: Store) -> None:
@@ -117,6 +125,7 @@ def test_filing_keeps_the_application_and_puts_its_bundles_out_together(store: S
     filed = store.filed(ID)
     assert filed is not None
     assert filed.mandate_digest == one.mandate_digest
+    assert filed.reply_key is not None
     assert filed.reply_key.holds(one.keys.reply_key.kid)
     assert store.filed("another") is None
 
