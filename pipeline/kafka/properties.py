@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.crypto.certificates import ORGANIZATION, unit_of_principal
+from pipeline.crypto.requests import SERVICES
+from pipeline.domain.parties import CENTER
 from pipeline.kafka.security import java_security
 
 MESSAGE_MAX_BYTES = 1024 * 1024
@@ -42,16 +45,25 @@ def exchange() -> dict[str, str]:
     }
 
 
+def principal_rules() -> str:
+    """Kafka's name for a client is the CN of its certificate, if the unit (OU) is the one that goes with that name.
+
+    A subject of another form is a name in its whole length, which has no right.
+    """
+    names = {name: unit_of_principal(name) for name in (CENTER, *SERVICES)} | {"P[0-9]+": "prov(ince|ider)"}
+    rules = [f"RULE:^CN=({name}),OU={unit},O={ORGANIZATION}$/$1/" for name, unit in names.items()]
+    return ",".join([*rules, "DEFAULT"])
+
+
 def secured(principal: Path) -> dict[str, str]:
     """Who gets in, and what then: mutual TLS everywhere, and nothing allowed that no rule (ACL) allows.
 
-    `principal`: the broker's folder of TLS files as the broker sees it. Kafka's name for a client is the CN of its
-    certificate; a subject of another form keeps its whole length, for which no rule exists.
+    `principal`: the broker's folder of TLS files as the broker sees it.
     """
     return {
         **java_security(principal),
         "ssl.client.auth": "required",
-        "ssl.principal.mapping.rules": "RULE:^CN=([A-Za-z0-9]+),OU=[a-z]+,O=HEDX$/$1/,DEFAULT",
+        "ssl.principal.mapping.rules": principal_rules(),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": ";".join(f"User:{name}" for name in SUPER_USERS),
         "allow.everyone.if.no.acl.found": "false",
