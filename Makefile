@@ -12,7 +12,7 @@ MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help setup .venv kafka demo test test-docker lint chaos bench lock clean
+.PHONY: help setup .venv kafka demo test test-docker lint chaos fuzz bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-docker: .venv lint  ## The same tests on apache/kafka in a container (needs
 
 chaos: setup  ## Kill every stage three times mid-run
 	$(BIN)/python -m pytest -q -m chaos
+
+fuzz: .venv  ## Every decoder under atheris, ten minutes in all (FUZZ_SECONDS changes that)
+	$(BIN)/python -m tests.fuzz.run --seconds $${FUZZ_SECONDS:-600}
 
 bench: setup  ## Throughput and latency on this machine
 	$(BIN)/hedx bench e2e

@@ -15,7 +15,7 @@ from pipeline.domain.parties import CENTER, inbox
 from pipeline.province.form_writing import write_form_yaml
 from pipeline.province.roster_files import write_roster_csv
 from pipeline.stages import topics
-from tests.fuzz import corpus, genuine, world
+from tests.fuzz import genuine, stored, world
 from tests.vectors import scenario
 from tests.vectors.identities import Draws, member, roots
 
@@ -160,8 +160,8 @@ def of_files(made: Inputs) -> None:
         folder = Path(name)
         for lang in ("zh", "en"):
             form, roster = folder / "form.yaml", folder / "roster.csv"
-            write_form_yaml(form, genuine.application(), world.release(), lang)  # type: ignore[arg-type]
-            write_roster_csv(roster, genuine.persons(), "2027-01-14", "测试名单", lang)  # type: ignore[arg-type]
+            write_form_yaml(form, genuine.application(), world.release(), lang)
+            write_roster_csv(roster, genuine.persons(), "2027-01-14", "测试名单", lang)
             made["application-files"][lang] = form.read_bytes() + b"\n\0\n" + roster.read_bytes()
             made["form-yaml"][lang] = form.read_bytes()
             made["roster-csv"][lang] = roster.read_bytes()
@@ -192,7 +192,7 @@ def main() -> None:
         part(made)
     for target, inputs in made.items():
         small = {name: data for name, data in inputs.items() if len(data) <= max(LARGEST, TARGETS[target].max_size)}
-        corpus.save(target, small)
+        stored.save(target, small)
 
 
 if __name__ == "__main__":
