@@ -17,6 +17,8 @@ from pipeline.domain.errors import InvalidMessage
 
 MAX_HEADS = 2
 STEP = 128
+LEAST_RECORD = 32
+"""Bytes a record has at least, header included; a sealed one has 180, a signed object 250."""
 _LENGTH = 4  # u32 before each plaintext record
 _ANSWER_STEPS = (512, 1024, 2048, 4096)
 _KC_PREFIX = cbor.head(4, 2) + cbor.head(2, KEY_SIZE)
@@ -136,6 +138,11 @@ def header_of(raw: bytes) -> Header:
 
 def split(raw: bytes) -> Parts:
     """Take a bundle apart and hash it, header unread. Raises InvalidMessage `cbor_invalid` or `bundle_invalid`."""
+    outer, count = cbor.array_sizes(raw, 2)
+    if (
+        outer != 3 or count is None or count * LEAST_RECORD > len(raw)
+    ):  # reading and hashing cost as much a record as a kilobyte
+        raise InvalidMessage("bundle_invalid", "not [header, seal, records], or more records than there can be")
     match cbor.loads(raw, 2):
         case [bytes() as header, (None | bytes()) as seal, list() as records] if all(type(r) is bytes for r in records):
             header_digest = H(header)

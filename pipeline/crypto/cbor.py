@@ -98,6 +98,28 @@ def leading(data: bytes) -> Any:
         raise _invalid("data ends inside an item") from None
 
 
+def array_sizes(data: bytes, strings: int) -> tuple[int, int | None]:
+    """How many items `data`, an array, says it has, and how many an array in it after `strings` byte strings or nulls.
+
+    For bounding what reading will cost, nothing being read: every item costs the reader time, and may have a single byte.
+    None where there is no such array. Raises InvalidMessage `cbor_invalid`.
+    """
+    if not data or data[0] >> 5 != 4:
+        return 0, None
+    outer, at = _argument(data, 0)
+    for _ in range(strings):
+        if data[at : at + 1] == b"\xf6":
+            at += 1
+            continue
+        if at >= len(data) or data[at] >> 5 != 2:
+            return outer, None
+        size, at = _argument(data, at)
+        at += size
+    if at >= len(data) or data[at] >> 5 != 4:
+        return outer, None
+    return outer, _argument(data, at)[0]
+
+
 def _read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     major = data[at] >> 5
     argument, at = _argument(data, at)

@@ -20,6 +20,10 @@ HARD_LIMIT = 900 * 1024
 TYPE = "envelope"
 CONTENT_TYPE = b"application/vnd.hedx.envelope+cbor"
 _OVERHEAD = 512  # room for the sign1 and the outer arrays
+MAX_SIGN1 = 1024
+"""Bytes of an envelope's signature at most; it has some 320."""
+LEAST_BUNDLE = 64
+"""Bytes that no bundle is below: its header alone has a hundred."""
 _PER_BUNDLE = 5  # a byte string's head
 
 
@@ -138,8 +142,14 @@ def decode_root(payload: bytes) -> tuple[bytes, int]:
 
 
 def _outer(value: bytes) -> tuple[bytes, list[bytes]]:
+    """The signature and the bundles. Nobody has vouched for a byte of it yet, so what reading it costs is bounded first."""
+    outer, bundles = cbor.array_sizes(value, 1)
+    if len(value) > MAX_SIGN1 and (outer != 2 or not bundles or bundles * LEAST_BUNDLE > len(value)):
+        raise InvalidMessage("envelope_invalid", "not [sign1, [+ bundle]], or more bundles than there can be")
     match cbor.loads(value, 2):
         case [bytes() as sign1, [_, *_] as raws] if all(type(raw) is bytes for raw in raws):
+            if len(sign1) > MAX_SIGN1:
+                raise InvalidMessage("size", f"sign1 of {len(sign1)} bytes")
             return sign1, raws
     raise InvalidMessage("envelope_invalid", "not [sign1, [+ bundle]]")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -239,3 +240,19 @@ def test_the_bytes_depend_on_the_secret_only() -> None:
     first = seal_bundle(header(), PERSONS, b"s" * 32, b"seal", heads=HEADS)
     assert first == seal_bundle(header(), PERSONS, b"s" * 32, b"seal", heads=HEADS)
     assert first.leaf != seal_bundle(header(), PERSONS, b"s" * 32, b"other", heads=HEADS).leaf
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        cbor.dumps([b"h" * 100, None]),
+        cbor.head(4, 3) + cbor.dumps(b"h" * 100) + b"\xf6" + cbor.head(4, 800_000) + b"\x40" * 800_000,
+        cbor.head(4, 3) + cbor.head(4, 800_000) + b"\x40" * 800_000 + b"\xf6\x80",
+        cbor.head(4, 1 << 40) + b"\x40" * 100,
+    ],
+)
+def test_a_bundle_of_countless_items_is_refused_unread(raw: bytes) -> None:
+    """A record of one byte costs as much to read and hash as one of a kilobyte: their number is bounded by the bytes."""
+    started = time.process_time()
+    assert refusal(lambda: bundles.split(raw)) == "bundle_invalid"
+    assert time.process_time() - started < 0.05

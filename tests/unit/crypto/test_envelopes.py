@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 
 import pytest
@@ -214,3 +215,22 @@ def test_a_bundle_in_anothers_name_is_refused_in_a_relay_too() -> None:
 def test_what_is_no_relay_record_is_refused(body: object) -> None:
     """[sign1, bundle, index, size, path]."""
     assert refusal(lambda: open_relay(cbor.dumps(body), trust(), now=NOW)) == "relay_invalid"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (cbor.head(4, 2) + b"\x41a" + cbor.head(4, 900_000) + b"\x40" * 900_000, "envelope_invalid"),
+        (cbor.head(4, 2) + cbor.head(4, 900_000) + b"\x40" * 900_000 + b"\x80", "envelope_invalid"),
+        (cbor.head(4, 900_000) + b"\x40" * 900_000, "envelope_invalid"),
+        (cbor.dumps([cbor.head(4, 800_000) + b"\x40" * 800_000, [b"b"]]), "size"),
+        (cbor.dumps([]), "envelope_invalid"),
+        (cbor.dumps([b"", []]), "envelope_invalid"),
+        (cbor.dumps([[], [b""]]), "envelope_invalid"),
+    ],
+)
+def test_what_nobody_signed_is_not_read_item_by_item(value: bytes, name: str) -> None:
+    """Items of one byte cost as much to read as large ones: their number is bounded before anything is read."""
+    started = time.process_time()
+    assert code(value) == name
+    assert time.process_time() - started < 0.05
