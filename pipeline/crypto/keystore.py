@@ -28,7 +28,7 @@ def write_identity(directory: Path, identity: LocalIdentity) -> None:
 
     They are `party`, `passphrase`, and for `sign` and `encrypt` a `.key` (encrypted PKCS#8, PEM) and a `.der`. The passphrase is random, so its file may be moved to where the keys' backups do not go, and linked from here.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write(directory / "party", identity.party.encode())
     passphrase = write_passphrase(directory)
     _write(directory / "sign.key", _encrypted(identity.signer.key, passphrase))

@@ -11,6 +11,7 @@ from time import perf_counter
 from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
 from pipeline.kafka.deadletters import dead_letter
 from pipeline.kafka.limits import Limits, Load, Pace, load_of
+from pipeline.signer.protocol import SignerGone
 from pipeline.stages.effects import Batch, Effects, Message, Output, Progress, Stage, State, Wary
 
 Place = tuple[str, int]
@@ -31,8 +32,8 @@ def work_through(
 
     Yields each step's effects with the offsets of the first messages still to do, by partition; the caller commits and
     applies them before it goes on. What can wait (`Wary`) comes last. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
-    in half until one message is left to blame: that one's effects are a dead letter. `Retryable`, `ConfigError` and
-    `MemoryError` are nobody's message's fault and pass through.
+    in half until one message is left to blame: that one's effects are a dead letter. `Retryable`, `ConfigError`,
+    `SignerGone` and `MemoryError` are nobody's message's fault and pass through.
     """
     chunks = deque(_in_order(stage, messages, clock()))
     while chunks:
@@ -73,7 +74,7 @@ def _attempt(stage: Stage, state: State, batch: Batch, limits: Limits) -> Effect
     alone = batch.messages[0] if len(batch.messages) == 1 else None
     try:
         effects = stage.step(state, batch)
-    except (Retryable, ConfigError, MemoryError):
+    except (Retryable, ConfigError, SignerGone, MemoryError):
         raise
     except Exception as failure:  # noqa: BLE001 - a stage's fault may be of any class; it is put aside, with its place
         return _put_aside(alone, failure) if alone else None

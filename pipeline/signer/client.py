@@ -20,7 +20,7 @@ from pipeline.crypto import suite
 from pipeline.crypto.certificates import thumbprint
 from pipeline.crypto.keys import CaseKeys, Identity, public_sealing_key
 from pipeline.domain.errors import ConfigError, InvalidMessage
-from pipeline.signer.protocol import MAX_ANSWER, SignerGone, SignerRefused, decode, frame, receive
+from pipeline.signer.protocol import FAILED, MAX_ANSWER, SignerGone, SignerRefused, decode, frame, receive
 
 SOCKET = "signer.sock"
 """Beside the identity folder, where a signer of its own runs (`hedx signer run`)."""
@@ -57,8 +57,10 @@ class Connection:
         match answer:
             case [True, *results]:
                 return results
-            case [False, str() as code]:
+            case [False, str() as code] if code != FAILED:
                 raise SignerRefused(code)
+            case [False, _]:
+                raise SignerGone("the signer failed; it says how in the log")
         raise SignerGone("the signer answers in another language")
 
     def close(self) -> None:
@@ -180,12 +182,10 @@ def _open(connection: Connection, locked: bytes) -> list[bytes]:
 
 
 def _about_message(connection: Connection, *request: object) -> list[Any]:
-    """What is refused here is a message's fault, not the worker's; but for the signer's own troubles."""
+    """What is refused here is a message's fault, not the worker's."""
     try:
         return connection.ask(*request)
     except SignerRefused as refusal:
-        if refusal.code == "signer_failed":
-            raise
         raise InvalidMessage(refusal.code, "says the signer") from None
 
 

@@ -31,12 +31,16 @@ _HEAD = 4
 _DEPTH = 3
 
 
+FAILED = "signer_failed"
+"""Code of what went wrong inside: a defect, or a disk. No message is to blame for it."""
+
+
 class SignerGone(HedxError):
-    """The signer ended, or says what no signer says. The worker that needs it ends too; its supervisor starts both."""
+    """The signer ended, failed, or says what no signer says. The worker ends too; its supervisor starts both again."""
 
 
-class SignerRefused(HedxError):
-    """The signer does not do what it was asked to: a defect of the worker, never of a message it works on."""
+class SignerRefused(Exception):
+    """The signer does not do what it was asked to: a defect of the worker, with the signer's `code`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"the signer refused: {code}")

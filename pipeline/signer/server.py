@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.domain.errors import InvalidMessage
 from pipeline.signer import hardening
 from pipeline.signer.keyring import Keyring
-from pipeline.signer.protocol import MAX_REQUEST, SignerRefused, decode, frame, receive
+from pipeline.signer.protocol import FAILED, MAX_REQUEST, SignerRefused, decode, frame, receive
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Server:
             return [False, error.code]
         except Exception as error:  # noqa: BLE001  # a defect or a disk: its kind is logged, for its words may tell more
             log.error("a request failed: %s", type(error).__name__)  # noqa: TRY400  # no traceback: arguments are secret
-            return [False, "signer_failed"]
+            return [False, FAILED]
 
     def _results(self, request: list[Any]) -> list[object]:
         keyring = self._keyring

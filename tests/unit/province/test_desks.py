@@ -14,6 +14,7 @@ from pipeline.kafka.rejections import Rejections
 from pipeline.province.database import connect
 from pipeline.province.desks import one_by_one
 from pipeline.province.store import Positions, Store
+from pipeline.signer.protocol import SignerGone
 from pipeline.stages.effects import Message
 from pipeline.stages.local import LocalEffects
 
@@ -53,7 +54,9 @@ def test_a_failing_message_is_put_aside_and_the_others_are_worked_on(store: Stor
     assert store.positions("hedx.37.requests") == {0: 3}
 
 
-@pytest.mark.parametrize("fault", [Retryable("later"), sqlite3.OperationalError("disk"), MemoryError()])
+@pytest.mark.parametrize(
+    "fault", [Retryable("later"), sqlite3.OperationalError("disk"), MemoryError(), SignerGone("ended")]
+)
 def test_what_is_no_messages_fault_passes_through(store: Store, fault: Exception) -> None:
     """Nothing is put aside, and no position moves, when the fault lies elsewhere."""
 
