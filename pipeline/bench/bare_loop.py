@@ -133,7 +133,7 @@ class _Loop:
         with watch(OPEN):
             origin, opened = self._open(filed, now)
         with watch(SPLIT):
-            self._dispatcher.begin()
+            self._dispatcher.begin(now)
             acceptance, requests = self._split(origin, opened, now)
         answered = [envelope for provider, request in requests for envelope in self._answer(provider, request, now)]
         with watch(CHECK):

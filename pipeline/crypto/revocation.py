@@ -39,12 +39,16 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """A list whose signature holds. Times in ms; `by_serial`: serial number of the certificate -> its line."""
+    """A list whose signature holds. Times in ms; `by_serial`: serial number of the certificate -> its line.
+
+    `signed` is what the signature covers: a list signed twice is one list.
+    """
 
     number: int
     this_update: int
     next_update: int
     by_serial: Mapping[int, Revoked]
+    signed: bytes
     der: bytes
 
     def is_stale(self, at: int) -> bool:
@@ -72,7 +76,7 @@ def read_crl(der: bytes, issuing: Sequence[x509.Certificate]) -> Revocations:
     by_serial = dict(lines)
     if len(by_serial) != len(lines):
         raise InvalidMessage("crl_invalid", "a serial number twice")
-    return Revocations(number, _ms(crl.last_update_utc), _ms(next_update), by_serial, der)
+    return Revocations(number, _ms(crl.last_update_utc), _ms(next_update), by_serial, crl.tbs_certlist_bytes, der)
 
 
 def build_crl(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from cryptography import x509
 
@@ -77,11 +78,11 @@ class Trust:
             if read.number < held.number:
                 raise InvalidMessage("crl_rollback", f"{read.number} after {held.number}")
             if read.number == held.number:
-                if read.der != held.der:
+                if read.signed != held.signed:
                     raise InvalidMessage("crl_invalid", f"two lists of number {read.number}")
                 return False
             lines = {**held.by_serial, **read.by_serial}
-            read = Revocations(read.number, read.this_update, read.next_update, lines, read.der)
+            read = replace(read, by_serial=lines)
         self._revocations = read
         return True
 
@@ -177,6 +178,13 @@ class Trust:
         except KeyError:
             raise InvalidMessage("certificate_unknown") from None
         return party, der
+
+    def reaches(self, party: str, at: int) -> bool:
+        """Whether `party` may be written to `at` (ms): registered, not suspended, with a key in force to seal to."""
+        try:
+            return not self.suspended(party) and bool(self.sealing_key(party, at).kid)
+        except InvalidMessage:
+            return False
 
     def suspended(self, party: str) -> bool:
         """Whether the party is suspended. InvalidMessage `party_unknown`."""

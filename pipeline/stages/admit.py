@@ -36,18 +36,18 @@ def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[
 def accept(mandate: Mandate, mandate_digest: bytes, release: Release, trust: Trust, now: int) -> Acceptance:
     """What the center promises: which provider is asked what, and by when (Art. 10).
 
-    A provider that the catalog names and that has no trust entry cannot be asked: it counts as suspended.
+    A provider that the catalog names and that has no trust entry, or no certificate in force to be sealed to, cannot be
+    asked: it counts as suspended.
     """
     queries = dispatching.sub_queries(mandate["schedule"], release, now)
     providers = sorted({query["provider"] for query in queries})
-    registered = set(trust.parties())
     return Acceptance(
         application_id=mandate["application_id"],
         requester=mandate["requester"],
         mandate_digest=mandate_digest,
         catalog_release=release.number,
         sub_queries=queries,
-        suspended=[p for p in providers if p not in registered or trust.suspended(p)],
+        suspended=[provider for provider in providers if not trust.reaches(provider, now)],
         accepted_at=now,
     )
 

@@ -26,10 +26,12 @@ class Dispatcher:
         self._opener = opener
         self._entropy = entropy
         self._seals: dict[str, tuple[bytes, bytes]] = {}
+        self._now: int | None = None
 
-    def begin(self) -> None:
-        """Start a step: the seals of the last one are never used again."""
+    def begin(self, now: int) -> None:
+        """Start a step at `now` (ms): the seals of the last one are never used again."""
         self._seals = {}
+        self._now = now
 
     def split(
         self,
@@ -41,7 +43,7 @@ class Dispatcher:
     ) -> list[tuple[str, SealedBundle]]:
         """(provider, request bundle) for each of `providers`."""
         bundle = parse_bundle(section["bundle"] or b"")
-        opened = self._opener.section(bundle, self._opener.warrant(bundle, trust))
+        opened = self._opener.section(bundle, self._opener.warrant(bundle, trust, seen_at=section["received_at"]))
         return self.seal(bundle.header, opened, providers, acceptance, acceptance_raw, trust)
 
     def seal(
@@ -53,13 +55,17 @@ class Dispatcher:
         acceptance_raw: bytes,
         trust: Trust,
     ) -> list[tuple[str, SealedBundle]]:
-        """(provider, request bundle) for each of `providers`; `origin` is the header of the bundle opened."""
+        """(provider, request bundle) for each of `providers`; `origin` is the header of the bundle opened.
+
+        One that is not reached any more since the acceptance is left out: its deadline will say so.
+        """
         heads = _heads(opened, acceptance_raw)
         padded = bundles.padded_size("request", max(len(person) for person in opened.persons))
         queries = acceptance["sub_queries"]
         return [
             (provider, self._request(origin, opened, heads, padded, provider, _rows(queries, provider), trust))
             for provider in providers
+            if self._now is None or trust.reaches(provider, self._now)
         ]
 
     def _request(
@@ -96,7 +102,7 @@ class Dispatcher:
 
     def _seal(self, provider: str, trust: Trust) -> tuple[bytes, bytes]:
         if provider not in self._seals:
-            self._seals[provider] = sealing.new_seal(CENTER, [trust.sealing_key(provider)], self._entropy)
+            self._seals[provider] = sealing.new_seal(CENTER, [trust.sealing_key(provider, self._now)], self._entropy)
         return self._seals[provider]
 
 

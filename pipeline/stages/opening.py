@@ -69,12 +69,15 @@ class SectionOpener:
     def __init__(self, sealing: Unsealer) -> None:
         self._seals = SealCache(sealing)
 
-    def warrant(self, bundle: Bundle, trust: Trust, now: int | None = None) -> OpenedWarrant:
+    def warrant(
+        self, bundle: Bundle, trust: Trust, now: int | None = None, *, seen_at: int | None = None
+    ) -> OpenedWarrant:
         """Record 0 of `bundle`: unsealed, its mandate verified against the requester of the header.
 
-        At its first receipt, by intake, the mandate must be valid `now`. Later readers give None: it was valid when it
-        was signed, its own `not_after` says how long it may be used, and a request may lie in an inbox for weeks.
-        Raises InvalidMessage: `count_mismatch`, `mandate_invalid` and the codes of `crypto.bundles` and `crypto.sealing`.
+        At its first receipt, by intake, the mandate must be valid `now`. Later readers give `seen_at` instead, when it
+        was there at the latest; the acceptance, where there is one, says that it was there earlier. Its own `not_after`
+        says how long it may be used, and a request may lie in an inbox for weeks. Raises InvalidMessage:
+        `count_mismatch`, `mandate_invalid` and the codes of `crypto.bundles` and `crypto.sealing`.
         """
         header = bundle.header
         secret = self._secret(bundle)
@@ -82,7 +85,7 @@ class SectionOpener:
             raise InvalidMessage("count_mismatch", "warrant and section head stand before the persons")
         [record] = bundles.open_records(bundle, secret, 0, 1)
         warrant: Warrant = framing.decode_as("Warrant", record)  # type: ignore[assignment]
-        verified = _verify_mandate(warrant["mandate"], header, trust, now)
+        verified = _verify_mandate(warrant, header, trust, now, seen_at)
         mandate: Mandate = framing.decode_as("Mandate", verified.payload)  # type: ignore[assignment]
         return OpenedWarrant(mandate, warrant["mandate"], verified.digest, warrant["acceptance"])
 
@@ -106,10 +109,16 @@ class SectionOpener:
         return self._seals.unseal(bundle.seal, bundle.header.sender)
 
 
-def _verify_mandate(raw: bytes, header: Header, trust: Trust, now: int | None) -> Signed:
+def _verify_mandate(warrant: Warrant, header: Header, trust: Trust, now: int | None, seen_at: int | None) -> Signed:
+    raw, acceptance = warrant["mandate"], warrant["acceptance"]
     try:
-        at = signed.peek(raw).claims.issued_at if now is None else now
-        return signed.verify(raw, "mandate", trust, now=at, issuer=header.requester)
+        if now is not None:
+            return signed.verify(raw, "mandate", trust, now=now, issuer=header.requester)
+        times = [] if seen_at is None else [seen_at]
+        if acceptance is not None:
+            times.append(signed.peek(acceptance).claims.issued_at)  # the acceptance itself is verified by the reader
+        witness = min(times, default=signed.peek(raw).claims.issued_at)
+        return signed.verify_kept(raw, "mandate", trust, witness=witness, issuer=header.requester)
     except InvalidMessage as error:
         raise InvalidMessage("mandate_invalid", str(error)) from error
 

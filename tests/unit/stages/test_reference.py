@@ -10,20 +10,22 @@ from pipeline.codec import framing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.records import CatalogEntry
 from pipeline.stages import topics
+from pipeline.stages.anchor import EVERYONE, Seen
 from pipeline.stages.effects import Output
 from pipeline.stages.membership import trust_entry
 from pipeline.stages.notices import sign_record
-from pipeline.stages.reference import EVERYONE, ReferenceTables, publish_catalog, publish_trust
-from tests.unit.crypto.exchange import NOW, PARTIES, authority, identity
+from pipeline.stages.reference import ReferenceTables, publish_catalog
+from tests.unit.crypto.exchange import NOW, PARTIES, identity
 from tests.unit.domain.samples import an_entry
+from tests.unit.stages.trust_world import World
 
 CENTER = identity("center")
 ENTRIES = [an_entry("37"), an_entry("53")]
 
 
-def tables() -> ReferenceTables:
-    """A process's view at its start: the authority, and the center's own entry."""
-    return ReferenceTables(authority().certificates, trust_entry(CENTER, 1))
+def tables(seen: Seen | None = None) -> ReferenceTables:
+    """A process's view at its start: what it was given when it joined."""
+    return ReferenceTables(World(PARTIES).anchor(), seen)
 
 
 def fill(view: ReferenceTables, outputs: Sequence[Output]) -> None:
@@ -108,8 +110,8 @@ def test_a_key_that_contradicts_its_entry_is_refused() -> None:
     [entry, *_] = release(1)
     for key in (b"1/53/household_registration", b"2/37/household_registration", b"1/37/medical"):
         assert code_of(view, Output(topics.CATALOG, key, entry.value)) == "key_contradicts_entry"
-    [trusted] = publish_trust([trust_entry(identity("37"), 1)], CENTER.signer, NOW)
-    assert code_of(view, Output(topics.TRUST, b"53", trusted.value)) == "key_contradicts_entry"
+    trusted = World(PARTIES).publication()[-1]
+    assert code_of(view, Output(topics.TRUST, b"center", trusted.value)) == "key_contradicts_entry"
 
 
 @pytest.mark.parametrize("key", [b"", b"manifest", b"x/37/medical", b"\xff\xfe", b"1", b"-1/manifest"])
@@ -124,7 +126,7 @@ def test_a_key_that_is_none_is_refused_and_stops_nobody(key: bytes) -> None:
 def test_what_the_center_did_not_sign_is_refused() -> None:
     """A province cannot publish, not even about itself."""
     view = tables()
-    fill(view, publish_trust([trust_entry(identity(party), 1) for party in PARTIES], CENTER.signer, NOW))
+    fill(view, World(PARTIES).publication())
     entry = {**an_entry("37"), "release": 1}
     raw = sign_record("catalog", "CatalogEntry", entry, identity("37").signer, EVERYONE, NOW)
     assert code_of(view, Output(topics.CATALOG, b"1/37/household_registration", raw)) == "role_not_allowed"
@@ -133,13 +135,19 @@ def test_what_the_center_did_not_sign_is_refused() -> None:
         view.apply(topics.TRUST, b"37", unsigned)
 
 
-def test_trust_follows_the_highest_number() -> None:
-    """An older entry read later changes nothing."""
+def test_a_catalog_that_went_back_serves_nobody() -> None:
+    """A restarted process remembers that there was a second release; the first, read again, is not taken for current."""
     view = tables()
-    newer, older = (trust_entry(identity("37"), number, suspended=number == 5) for number in (5, 4))
-    fill(view, publish_trust([newer], CENTER.signer, NOW))
-    fill(view, publish_trust([older], CENTER.signer, NOW))
-    assert view.trust.suspended("37")
+    fill(view, [*World(PARTIES).publication(), *release(1), *release(2)])
+    seen = view.seen()
+    assert seen.release == 2
+    restarted = tables(seen)
+    fill(restarted, [*World(PARTIES).publication(), *release(1)])
+    assert not restarted.current
+    assert [fault.code for fault in restarted.missing()] == ["release_rollback"]
+    fill(restarted, release(2))
+    assert restarted.current is not None
+    assert restarted.missing() == []
 
 
 def test_entries_stay_in_force_long_after_they_were_signed() -> None:

@@ -1,0 +1,365 @@
+"""What a process believes of the parties: what is logged and witnessed, what takes away at once, what never goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pipeline.codec import framing
+from pipeline.crypto.authority import certify
+from pipeline.crypto.certificates import SIGN_USAGE, thumbprint
+from pipeline.crypto.keys import LocalSigner
+from pipeline.crypto.seal_keys import sign_seal_key
+from pipeline.crypto.suite import H, generate_key, point
+from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.records import LogHead, LogLeaf, SealKey, TrustEntry
+from pipeline.stages import topics
+from pipeline.stages.anchor import Seen
+from pipeline.stages.effects import Output
+from pipeline.stages.membership import log_leaves, trust_entry
+from pipeline.stages.reference import ReferenceTables, cosign, publish_seal_key
+from pipeline.stages.trust_tables import CRL, HEAD, Alarm
+from tests.unit.crypto.exchange import DAY, NOW, authority, identity, refusal
+from tests.unit.stages.trust_world import CENTER, World, cosigned, fill
+
+PARTIES = ("37", "53", "00")
+
+
+def member(world: World, party: str | None = None, seen: Seen | None = None) -> ReferenceTables:
+    """A process that has read everything."""
+    view = ReferenceTables(world.anchor(), seen, party=party)
+    assert fill(view, world.publication()) == []
+    return view
+
+
+def renewed(party: str, number: int = 2) -> TrustEntry:
+    """A party's next entry: another certificate to sign before the one it has."""
+    entry = trust_entry(identity(party), number)
+    entry["signing_certificates"].insert(0, certify(authority(), party, generate_key().public_key(), SIGN_USAGE, NOW))
+    return entry
+
+
+def statement(party: str, number: int = 1, at: int = NOW) -> Output:
+    """A seal key as its party publishes it."""
+    held = identity(party)
+    encrypting = LocalSigner(party, held.sealing.private_key, held.sealing_certificate)
+    sec1 = point(generate_key().public_key())
+    record = SealKey(party=party, number=number, point=sec1, not_before=at, not_after=at + 30 * DAY)
+    return publish_seal_key(sign_seal_key(record, encrypting, at), party)
+
+
+# ---- joining ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_given_by_hand_is_enough_to_believe_the_rest() -> None:
+    """The anchor's head covers all certificates, so every party is known after one reading, whatever its order."""
+    world = World()
+    for outputs in (world.publication(), world.publication()[::-1]):
+        view = ReferenceTables(world.anchor())
+        fill(view, outputs)
+        fill(view, outputs)
+        assert view.trust.parties() == ["37", "53", "center"]
+        assert view.trust.signer(identity("37").signer.thumbprint).party == "37"
+        assert view.missing() == []
+
+
+def test_an_anchor_that_does_not_hold_is_refused() -> None:
+    """Its head must be the center's, its list the authority's."""
+    world, anchor = World(), World().anchor()
+    forged = cosign(LogHead(log="trust", size=0, root=bytes(32), at=0), identity("37").signer, NOW).value or b""
+    for change in ({"head": forged}, {"crl": anchor.head}):
+        broken = type(anchor)(**{**{name: getattr(anchor, name) for name in anchor.__slots__}, **change})
+        with pytest.raises(InvalidMessage):
+            ReferenceTables(broken)
+    assert member(world).trust.parties()
+
+
+# ---- logged and witnessed ---------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_outside_the_log_does_not_count() -> None:
+    """The center lists it, signed and numbered; without a leaf it is refused, and what counted before still does."""
+    world = World()
+    view = member(world)
+    world.entries["37"] = entry = renewed("37")
+    assert fill(view, world.publication()) == ["certificate_not_logged"]
+    assert refusal(lambda: view.trust.signer(thumbprint(entry["signing_certificates"][0]))) == "certificate_unknown"
+    assert view.trust.signer(identity("37").signer.thumbprint).party == "37"
+
+
+@pytest.mark.parametrize("parties", [(), ("37",), ("37", "53"), ("37", "53", "00")])
+def test_a_new_head_needs_two_witnesses_or_all_there_are(parties: Sequence[str]) -> None:
+    """With nobody else registered the center is alone; with one that one must have seen it; from two on, two."""
+    world = World(("center", *parties))
+    view = member(world)
+    entry = renewed("center")
+    world.log(entry)
+    added = H(entry["signing_certificates"][0])
+    refused = fill(view, world.publication())
+    needed = min(2, len(parties))
+    assert refused == (["head_not_witnessed"] if needed else [])
+    for count, party in enumerate(parties, start=1):
+        assert view.log.has(added) == (count > needed)
+        witness = member(world_before(world), party)
+        fill(witness, world.publication())
+        assert fill(view, [cosigned(witness, party)]) == []
+    assert view.log.has(added)
+    assert view.trust.signer(added).party == "center"
+
+
+def world_before(world: World) -> World:
+    """The same world as it was founded."""
+    return World(tuple(world.entries))
+
+
+def test_witnesses_count_once_and_the_center_and_the_suspended_not_at_all() -> None:
+    """One party that signs twice is one witness."""
+    world = World(("center", "37", "53", "00"))
+    view = member(world)
+    world.entries["00"] = {**trust_entry(identity("00"), 2), "suspended": True}
+    world.log(renewed("53"))
+    fill(view, world.publication())
+    newest = view.log.newest()
+    assert newest is not None
+    head = LogHead(log="trust", size=newest.size, root=newest.root, at=NOW)
+    for party in ("37", "37", "center", "00"):
+        assert fill(view, [cosigned(view, party, head)]) == []
+        assert view.log.accepted.size < newest.size
+    assert fill(view, [cosigned(view, "53", head)]) == []
+    assert view.log.accepted == newest
+
+
+def test_a_newcomer_waits_until_its_certificates_count() -> None:
+    """Its entry is read before anybody witnessed the head: it is a party only afterwards, and its word counts then."""
+    world = World(("center", "37"))
+    view = member(world)
+    world.log(trust_entry(identity("53"), 1))
+    early = statement("53")
+    assert fill(view, [*world.publication(), early]) == ["head_not_witnessed", "certificate_unknown"]
+    assert view.trust.parties() == ["37", "center"]
+    assert refusal(lambda: view.trust.sealing_key("53")) == "party_unknown"
+    fill(view, [cosigned(member(World(("center", "37")), "37"), "37", head_of(view))])
+    assert view.trust.parties() == ["37", "53", "center"]
+    assert view.trust.sealing_key("53", NOW).kid != identity("53").sealing.kid
+
+
+def head_of(view: ReferenceTables) -> LogHead:
+    """The center's newest head as `view` has seen the log grow to it."""
+    newest = view.log.newest()
+    assert newest is not None
+    return LogHead(log="trust", size=newest.size, root=newest.root, at=NOW)
+
+
+def test_what_takes_away_counts_at_once() -> None:
+    """Suspension and a dropped certificate wait for no witness, though a certificate in the same entry does."""
+    world = World()
+    view = member(world)
+    entry = renewed("37")
+    entry["suspended"] = True
+    del entry["signing_certificates"][1]
+    world.entries["37"] = entry
+    assert fill(view, world.publication()) == ["certificate_not_logged"]
+    assert view.trust.suspended("37")
+    assert refusal(lambda: view.trust.signer(identity("37").signer.thumbprint)) == "certificate_unknown"
+
+
+# ---- forks ------------------------------------------------------------------------------------------------------------
+
+
+def other_leaves(world: World, index: int) -> list[LogLeaf]:
+    """The log with one leaf another."""
+    leaves = list(world.leaves)
+    leaves[index] = {**leaves[index], "digest": bytes(32)}
+    return leaves
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_a_second_history_is_an_alarm_and_stops_everything_newer(index: int) -> None:
+    """At whatever leaf the center's log forks: what is believed stays, nothing new is, and somebody is told."""
+    world, other = World(), World()
+    view = member(world)
+    other.leaves = other_leaves(world, index)
+    assert "log_forked" in fill(view, other.publication())
+    assert view.alarms() == [Alarm("log_forked", "center")]
+    assert view.trust.parties() == ["37", "53", "center"]
+    world.log(renewed("37"))
+    fill(view, world.publication())
+    for party in ("37", "53"):
+        assert fill(view, [cosigned(view, party, head_of(member(world)))]) == ["log_forked"]
+    assert view.log.accepted.size == 6
+    assert view.uncosigned() is None
+
+
+def test_a_witness_of_another_history_stops_everything_newer() -> None:
+    """The center shows 53 another log than us: 53's signature under it is the proof. Suspended, 53 has no say."""
+    world = World()
+    view = member(world)
+    world.log(renewed("37"))
+    fill(view, world.publication())
+    lie = LogHead(log="trust", size=8 - 1, root=bytes(32), at=NOW)
+    assert fill(view, [cosigned(view, "53", lie)]) == ["log_forked"]
+    assert fill(view, [cosigned(view, "37", head_of(view))]) == ["log_forked"]
+    assert view.log.accepted.size == 6
+    world.entries["53"] = {**trust_entry(identity("53"), 2), "suspended": True}
+    fill(view, world.publication())
+    assert view.log.accepted.size == 7
+    assert view.alarms() == [Alarm("log_forked", "center")]
+
+
+def test_an_older_head_is_no_news() -> None:
+    """Replayed, it takes nothing back."""
+    world = World()
+    old = [output for output in world.publication() if output.key == HEAD]
+    world.log(renewed("37"))
+    view = member(world)
+    assert fill(view, old) == ["log_rollback"]
+    assert view.log.accepted.size == 7
+
+
+# ---- revocations ------------------------------------------------------------------------------------------------------
+
+
+def test_a_revocation_needs_no_witness_and_cannot_be_taken_back() -> None:
+    """The newest list holds; one numbered lower is refused, and one of the same number must be the same."""
+    world = World()
+    view = member(world)
+    old = [output for output in world.publication() if output.key == CRL]
+    certificate = view.trust.signer(identity("37").signer.thumbprint)
+    world.revoked.append((certificate.serial, NOW - DAY, "key_compromise"))
+    world.crl = world.new_crl(2)
+    assert fill(view, world.publication()) == []
+    assert refusal(lambda: view.trust.check_revocation(certificate, NOW)) == "certificate_revoked"
+    assert fill(view, old) == ["crl_rollback"]
+    world.revoked.clear()
+    world.crl = world.new_crl(2)
+    assert "crl_invalid" in fill(view, world.publication())
+    world.crl = world.new_crl(3)
+    assert fill(view, world.publication()) == []
+    assert refusal(lambda: view.trust.check_revocation(certificate, NOW)) == "certificate_revoked"
+
+
+def test_what_says_whom_to_trust_is_not_under_a_revoked_certificate() -> None:
+    """Whoever stole the center's key can write any time into an entry; it is refused whatever it says."""
+    world = World()
+    view = member(world)
+    certificate = view.trust.signer(CENTER.signer.thumbprint)
+    world.revoked.append((certificate.serial, NOW + DAY, "key_compromise"))
+    world.crl = world.new_crl(2)
+    assert fill(view, [output for output in world.publication() if output.key == CRL]) == []
+    world.entries["37"] = {**trust_entry(identity("37"), 2), "suspended": True}
+    assert set(fill(view, world.publication())) == {"certificate_revoked"}
+    assert not view.trust.suspended("37")
+
+
+# ---- after a restart --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_goes_back_over_a_restart() -> None:
+    """Numbers, list, log and seal keys are remembered: an older topic is refused, and its lack is told."""
+    world = World()
+    old = world.publication()
+    view = member(world)
+    world.entries["37"] = {**trust_entry(identity("37"), 5), "suspended": True}
+    world.log(renewed("53"))
+    world.crl = world.new_crl(4)
+    fill(view, [*world.publication(), statement("37", 3)])
+    head = head_of(view)
+    fill(view, [cosigned(view, "37", head), cosigned(view, "53", head)])
+    seen = Seen.from_json(view.seen().to_json())
+    assert seen == view.seen()
+    assert seen.log.size == 7
+
+    restarted = ReferenceTables(World().anchor(), seen)
+    refused = fill(restarted, [*old, statement("37", 2)])
+    assert refused.count("entry_rollback") == 2
+    assert {"crl_rollback", "log_rollback"} <= set(refused)
+    assert {fault.code for fault in restarted.missing()} == {"entry_rollback", "seal_key_rollback", "log_rollback"}
+    assert "37" not in restarted.trust.parties()
+    fill(restarted, [*world.publication(), statement("37", 3)])
+    assert restarted.missing() == []
+    assert restarted.trust.suspended("37")
+
+
+def test_a_memory_that_cannot_be_read_is_the_operators_error() -> None:
+    """It must not pass for one that says nothing."""
+    for text in ("", "{}", "[]", '{"entries": 1}', Seen().to_json().replace('"size": 0', '"size": "x"')):
+        with pytest.raises(ConfigError):
+            Seen.from_json(text)
+    assert Seen.from_json(Seen().to_json()) == Seen()
+
+
+def test_processes_that_share_a_memory_do_not_undo_each_other() -> None:
+    """The newer of both, field by field."""
+    world = World()
+    ahead = Seen({"37": 4}, {"53": 2}, trust_entry(CENTER, 3), world.crl, release=1)
+    behind = Seen({"37": 2, "53": 1}, {}, trust_entry(CENTER, 1), None, release=3)
+    merged = ahead.merged(behind)
+    assert merged == behind.merged(ahead)
+    assert merged == Seen({"37": 4, "53": 1}, {"53": 2}, trust_entry(CENTER, 3), world.crl, release=3)
+
+
+# ---- one's own name ---------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_in_ones_own_name_that_nobody_asked_for_is_an_alarm() -> None:
+    """Once, with its digest; those of others, and those that were asked for, are none."""
+    asked, digest = H(b"request"), H(b"certificate")
+    world = World()
+    requests = {asked} | {b"%d" % n for n in range(6)}
+    world.leaves = [{**leaf, "request": b"%d" % leaf["index"]} for leaf in world.leaves]
+    for party, request in (("37", asked), ("37", H(b"other")), ("53", H(b"other"))):
+        leaf = LogLeaf(index=len(world.leaves), kind="certificate", party=party, digest=digest, request=request, at=NOW)
+        world.leaves.append(leaf)
+    view = ReferenceTables(world.anchor(), party="37", requests=lambda: requests)
+    fill(view, [*world.publication(), *world.publication()])
+    assert view.alarms() == [Alarm("certificate_not_requested", "37", digest)]
+    assert view.alarms() == []
+
+
+def test_a_party_signs_each_head_once_and_only_one_it_has_seen_grow() -> None:
+    """Its own signature, read back, is remembered; the process of nobody in particular has nothing to sign."""
+    world = World()
+    view = member(world, "37")
+    head = view.uncosigned()
+    assert head is not None
+    assert (head["size"], member(world).uncosigned()) == (6, None)
+    assert fill(view, [cosigned(view, "37")]) == []
+    assert view.uncosigned() is None
+    world.log(renewed("53"))
+    outputs = world.publication()
+    fill(view, [output for output in outputs if not (output.key or b"").startswith(b"log/")])
+    assert view.uncosigned() is None
+    fill(view, outputs)
+    assert (view.uncosigned() or head)["size"] == 7
+
+
+# ---- keys and kinds ---------------------------------------------------------------------------------------------------
+
+
+def test_records_under_another_key_are_refused() -> None:
+    """A leaf in another's place, a party that speaks for another, a head that is none."""
+    world = World()
+    view = member(world)
+    [leaf, *_] = [output for output in world.publication() if output.key == b"log/0"]
+    entry = trust_entry(identity("37"), 9)
+    cases = [
+        (Output(topics.TRUST, b"log/1", leaf.value), "log_invalid"),
+        (Output(topics.CHECKPOINTS, b"53", statement("37").value), "key_contradicts_entry"),
+        (Output(topics.CHECKPOINTS, b"53", cosigned(view, "37", head_of(view)).value), "key_contradicts_entry"),
+        (Output(topics.TRUST, HEAD, cosigned(view, "37", head_of(view)).value), "issuer_mismatch"),
+        (Output(topics.TRUST, CRL, framing.encode("TrustEntry", entry)), "cbor_invalid"),
+        (cosigned(view, "37", LogHead(log="evidence", size=1, root=bytes(32), at=NOW)), "log_invalid"),
+    ]
+    for output, code in cases:
+        assert fill(view, [output]) == [code], output.key
+
+
+def test_leaves_and_their_order_do_not_matter_before_the_head() -> None:
+    """Log records that come in any order make the same log."""
+    world = World(at=NOW - DAY)
+    outputs = world.publication()
+    view = ReferenceTables(world.anchor())
+    fill(view, outputs[:6][::-1])
+    assert view.log.accepted.size == 6
+    assert log_leaves(world.entries.values(), world.at) == world.leaves
