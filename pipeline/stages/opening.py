@@ -22,6 +22,8 @@ from pipeline.domain.records import Answer, Mandate, SectionHead, Warrant
 
 HEADS = 2
 """Records of a section bundle before its persons: the warrant, the section head."""
+SALT_SIZE = 32
+"""Bytes of a section's salt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class SectionOpener:
         _match(bundle.header, warrant)
         records = bundles.open_records(bundle, self._secret(bundle), 1)
         head: SectionHead = framing.decode_as("SectionHead", records[0])  # type: ignore[assignment]
+        if len(head["salt"]) != SALT_SIZE:
+            raise InvalidMessage("section_root_mismatch", "the salt has 32 bytes")
         persons = records[1:]
         stated = warrant.mandate["sections"][bundle.header.section - 1]
         if len(persons) != stated["count"] or roster.section_root(head["salt"], persons) != stated["root"]:

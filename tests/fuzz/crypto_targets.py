@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from pipeline.crypto import bundles, cbor, cose, envelopes, headers, merkle, relay, sealing
 from pipeline.crypto.bundles import SealedBundle
-from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, CertificateVerifier
 from pipeline.crypto.keys import public_sealing_key
 from pipeline.crypto.suite import H, aead_encrypt
 from pipeline.crypto.vault import LocalVault
@@ -17,7 +13,7 @@ from pipeline.domain.errors import InvalidMessage
 from tests.fuzz import world
 from tests.fuzz.harness import Target, must, refused
 from tests.vectors import scenario
-from tests.vectors.identities import Draws, member, roots
+from tests.vectors.identities import Draws, member
 
 
 def read_cbor(data: bytes) -> None:
@@ -27,6 +23,8 @@ def read_cbor(data: bytes) -> None:
         if value is not None:
             must(cbor.dumps(value[0]) == data, "CBOR accepted in an encoding that is not the deterministic one")
     refused(lambda: cbor.leading(data))
+    for strings in range(3):
+        refused(lambda strings=strings: cbor.array_sizes(data, strings))  # type: ignore[misc]
 
 
 def read_sign1(data: bytes) -> None:
@@ -149,18 +147,6 @@ def read_path(data: bytes) -> None:
             must(proved == root, "a genuine path refused")
 
 
-def read_certificate(data: bytes) -> None:
-    """A party's certificate, DER: the chain and the profile hold, or it is refused."""
-    verifier = CertificateVerifier(roots())
-    for party, usage in (("37", SIGN_USAGE), ("37", ENCRYPT_USAGE), ("center", SIGN_USAGE)):
-        role = "center" if party == "center" else "province"
-        found = refused(
-            lambda party=party, role=role, usage=usage: verifier.verify(data, party, role, usage)  # type: ignore[misc]
-        )
-        if found is not None:
-            must(x509.load_der_x509_certificate(data).public_bytes(_DER) == data, "a certificate in two encodings")
-
-
 def read_point(data: bytes) -> None:
     """A reply key from a mandate: a point of the curve, or refused."""
     key = refused(lambda: public_sealing_key(data))
@@ -226,8 +212,6 @@ def _all_bytes(items: list[Any]) -> bool:
     return all(type(item) is bytes for item in items)
 
 
-_DER = Encoding.DER
-
 TARGETS: list[Target] = [
     Target("cbor", "crypto.cbor.loads, leading", read_cbor, 2),
     Target("sign1", "crypto.cose.decode", read_sign1, 2),
@@ -241,9 +225,6 @@ TARGETS: list[Target] = [
     Target("seal", "crypto.sealing.unseal", read_seal, 2, 2048),
     Target("vault", "crypto.vault.LocalVault.open", open_vault, 1, 2048),
     Target("path", "crypto.merkle.verify_path", read_path, 1),
-    Target(
-        "certificate", "crypto.certificates.CertificateVerifier.verify", read_certificate, 1, 4096, structured=False
-    ),
     Target("point", "crypto.keys.public_sealing_key", read_point, 1, 128, structured=False),
 ]
 

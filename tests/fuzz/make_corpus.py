@@ -8,17 +8,23 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.codec import framing, schemas
-from pipeline.crypto import cbor, headers
+from pipeline.crypto import cbor, cose, headers
 from pipeline.crypto.keys import SealingKey
+from pipeline.crypto.requests import certificate_request
+from pipeline.crypto.trust_log import EMPTY, log_head
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.province.form_writing import write_form_yaml
 from pipeline.province.roster_files import write_roster_csv
 from pipeline.stages import topics
-from tests.fuzz import genuine, stored, world
+from pipeline.stages.anchor import Seen
+from pipeline.stages.membership import log_leaves
+from pipeline.stages.trust_tables import framed_leaf, leaf_key
+from tests.fuzz import der, genuine, stored, trust_targets, world
 from tests.vectors import scenario
-from tests.vectors.identities import Draws, member, roots
+from tests.vectors.identities import NOW, Draws, member, roots
 
+DAY = 24 * 3600 * 1000
 Inputs = dict[str, dict[str, bytes]]
 VECTORS = Path(__file__).parents[1] / "vectors"
 LARGEST = 12 * 1024
@@ -73,12 +79,51 @@ def of_crypto(made: Inputs) -> None:
         made["certificate"][f"sign-{party}"] = member(party).signer.certificate
         made["certificate"][f"encrypt-{party}"] = member(party).sealing_certificate
         made["point"][party] = member(party).sealing.public_bytes
+    made["certificate-signed"] |= {name: der.body(data) for name, data in made["certificate"].items()}
     made["certificate"] |= {"root": roots()[0], "issuing": roots()[1]}
     _, locked = LocalVault(SealingKey(member("37").sealing.private_key), Draws("fuzz/vault")).create()
     made["vault"]["locked"] = locked
     plain = (6).to_bytes(4, "big") + b"record"
     made["record"]["padded"] = cbor.dumps([0, 128, plain.ljust(128, b"\0")])
     made["record"]["longer"] = cbor.dumps([1, 0, (200).to_bytes(4, "big") + bytes(252)])
+
+
+def of_trust(made: Inputs) -> None:
+    """Requests, lists, the reference topics as published, a memory, a statement, what a signer is asked."""
+    key = member("37").signer.key
+    for name, principal, usage, hosts in (
+        ("sign", "P37", "sign", ()), ("encrypt", "P37", "encrypt", ()), ("tls", "P37", "tls", ()),
+        ("broker", "broker", "tls", ("127.0.0.1", "localhost")),
+    ):  # fmt: skip
+        made["request"][name] = der.body(certificate_request(principal, key, usage, hosts))  # type: ignore[arg-type]
+    made["crl"] |= {"empty": der.body(trust_targets.crl(1)), "two": der.body(trust_targets.crl(2, 7, 1 << 100))}
+    entries = [member(party).entry() for party in trust_targets.PARTIES]
+    leaves = log_leaves(entries, NOW)
+    head = framing.encode("LogHead", log_head(leaves, NOW))
+    crl = framing.encode("RevocationList", {"number": 2, "crl": trust_targets.crl(2, 7)})
+    records: list[object] = [[0, leaf_key(leaf["index"]), framed_leaf(leaf)] for leaf in leaves]
+    records += [[0, b"head", ["checkpoint", 0, head]], [0, b"crl", ["trust", 0, crl]]]
+    records += [[0, entry["party"].encode(), ["trust", 0, framing.encode("TrustEntry", entry)]] for entry in entries]
+    records += [[1, party.encode(), ["checkpoint", n, head]] for n, party in enumerate(trust_targets.PARTIES) if n]
+    made["reference"]["trust"] = cbor.dumps(records)
+    offers = sorted(world.release().entries.items())[:2]
+    catalog: list[object] = [
+        [2, f"3/{provider}/{category}".encode(), ["catalog", 0, framing.encode("CatalogEntry", entry)]]
+        for (provider, category), entry in offers
+    ]
+    manifest = {"release": 3, "entries": len(offers), "digest": bytes(32), "published_at": NOW}
+    catalog.append([2, b"3/manifest", ["catalog", 0, framing.encode("CatalogManifest", manifest)]])
+    made["reference"]["catalog"] = cbor.dumps(catalog)
+    made["seen-file"]["nothing"] = Seen().to_json().encode()
+    made["seen-file"]["something"] = Seen({"37": 2}, {"37": 1}, entries[0], None, EMPTY, 3).to_json().encode()
+    stated = {"party": "37", "number": 1, "point": member("37").sealing.public_bytes}
+    made["seal-key"]["good"] = framing.encode("SealKey", stated | {"not_before": NOW, "not_after": NOW + 30 * DAY})
+    sign1 = cose.decode(scenario.mandate().raw)
+    made["signer"]["structure"] = sign1.signed_bytes
+    made["signer"] |= {
+        "sign": cbor.dumps(["sign", sign1.signed_bytes]), "agree": cbor.dumps(["agree", bytes(32), bytes(65)]),
+        "open": cbor.dumps(["open_case", made["vault"]["locked"]]), "refused": cbor.dumps([False, "size"]),
+    }  # fmt: skip
 
 
 def of_codec(made: Inputs) -> None:
@@ -188,7 +233,7 @@ def main() -> None:
     from tests.fuzz.targets import TARGETS
 
     made: Inputs = {name: {} for name in TARGETS}
-    for part in (of_crypto, of_codec, of_stages, of_files):
+    for part in (of_crypto, of_trust, of_codec, of_stages, of_files):
         part(made)
     for target, inputs in made.items():
         small = {name: data for name, data in inputs.items() if len(data) <= max(LARGEST, TARGETS[target].max_size)}

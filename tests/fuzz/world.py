@@ -29,6 +29,11 @@ def trust() -> Trust:
     return Trust(roots(), [member(party).entry() for party in PARTIES])
 
 
+def fresh_trust() -> Trust:
+    """The same, to be changed."""
+    return Trust(roots(), [member(party).entry() for party in PARTIES])
+
+
 @cache
 def release() -> Release:
     """The demo's catalog under the number that the vectors' mandate names."""
