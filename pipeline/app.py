@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -26,7 +27,7 @@ from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
 from pipeline.province import keeper
-from pipeline.signer.client import open_identity
+from pipeline.signer.client import RemoteIdentity, open_identity
 from pipeline.stages import topics
 from pipeline.stages.applications import Applications
 from pipeline.stages.collect import Collect
@@ -36,6 +37,17 @@ from pipeline.stages.join import Join
 from pipeline.stages.names import STAGES
 from pipeline.stages.reference import Reference
 from pipeline.stages.trust_tables import Requests
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def identity_for(installation: Installation, party: str) -> Iterator[RemoteIdentity]:
+    """A worker's identity: its keys are in a signer, and the log says when their memory may be swapped out."""
+    with open_identity(installation.identity_folder(party)) as identity:
+        if not identity.protection()[2]:
+            log.warning("the signer's memory may be swapped out: locking it takes LimitMEMLOCK=infinity (ulimit -l)")
+        yield identity
 
 
 @contextmanager
@@ -95,7 +107,7 @@ def run_stage(
     """
     with (
         acquire_slot(installation.slots, name) if number is None else Slot(number) as slot,
-        open_identity(installation.identity_folder(CENTER)) as center,
+        identity_for(installation, CENTER) as center,
         reference_for(installation, bootstrap, extra, party=CENTER) as reference,
     ):
         stage = build_stage(name, center, installation, bootstrap, reference, extra)
@@ -126,7 +138,7 @@ def run_province(
     url = installation.database_url(party)
     sources = None if url is None else open_sources(installation.provider_file(party), url)
     with (
-        open_identity(installation.identity_folder(party)) as identity,
+        identity_for(installation, party) as identity,
         reference_for(installation, bootstrap, extra, party=party) as reference,
     ):
         adapter = Adapter(bootstrap, identity, reference, installation.store(party), sources, extra=extra)

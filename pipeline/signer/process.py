@@ -11,19 +11,15 @@ from pipeline.signer.keyring import Keyring
 from pipeline.signer.seal_folder import SealFolder
 from pipeline.signer.server import Server
 
-log = logging.getLogger(__name__)
-
 LOOK = 60.0
 """How often (s) a signer looks whether another has destroyed a seal key, to let go of it too."""
 
 
 def open_server(directory: Path, *, locked: bool) -> Server:
     """Read the keys in `directory` and serve them. The process must be hardened before. Raises ConfigError."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     threading.stack_size(512 * 1024)  # of locked memory a thread
     keyring = Keyring(directory, lambda: time.time_ns() // 1_000_000)
-    if not locked:
-        log.info("memory may be swapped out: the limit on locked memory (ulimit -l) is not unlimited")
     threading.Thread(target=_follow, args=(keyring.seals,), name="seal keys", daemon=True).start()
     return Server(keyring, locked=locked)
 
