@@ -15,8 +15,7 @@ from pipeline.kafka import acls
 from pipeline.kafka.clients import Config
 from pipeline.kafka.embedded import EmbeddedBroker
 from pipeline.kafka.java import classpath, find_java
-from pipeline.kafka.properties import as_file
-from pipeline.kafka.security import client_security, java_security, write_java_store
+from pipeline.kafka.security import client_security, write_client_properties
 from pipeline.kafka.topology import TOPICS_FILE, Topology, load
 
 PARTIES = ("32", "37")
@@ -56,10 +55,7 @@ class Secured:
 
     def tool(self, main: str, principal: str, *arguments: str) -> str:
         """What one of Kafka's own programs, run as `principal`, says on stdout and stderr."""
-        folder = self.installation.transport(principal)
-        write_java_store(folder)
-        properties = folder / "client.properties"
-        properties.write_text(as_file({"security.protocol": "SSL", **java_security(folder)}))
+        properties = write_client_properties(self.installation.transport(principal))
         command = [str(find_java()), "-XX:TieredStopAtLevel=1", "-cp", classpath(), main]
         connection = ["--bootstrap-server", self.bootstrap, "--command-config", str(properties)]
         done = subprocess.run(

@@ -13,7 +13,7 @@ from pipeline.cli.output import emit, remark
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.embedded import EmbeddedBroker
-from pipeline.kafka.security import is_plaintext
+from pipeline.kafka.security import STORE, is_plaintext, write_client_properties
 from pipeline.settings import broker_dir, data_dir
 
 
@@ -59,6 +59,18 @@ def start(port: int | None, plaintext: bool, as_json: bool) -> None:
         if plaintext and not is_plaintext():
             remark("no TLS: the other commands want HEDX_SECURITY=plaintext to use it")
     emit(describe(broker), as_json)
+
+
+@command.command()
+@click.argument("principal")
+@options.as_json
+def keystore(principal: str, as_json: bool) -> None:
+    """Write PRINCIPAL's key and certificate as Java takes them: tls.p12, and client.properties for Kafka's own tools.
+
+    `broker` for a broker's machine, `admin` for kafka-configs and its like. The passphrase stays in its file.
+    """
+    path = write_client_properties(Installation(data_dir()).transport(principal).resolve())
+    emit({"keystore": str(path.parent / STORE), "properties": str(path)}, as_json)
 
 
 @command.command()

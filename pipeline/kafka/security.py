@@ -84,6 +84,15 @@ def java_security(directory: Path) -> dict[str, str]:
     }
 
 
+def write_client_properties(directory: Path) -> Path:
+    """Write `tls.p12` and `client.properties`, what Kafka's own tools take as `--command-config`; no secret is in it."""
+    write_java_store(directory)
+    path = directory / "client.properties"
+    settings = {"security.protocol": "SSL", **java_security(directory)}
+    path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    return path
+
+
 def write_java_store(directory: Path) -> None:
     """Write the folder's key and chain again as `tls.p12`, mode 0600, under the same passphrase.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 
 from pipeline.domain.parties import CENTER, is_provider
+from pipeline.kafka.principal_rules import principal_problems
+from pipeline.kafka.problems import Problem
 from pipeline.kafka.topology import Topology
 
 NATIVE_KEYS = frozenset(
@@ -58,24 +59,13 @@ _NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 _LONGEST_NAME = 249
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """`place` is the topic, principal or key concerned; `reason` says what is wrong and what would be right."""
-
-    place: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.reason}"
-
-
 def validate(topology: Topology, longest_feedback: timedelta | None = None) -> list[Problem]:
     """All problems, in the order of the rules; an empty list when the file may be applied.
 
     `longest_feedback`: the longest feedback limit of the catalog in force; None when no catalog is at hand, which
     leaves rule 7 out.
     """
-    rules = (_parties, _names, _described, _keys, _changelogs, _inboxes, _durability, _principals)
+    rules = (_parties, _names, _described, _keys, _changelogs, _inboxes, _durability, principal_problems)
     problems = [problem for rule in rules for problem in rule(topology)]
     return problems + (list(_retention(topology, longest_feedback)) if longest_feedback is not None else [])
 
@@ -178,16 +168,3 @@ def _durability(topology: Topology) -> Iterator[Problem]:
         least = topic.config.get("min.insync.replicas", "1")
         if not least.isdecimal() or not 1 <= int(least) <= topic.replicas:
             yield Problem(topic.name, f"min.insync.replicas is {least}, with {topic.replicas} replicas")
-
-
-def _principals(topology: Topology) -> Iterator[Problem]:
-    """9. Principals name declared topics, and whoever consumes has a group of the cluster's prefix."""
-    names = {topic.name for topic in topology.topics}
-    for principal in topology.principals:
-        place = f"principal {principal.name}"
-        for verb, topics in (("produces", principal.produces), ("consumes", principal.consumes)):
-            for name in topics:
-                if name not in names:
-                    yield Problem(place, f"{verb} {name!r}, which no topic declares")
-        if principal.consumes and not principal.group.startswith(topology.cluster.prefix):
-            yield Problem(place, f"consumes, so needs a group that starts with {topology.cluster.prefix!r}")

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import PROVINCES
-from pipeline.kafka.topic_rules import Problem, validate
+from pipeline.kafka.problems import Problem
+from pipeline.kafka.topic_rules import validate
 from pipeline.kafka.topology import TOPICS_FILE, load
 
 WHOLE = TOPICS_FILE.read_text(encoding="utf-8")
@@ -131,6 +132,12 @@ def test_says_that_the_file_is_missing(tmp_path: Path) -> None:
 
 JOIN = "  - name: hedx.center.join\n"
 CHANGELOG = "    changelog_of: hedx.center.join\n"
+PARTYS = "    produces:\n      - hedx.center.requests\n"
+QUOTA = """    quota:
+      producer_byte_rate: 4194304
+      consumer_byte_rate: 16777216
+      request_percentage: 100
+"""
 RULES = [
     pytest.param('"66"]', '"66", "99"]', "parties", "'99' is neither 00 nor a province's code", id="party-unknown"),
     pytest.param('"66"]', '"66", "center"]', "parties", "'center' is neither", id="center-is-no-party"),
@@ -167,6 +174,25 @@ RULES = [
     pytest.param("      - hedx.catalog\n", "      - hedx.catalogue\n", "principal center",
                  "produces 'hedx.catalogue', which no topic declares", id="principal-topic"),
     pytest.param("    group: hedx.ops.\n", "", "principal ops", "needs a group", id="principal-group"),
+    pytest.param("    group: hedx.ops.\n", "    group: hedx.ops\n", "principal ops", "must end in a dot", id="group-end"),
+    pytest.param("    group: hedx.ops.\n", "    group: hedx.\n", "principal ops", "covers that of P37", id="group-wide"),
+    pytest.param("    group: hedx.ops.\n", "    group: hedx.\n", "principal ops", "covers 'hedx.reader'", id="group-all"),
+    pytest.param("      - hedx.{party}.responses\n      - hedx.catalog\n      - hedx.trust\n      - hedx.checkpoints\n\n  - name: ops",
+                 "      - hedx.32.responses\n      - hedx.catalog\n      - hedx.trust\n      - hedx.checkpoints\n\n  - name: ops",
+                 "principal P37", "consumes 'hedx.32.responses': a party reads its own inboxes", id="cross-tenant-read"),
+    pytest.param(PARTYS + "      - hedx.center.responses\n", PARTYS + "      - hedx.32.requests\n",
+                 "principal P37", "produces 'hedx.32.requests': a party writes to", id="cross-tenant-write"),
+    pytest.param(PARTYS, PARTYS + "      - hedx.trust\n", "principal P37", "the center alone writes", id="forged-trust"),
+    pytest.param(PARTYS, PARTYS + "      - hedx.{party}.requests\n", "principal P37", "both consumes and produces the inbox",
+                 id="inbox-two-ways"),
+    pytest.param("    group: hedx.{party}.\n", "    group: hedx.p{party}.\n", "principal P37", "group must be 'hedx.37.'",
+                 id="party-group"),
+    pytest.param("consumes:\n      - hedx.events", "consumes:\n      - hedx.37.requests", "principal ops",
+                 "consumes 'hedx.37.requests', the inbox of P37", id="ops-reads-inbox"),
+    pytest.param("    group: hedx.ops.\n    produces: []", "    group: hedx.ops.\n    produces: [hedx.catalog]",
+                 "principal ops", "produces 'hedx.catalog', which the center alone writes", id="ops-writes-catalog"),
+    pytest.param("name: ops\n", "name: admin\n", "principal admin", "is a super user", id="super-user-listed"),
+    pytest.param(QUOTA, "", "principal P37", "has no quota", id="no-quota"),
 ]  # fmt: skip
 
 
@@ -199,3 +225,12 @@ def test_retention_without_end_is_long_enough(write: Write) -> None:
     """-1 keeps requests for ever, whatever the catalog's longest limit."""
     path = write(changed("retention.ms: 7776000000  # 90 d: room", "retention.ms: -1  # room"))
     assert validate(load(path), timedelta(days=900)) == []
+
+
+def test_hosts_are_addresses(write: Write) -> None:
+    """A host that is no address would be a rule that never holds, since the broker knows no names and no networks."""
+    for host in ("kafka.example", "10.0.0.0/8"):
+        with pytest.raises(ConfigError, match="hosts"):
+            load(write(changed("    group: hedx.ops.\n", f"    group: hedx.ops.\n    hosts: ['{host}']\n")))
+    topology = load(write(changed("    group: hedx.ops.\n", "    group: hedx.ops.\n    hosts: [10.0.0.5]\n")))
+    assert [spec.hosts for spec in topology.principals if spec.name == "ops"] == [("10.0.0.5",)]
