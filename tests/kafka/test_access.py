@@ -1,0 +1,175 @@
+"""Rights and quotas on a real cluster: what `hedx topics` shows and makes, and what Kafka's own tools say of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from pipeline.cli.exits import Exit
+from pipeline.cli.main import run
+from pipeline.domain.errors import ConfigError
+from pipeline.kafka import acls, quotas
+from pipeline.kafka.acls import Acl, AclPlan
+from pipeline.kafka.security import client_security
+from tests.secured import ACLS, CONFIGS, PARTIES, Secured, secured
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """The cluster as the demo runs it."""
+    with secured(tmp_path_factory.mktemp("access")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def environment(kafka: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the cluster and the installation as on the operator's machine."""
+    monkeypatch.setenv("HEDX_HOME", str(kafka.installation.folder))
+    monkeypatch.setenv("HEDX_BOOTSTRAP", kafka.bootstrap)
+    monkeypatch.setenv("HEDX_PARTIES", ",".join(PARTIES))
+    monkeypatch.delenv("HEDX_SECURITY", raising=False)
+
+
+def topics(capsys: pytest.CaptureFixture[str], word: str, *options: str) -> tuple[int, str]:
+    """`hedx topics <word>`: exit code and output."""
+    code = run(["topics", word, *options])
+    return code, capsys.readouterr().out
+
+
+def test_what_was_declared_is_in_step(capsys: pytest.CaptureFixture[str]) -> None:
+    """After the set-up there is nothing left to do, neither for topics nor for rights nor for quotas."""
+    assert topics(capsys, "plan") == (Exit.FINE, "in step\n")
+
+
+def test_drift_in_rights_is_shown_and_put_right(kafka: Secured, capsys: pytest.CaptureFixture[str]) -> None:
+    """A right that somebody took away and one that somebody gave show as + and -, exit 2; apply makes both undone."""
+    operator = client_security(kafka.installation.transport("admin"))
+    given = Acl("P32", "allow", "read", "topic", "literal", "hedx.37.requests", "*")
+    taken = Acl("P37", "allow", "read", "topic", "literal", "hedx.trust", "127.0.0.1")
+    acls.apply(kafka.bootstrap, AclPlan(added=(given,), removed=(taken,)), operator)
+    assert topics(capsys, "plan") == (
+        Exit.DRIFT,
+        "- acl P32  allow read topic hedx.37.requests\n+ acl P37  allow read topic hedx.trust from 127.0.0.1\n"
+        "2 changes, 0 left alone\n",
+    )
+    code, text = topics(capsys, "plan", "--json")
+    shown = json.loads(text)
+    assert (code, shown["in_step"]) == (Exit.DRIFT, False)
+    assert [(rule["principal"], rule["name"]) for rule in shown["acls"]["added"]] == [("P37", "hedx.trust")]
+    assert [(rule["principal"], rule["name"]) for rule in shown["acls"]["removed"]] == [("P32", "hedx.37.requests")]
+    assert topics(capsys, "apply")[0] == Exit.FINE
+    assert topics(capsys, "plan") == (Exit.FINE, "in step\n")
+
+
+def test_drift_in_quotas_is_shown_and_put_right(kafka: Secured, capsys: pytest.CaptureFixture[str]) -> None:
+    """A quota that Kafka's own tool lifted or changed is drift; apply sets it again, and Kafka's tool reads it back."""
+    alter = ("--alter", "--entity-type", "users", "--entity-name", "P37")
+    kafka.tool(
+        CONFIGS, "admin", *alter, "--add-config", "producer_byte_rate=1", "--delete-config", "request_percentage"
+    )
+    code, text = topics(capsys, "plan")
+    assert code == Exit.DRIFT
+    assert text.splitlines()[:2] == [
+        "~ quota P37  producer_byte_rate: 1 -> 4194304",
+        "+ quota P37  request_percentage: (none) -> 100",
+    ]
+    assert topics(capsys, "apply")[0] == Exit.FINE
+    said = kafka.tool(CONFIGS, "admin", "--describe", "--entity-type", "users", "--entity-name", "P37")
+    for limit in ("producer_byte_rate=4194304.0", "consumer_byte_rate=1.6777216E7", "request_percentage=100.0"):
+        assert limit in said
+
+
+def test_kafkas_own_tool_lists_the_same_rights(kafka: Secured) -> None:
+    """`kafka-acls --list` for 37 counts exactly the rules that topics.yaml wants, none on the cluster."""
+    said = kafka.tool(ACLS, "admin", "--list", "--principal", "User:P37")
+    wanted = acls.wanted(kafka.topology, {"37": ["127.0.0.1"]}, ())
+    assert said.count("principal=User:P37, host=127.0.0.1,") == sum(acl.principal == "P37" for acl in wanted)
+    assert "resourceType=CLUSTER" not in said
+    assert "host=*" not in said
+
+
+def test_quotas_and_rights_are_the_operators_alone(kafka: Secured) -> None:
+    """With the center's certificate the commands' own code gets Kafka's refusal, as an error in words."""
+    center = kafka.installation.transport("center")
+    with pytest.raises(ConfigError, match=r"quotas.*31"):
+        quotas.observe(kafka.bootstrap, center)
+    change = quotas.QuotaChange("P37", "request_percentage", 100.0, None)
+    with pytest.raises(ConfigError, match=r"P37.*31"):
+        quotas.apply(kafka.bootstrap, [change], center)
+    rule = Acl("center", "allow", "all", "topic", "literal", "*", "*")
+    with pytest.raises(ConfigError, match="center"):
+        acls.apply(kafka.bootstrap, AclPlan(added=(rule,)), client_security(center))
+
+
+def test_a_flood_is_slowed_down_and_the_others_are_not(kafka: Secured) -> None:
+    """Over its quota a party's producer is answered later, by Kafka's own account; 32's record takes no longer."""
+    tight = quotas.QuotaChange("P37", "producer_byte_rate", None, 64 * 1024.0)
+    admin = kafka.installation.transport("admin")
+    quotas.apply(kafka.bootstrap, [tight], admin)
+    try:
+        throttled: list[int] = []
+        flood = Producer(kafka.client("P37", linger_ms=0) | {"throttle_cb": lambda event: throttled.append(event)})
+        for _ in range(8):
+            flood.produce("hedx.center.requests", bytes(MIB // 4), partition=0)
+        deadline = time.monotonic() + 10
+        while not throttled and time.monotonic() < deadline:
+            flood.poll(0.1)
+        assert throttled
+        started = time.monotonic()
+        other = Producer(kafka.client("P32", linger_ms=0))
+        other.produce("hedx.center.requests", b"in time", partition=0)
+        assert other.flush(10) == 0
+        assert time.monotonic() - started < 2
+        flood.purge()
+    finally:
+        quotas.apply(kafka.bootstrap, [replace(tight, after=4.0 * MIB)], admin)
+
+
+def test_registered_address_and_suspension_reach_the_cluster(
+    kafka: Secured, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the registry says is what `hedx topics plan` compares with: a suspension there is drift until applied."""
+    now = time.time_ns() // 1_000_000
+    with kafka.installation.registry() as registry:
+        registry.suspend("37", "trial", now)
+    code, text = topics(capsys, "plan")
+    assert code == Exit.DRIFT
+    assert "+ acl P37  deny all topic *\n" in text
+    assert "- acl P37  allow read topic hedx.37.requests from 127.0.0.1\n" in text
+    with kafka.installation.registry() as registry:
+        registry.resume("37", now)
+    assert topics(capsys, "plan") == (Exit.FINE, "in step\n")
+
+
+def test_plan_without_the_operators_files_is_an_error(kafka: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without the operator's TLS files nothing is compared, and nothing falls back to plaintext."""
+    monkeypatch.setenv("HEDX_HOME", str(kafka.installation.folder / "elsewhere"))
+    assert run(["topics", "plan"]) == Exit.FAILED
+
+
+def test_watch_reads_over_tls(capsys: pytest.CaptureFixture[str]) -> None:
+    """`hedx watch` is the principal ops: it reads the facts with its own certificate."""
+    assert run(["watch", "--once", "--json"]) == Exit.FINE
+    assert json.loads(capsys.readouterr().out)["events"] == 0
+
+
+def test_settings_of_other_tools_survive(kafka: Secured, capsys: pytest.CaptureFixture[str]) -> None:
+    """Setting a topic back leaves rights and quotas as they are, and the other way round."""
+    client = AdminClient(kafka.client("admin"))
+    entry = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    [done] = client.incremental_alter_configs(
+        [ConfigResource(ResourceType.TOPIC, "hedx.events", incremental_configs=[entry])]
+    ).values()
+    done.result(10)
+    code, text = topics(capsys, "plan")
+    assert (code, text.splitlines()[1:]) == (Exit.DRIFT, ["1 changes, 0 left alone"])
+    assert topics(capsys, "apply")[0] == Exit.FINE
+    assert topics(capsys, "plan") == (Exit.FINE, "in step\n")
