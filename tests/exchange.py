@@ -21,7 +21,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from pipeline.app import publish
+from pipeline.app import publish, publish_seal_keys
 from pipeline.center.installation import Installation, set_up
 from pipeline.codec import framing
 from pipeline.crypto.keystore import load_identity
@@ -326,6 +326,7 @@ class Exchange:
             ]
             outputs += publish_catalog(number, entries, signer, now_ms())  # type: ignore[arg-type]
         publish(self.bootstrap, outputs, "hedx.center.setup", extra=self.security("center"))
+        publish_seal_keys(self.installation.identity_folder(CENTER), self.bootstrap, self.security("center"))
 
     def store(self, party: str) -> Any:
         """A connection to a party's own database, for reading."""

@@ -64,6 +64,11 @@ class Processes:
         """Whether `name` has been started and not ended; a frozen one runs."""
         return name in self._running and self._running[name].poll() is None
 
+    def pid(self, name: str) -> int:
+        """The process id of `name`, which runs."""
+        assert self.is_running(name), f"{name} ended: {self.tail(name)}"
+        return self._running[name].pid
+
     def is_frozen(self, name: str) -> bool:
         """Whether `name` has been stopped by SIGSTOP, whoever sent it."""
         return self.is_running(name) and psutil.Process(self._running[name].pid).status() == psutil.STATUS_STOPPED
