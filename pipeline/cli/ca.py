@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -174,12 +176,19 @@ def issue_all(
     made: dict[Path, Certificate] = {}
     with registry.together():
         for path in paths:
-            try:
+            with naming(path):
                 request = read_request(path.read_bytes())
                 made[path] = (registry.renew if renewal else registry.issue)(authority, request, now)
-            except ConfigError as error:
-                raise ConfigError(f"{path}: {error}") from error
     return made
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Of what is wrong in the block, says that it is so of `path`."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def write_certificates(made: dict[Path, Certificate], out: Path | None) -> list[Path]:

@@ -12,7 +12,7 @@ from pipeline.center.installation import Installation
 from pipeline.center.joining import anchor_now, take_anchor
 from pipeline.center.registry_rows import Certificate, Member
 from pipeline.cli import cluster, options, party_ip, party_keys
-from pipeline.cli.ca import issue_all, write_certificates
+from pipeline.cli.ca import issue_all, naming, write_certificates
 from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled, row_of, timed, who
 from pipeline.crypto import enrolment
@@ -153,7 +153,8 @@ def join(
     """
     installation, now = Installation(data_dir()), wall_clock()
     for path in requests:
-        principal = read_request(path.read_bytes()).principal
+        with naming(path):
+            principal = read_request(path.read_bytes()).principal
         if party_of_principal(principal) != party:
             raise ConfigError(f"{path} asks for {principal}, not for {common_name(party)}")
     folder = out or installation.folder / "joining" / party
