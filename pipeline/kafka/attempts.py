@@ -27,20 +27,22 @@ def work_through(
     owned: Sequence[Progress],
     limits: Limits,
     pace: Pace,
+    held: Sequence[Message] = (),
 ) -> Iterator[tuple[Effects, dict[Place, int]]]:
     """Step through `messages` in as few steps as the limits and the stage allow.
 
     Yields each step's effects with the offsets of the first messages still to do, by partition; the caller commits and
-    applies them before it goes on. What can wait (`Wary`) comes last. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
+    applies them before it goes on. What can wait (`Wary`) comes last; `held`: the first of each partition's messages that
+    wait even longer. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
     in half until one message is left to blame: that one's effects are a dead letter. `Retryable`, `ConfigError`,
     `SignerGone` and `MemoryError` are nobody's message's fault and pass through.
     """
-    chunks = deque(_in_order(stage, messages, clock()))
+    chunks = deque(part for part in apart(stage, messages, clock()) if part)
     while chunks:
         chunk = chunks.popleft()
         started = perf_counter()
         waiting = list(chain.from_iterable(chunks))
-        effects = _attempt(stage, state, Batch(chunk, clock(), owned, waiting), limits)
+        effects = _attempt(stage, state, Batch(chunk, clock(), owned, [*waiting, *held]), limits)
         if effects is None:
             middle = len(chunk) // 2
             chunks.extendleft((chunk[middle:], chunk[:middle]))
@@ -98,16 +100,15 @@ def _outgrown(message: Message, load: Load) -> Effects:
     return Effects(dead=[(message, InvalidMessage("effects_too_large", detail))])
 
 
-def _in_order(stage: Stage, messages: Sequence[Message], now: int) -> list[Sequence[Message]]:
-    """The batch in one piece, or in two: what can wait goes last, each piece in the order of the log."""
+def apart(stage: Stage, messages: Sequence[Message], now: int) -> tuple[Sequence[Message], Sequence[Message]]:
+    """The messages to begin with, and those that can wait; both in the order of the log."""
     if not isinstance(stage, Wary):
-        return [messages]
-    last = [message for message in messages if stage.can_wait(message, now)]
-    if len(last) in (0, len(messages)):
-        return [messages]
-    waits = {(message.topic, message.partition, message.offset) for message in last}
-    first = [m for m in messages if (m.topic, m.partition, m.offset) not in waits]
-    return [first, last]
+        return messages, ()
+    can_wait = [stage.can_wait(message, now) for message in messages]
+    if not any(can_wait):
+        return messages, ()
+    first = [message for message, waits in zip(messages, can_wait, strict=True) if not waits]
+    return first, [message for message, waits in zip(messages, can_wait, strict=True) if waits]
 
 
 def _first_offsets(messages: Sequence[Message]) -> dict[Place, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -19,11 +20,12 @@ from confluent_kafka.admin import AdminClient
 from pipeline.domain.errors import Retryable
 from pipeline.kafka.allowance import Sieve
 from pipeline.kafka.assignment import Assignment
-from pipeline.kafka.attempts import Place, records_of, tick, work_through
+from pipeline.kafka.attempts import Place, apart, records_of, tick, work_through
 from pipeline.kafka.clients import Extra, admin_config, consumer_config
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
 from pipeline.kafka.ends import Probes, end_offsets
+from pipeline.kafka.held import Held
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
 from pipeline.kafka.rejections import Rejections
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 MOST_ABORTS = 8
 """Aborted transactions in a row after which the process gives up: what aborts every time is not a passing fault."""
 LONGEST_PAUSE = 5.0
+SHARE = 0.1
+"""Of the time a step may take, what one with held-back messages may: meanwhile the others' wait."""
 
 
 class TransactionalWorker:
@@ -78,6 +82,8 @@ class TransactionalWorker:
         self._deadletters = deadletters
         self._checkpoint = checkpoint
         self._pace = Pace(self.limits)
+        self._held = Held()
+        self._patience = Pace(replace(self.limits, seconds=self.limits.seconds * SHARE))
         self._sent: dict[Place, int] = {}  # offsets as last committed
         self._troubles: Counter[str] = Counter()  # in a row, by what was being done
         self._doing = ""
@@ -162,17 +168,21 @@ class TransactionalWorker:
             self._rejections.turn()
             if self._assignment.added:
                 self._take_up()
-            batch = self._assignment.take(wait, self._pace.size)
-            if batch:
-                self._work(batch)
-            else:
+            batch = [] if self._held.is_full() else self._assignment.take(0 if self._held else wait, self._pace.size)
+            first, last = apart(self.stage, batch, self._clock())
+            self._held.put(last)
+            if first:
+                self._work(first, self._pace)
+            if self._held:
+                self._work(self._held.take(self._patience.size), self._patience)
+            if not batch:
                 self._settle()
             if self.stage.tick is not None and monotonic() >= self._next_tick:
                 self._tick()
         except (Aborted, Retryable) as trouble:
             self._go_back(trouble)
 
-    def _work(self, batch: Sequence[Message]) -> None:
+    def _work(self, batch: Sequence[Message], pace: Pace) -> None:
         """Work through a batch, a transaction at a time.
 
         The group's metadata are those of now, right after the batch was consumed: should the group go on without this
@@ -180,21 +190,28 @@ class TransactionalWorker:
         """
         self._doing = "work"
         metadata = self._assignment.metadata()
-        positions = self._assignment.positions()
+        positions = self._positions()
         owned = [Progress(*place, None) for place in positions]
         steps = work_through(
-            self.stage, self.store, batch, clock=self._clock, owned=owned, limits=self.limits, pace=self._pace
+            self.stage,
+            self.store,
+            batch,
+            clock=self._clock,
+            owned=owned,
+            limits=self.limits,
+            pace=pace,
+            held=self._held.oldest(),
         )
         for effects, remaining in steps:
             self._checkpoint("stepped")
-            self._carry_out(effects, positions | remaining, metadata)
+            self._carry_out(effects, _lower(positions, remaining), metadata)
         self.tally.messages += len(batch)
         del self._troubles["work"]
 
     def _tick(self) -> None:
         """A step without messages, in a transaction like any other if it has effects."""
         self._doing = "tick"
-        positions = self._assignment.positions()
+        positions = self._positions()
         if not positions:
             return
         metadata = self._assignment.metadata()
@@ -218,7 +235,7 @@ class TransactionalWorker:
     def _settle(self, *, last: bool = False) -> None:
         """When idle, commit positions that only transaction markers have moved, so that lag reaches 0."""
         self._doing = "settle"
-        positions = self._assignment.positions()
+        positions = self._positions()
         if positions and (positions != self._sent or self._sieve.is_due(self._clock(), last=last)):
             self._carry_out(Effects(), positions, self._assignment.metadata())
             del self._troubles["settle"]
@@ -266,17 +283,28 @@ class TransactionalWorker:
             self.tally.aborts += 1
             if times >= MOST_ABORTS:
                 raise trouble
+        self._held.clear()
         self._assignment.rewind()
         self._stop.wait(min(LONGEST_PAUSE, 0.05 * 2**times))
 
     def _forget(self, place: Place) -> None:
         """A partition went to another worker, or the group went on without this one."""
+        self._held.drop(place)
         self.store.drop(place[1])
         self._probes.forget(place)
         self._sent.pop(place, None)
 
+    def _positions(self) -> dict[Place, int]:
+        """How far each owned partition is read, without what is held back."""
+        return self._held.limit(self._assignment.positions())
+
     def _is_idle(self) -> bool:
-        positions = self._assignment.positions()
+        positions = self._positions()
         if not positions or self._assignment.added or positions != self._sent:
             return False
         return all(positions[place] >= end for place, end in end_offsets(self._admin, positions).items())
+
+
+def _lower(positions: Mapping[Place, int], remaining: Mapping[Place, int]) -> dict[Place, int]:
+    """`positions`, of each partition no further than what remains to be done."""
+    return {place: min(offset, remaining.get(place, offset)) for place, offset in positions.items()}

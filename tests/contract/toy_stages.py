@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
-from pipeline.stages.effects import Batch, Effects, Output, Overlay, State, timer_key, timer_subject
+from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State, timer_key, timer_subject
 
 
 @dataclass
@@ -74,6 +74,48 @@ class Picky:
                 blown_up = value if not value.startswith(b"big") else bytes(3_000_000)
                 effects.outputs.append(Output(self.output, message.key, blown_up))
         return effects
+
+
+@dataclass
+class Patient:
+    """Passes messages on once each, by value; those that begin with `slow` can wait. Can be told to fail once on `fail`."""
+
+    inputs: tuple[str, ...]
+    changelog: str | None
+    output: str
+    name: str = "patient"
+    tick: float | None = None
+    fail: bytes | None = None
+
+    def step(self, state: State, batch: Batch) -> Effects:
+        """Raises Retryable the first time it meets `fail`."""
+        overlay, effects = Overlay(state), Effects()
+        if self.fail in [message.value for message in batch.messages]:
+            self.fail = None
+            raise Retryable("once")
+        for message in batch.messages:
+            if overlay.get(message.partition, message.value or b"") is None:
+                overlay.put(message.partition, message.value or b"", b"1")
+                effects.outputs.append(Output(self.output, b"", message.value))
+        effects.changes = overlay.changes
+        return effects
+
+    def can_wait(self, message: Message, now: int) -> bool:
+        """By the message's first letters."""
+        return (message.value or b"").startswith(b"slow")
+
+
+class Broken(Patient):
+    """A `Patient` that the operator has to mend before it works on anything that can wait."""
+
+    def __init__(self, stage: Patient) -> None:
+        super().__init__(stage.inputs, stage.changelog, stage.output)
+
+    def step(self, state: State, batch: Batch) -> Effects:
+        """Raises ConfigError when there is something that can wait."""
+        if any(self.can_wait(message, batch.now) for message in batch.messages):
+            raise ConfigError("to be mended")
+        return super().step(state, batch)
 
 
 @dataclass
