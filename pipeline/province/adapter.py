@@ -54,6 +54,8 @@ FORGET_EVERY = 3600.0
 class _Desk(Protocol):
     rejections: Rejections
 
+    def tend(self) -> None: ...
+
     def work(self, messages: Sequence[Message], positions: Mapping[tuple[str, int], int]) -> None: ...
 
 
@@ -135,7 +137,7 @@ class Adapter:
         try:
             while not self._stop.is_set():
                 messages, positions = reader.take(POLL)
-                desk.rejections.turn()
+                desk.tend()
                 if messages:
                     self._work(reader, desk, messages, positions)
                 if time.monotonic() > next_cleaning:

@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS sealed_bundle (
 CREATE INDEX IF NOT EXISTS sealed_bundle_of ON sealed_bundle (application_id);
 CREATE TABLE IF NOT EXISTS export (
   number INTEGER PRIMARY KEY, application_id TEXT NOT NULL, path BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS standing (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS witness (
   thumbprint BLOB PRIMARY KEY, party TEXT NOT NULL, certificate BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS certificate (

@@ -60,6 +60,10 @@ class AnswerDesk:
         self._clock = clock
         self.rejections = Rejections(answerer.name)
 
+    def tend(self) -> None:
+        """What is due from time to time: summaries of rejections."""
+        self.rejections.turn()
+
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Answer a batch. Raises Retryable, nothing stored, when a database does not answer."""
         one_by_one(self._work, self._store, messages, positions, self._clock, self.rejections)
@@ -112,7 +116,16 @@ class DeliveryDesk:
         self._deliver = deliver
         self._store = store
         self._clock = clock
+        self._suspended: bool | None = None
         self.rejections = Rejections(deliver.name)
+
+    def tend(self) -> None:
+        """What is due from time to time: summaries of rejections, and a note when our suspension begins or ends."""
+        self.rejections.turn()
+        suspended = self._deliver.is_suspended()
+        if suspended != self._suspended:
+            self._store.note_suspension(suspended)
+            self._suspended = suspended
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Store what a batch brought."""

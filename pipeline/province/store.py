@@ -181,6 +181,12 @@ class Store:
             )
         self._allowance.settle(sifted, now)
 
+    def note_suspension(self, suspended: bool) -> None:
+        """Keep whether the center has suspended this party, for who exports without Kafka."""
+        with transaction(self.connection) as db:
+            db.execute("DELETE FROM standing WHERE name = 'suspended'")
+            db.executemany("INSERT INTO standing VALUES (?)", [("suspended",)] if suspended else [])
+
     def forget_expired(self, now: int, grace: int = 24 * 3600 * 1000) -> None:
         """Drop the ids of envelopes that expired more than `grace` ms ago, and keys that belong to nothing."""
         with transaction(self.connection) as db:

@@ -51,6 +51,11 @@ class Deliver:
         effects.posts += self._receipts(effects.delivered, batch.now)
         return effects
 
+    def is_suspended(self) -> bool:
+        """Whether the center has suspended this party."""
+        trust, party = self._reference.trust, self._identity.party
+        return party in trust.parties() and trust.suspended(party)
+
     def _receive(self, message: Message, view: View, effects: LocalEffects, now: int) -> None:
         party, trust = self._identity.party, self._reference.trust
         envelope = envelopes.open_envelope(message.value or b"", trust, audience=party, now=now)

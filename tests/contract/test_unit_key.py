@@ -1,0 +1,239 @@
+"""A reply key that the entrusting unit holds: the province verifies and keeps, and cannot open; the unit opens the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.crypto import cbor, cose, sealing
+from pipeline.crypto.authority import create_authority
+from pipeline.crypto.bundles import Bundle
+from pipeline.crypto.keys import SealingKey
+from pipeline.crypto.suite import H, aead_encrypt
+from pipeline.demo.application import Sample
+from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.parties import CENTER
+from pipeline.province import access
+from pipeline.province.handover import ExportRefused, hand_over, hand_over_sealed
+from pipeline.province.sealed_packs import open_pack, reply_key_of
+from tests.forgery import relay_of, send, with_header
+from tests.network import Network
+from tests.scenario import REQUESTER, bundles_in, local_codes, network_for, standing
+
+KEY = SealingKey.generate()
+OTHER_ID = "b0000000-0000-4000-8000-000000000000"
+
+
+def finished(sample: Sample, folder: Path, **filing: Any) -> Network:
+    """The application done, under the unit's key unless something else is said."""
+    network = network_for(sample, folder)
+    network.file(sample.application, sample.persons, section_size=5, **filing)
+    network.run()
+    return network
+
+
+@pytest.fixture(scope="module")
+def shared(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, bytes]:
+    """A finished application and its pack; read only."""
+    folder = tmp_path_factory.mktemp("unit")
+    network = finished(sample, folder, reply_key=KEY.public)
+    unit = sample.application["approving_authority"]
+    hand_over_sealed(network.case(sample.application), folder / "pack", unit=unit)
+    return network, (folder / "pack").read_bytes()
+
+
+def test_the_province_has_the_certificate_and_opens_nothing(shared: tuple[Network, bytes], sample: Sample) -> None:
+    """Complete, `done`, receipted; no answer in its store, and no key for one."""
+    network, _ = shared
+    case = network.case(sample.application)
+    assert case.is_complete()
+    assert standing(network, sample.application).of("37", "vehicles") == {("done", None): len(sample.persons)}
+    assert local_codes(network, REQUESTER) == []
+    db = network.parties[REQUESTER].store.connection
+    assert db.execute("SELECT count(*) FROM answer").fetchone() == (0,)
+    held = network.parties[REQUESTER].store.filed(case.application_id)
+    assert held is not None
+    assert held.reply_key is None
+    with pytest.raises(ConfigError, match="entrusting unit holds"):
+        case.dossiers()
+    for provider in ("00", "32", "37"):
+        network.send(provider)
+        open_envelopes = "SELECT count(*) FROM outbox_envelope"
+        assert network.parties[provider].store.connection.execute(open_envelopes).fetchone() == (0,), "receipted"
+
+
+def test_no_key_of_the_province_opens_what_it_keeps(shared: tuple[Network, bytes], sample: Sample) -> None:
+    """Tried with all it has: the keys of the application and its own."""
+    network, _ = shared
+    member = network.parties[REQUESTER]
+    folder = Path(member.store.connection.execute("PRAGMA database_list").fetchone()[2]).parent / "keys"
+    keys = member.identity.vault.open((folder / sample.application["application_id"]).read_bytes())
+    tried = 0
+    for bundle in bundles_in(network, REQUESTER, "responses", "relay"):
+        inner = _inner(bundle)
+        if inner is None:
+            continue
+        for key in (keys.unsealer, member.identity.sealing):
+            with pytest.raises(InvalidMessage) as caught:
+                sealing.unseal(inner, _sender(bundle), key)
+            assert caught.value.code == "not_a_recipient"
+            tried += 1
+    assert tried > 0
+
+
+def _parts(bundle: Bundle) -> list[Any]:
+    inner: list[Any] = cbor.loads(cbor.loads(bundle.records[0], 2)[1], 2)
+    return inner
+
+
+def _inner(bundle: Bundle) -> bytes | None:
+    seal: bytes | None = _parts(bundle)[1]
+    return seal
+
+
+def _sender(bundle: Bundle) -> str:
+    sender: str = cbor.loads(_parts(bundle)[0], 2)[3]
+    return sender
+
+
+def test_the_unit_gets_the_dossiers_of_the_ordinary_way(
+    shared: tuple[Network, bytes], sample: Sample, tmp_path: Path
+) -> None:
+    """From the same databases, to the last field."""
+    network, raw = shared
+    opened = open_pack(raw, KEY, network.authority.certificates)
+    ordinary = finished(sample, tmp_path)
+    assert opened.dossiers == ordinary.case(sample.application).dossiers()
+    assert opened.form == sample.application
+    certificate = network.case(sample.application).certificate()
+    assert certificate is not None
+    assert opened.certificate == certificate.digest
+    assert opened.mandate["entrusting_unit"] == sample.application["approving_authority"]
+    assert reply_key_of(raw) == KEY.kid
+
+
+def test_a_pack_shows_nobody_to_who_has_no_key(shared: tuple[Network, bytes], sample: Sample) -> None:
+    """Neither a name nor a number is in it, and another key opens nothing."""
+    network, raw = shared
+    for person in sample.persons:
+        assert person["name"].encode() not in raw
+        assert not person["document_number"] or person["document_number"].encode() not in raw
+    with pytest.raises(InvalidMessage) as caught:
+        open_pack(raw, SealingKey.generate(), network.authority.certificates)
+    assert caught.value.code == "not_a_recipient"
+
+
+def test_a_pack_is_in_the_log_and_for_the_mandates_unit_only(
+    shared: tuple[Network, bytes], sample: Sample, tmp_path: Path
+) -> None:
+    """As any export."""
+    network, raw = shared
+    case = network.case(sample.application)
+    logged = [e for e in access.entries(case.connection) if e.act == "sealed_pack"]
+    assert logged[0].detail["sha256"] == hashlib.sha256(raw).hexdigest()
+    with pytest.raises(ExportRefused) as caught:
+        hand_over_sealed(case, tmp_path / "pack", unit="某银行")
+    assert caught.value.code == "unit_mismatch"
+    with pytest.raises(ExportRefused) as caught:
+        hand_over(case, tmp_path / "d.json", "json", unit=sample.application["approving_authority"])
+    assert caught.value.code == "held_by_unit"
+    assert list(tmp_path.iterdir()) == []
+
+
+def _flipped(field: str, at: int = -1) -> Callable[[dict[str, Any]], None]:
+    def alter(parts: dict[str, Any]) -> None:
+        raw = bytearray(parts[field])
+        raw[at] ^= 1
+        parts[field] = bytes(raw)
+
+    return alter
+
+
+def _less(parts: dict[str, Any]) -> None:
+    parts["relays"] = parts["relays"][1:]
+
+
+def _altered_answer(parts: dict[str, Any]) -> None:
+    sign1, raw, *proof = cbor.loads(parts["relays"][0], 2)
+    parts["relays"][0] = cbor.dumps([sign1, raw[:-1] + bytes((raw[-1] ^ 1,)), *proof])
+
+
+def _nobody_vouches(parts: dict[str, Any]) -> None:
+    parts["witnesses"] = []
+
+
+def _other_persons(parts: dict[str, Any]) -> None:
+    """Sealed to the unit's public key, as anybody can, but of nobody the mandate has a root of."""
+    secret, seal = sealing.new_seal("sealed-pack", [KEY.public])
+    digest = cose.decode(parts["mandate"]).digest
+    inner = cbor.dumps(["{}", [[b"s" * 32, [b"person"]] for _ in range(3)]])
+    parts["seal"], parts["roster"] = seal, aead_encrypt(secret, H(seal) + digest, inner)
+
+
+@pytest.mark.parametrize(
+    ("alter", "code"),
+    [
+        (_flipped("mandate"), "signature_invalid"),
+        (_flipped("result"), "signature_invalid"),
+        (_flipped("roster"), "decrypt_failed"),
+        (_flipped("seal", 40), "unseal_failed"),
+        (_less, "bundle_missing"),
+        (_altered_answer, "root_mismatch"),
+        (_nobody_vouches, "certificate_unknown"),
+        (_other_persons, "section_root_mismatch"),
+        (lambda parts: parts.update(more=1), "pack_invalid"),
+        (lambda parts: parts.update(format="hedx/sealed-pack/2"), "pack_invalid"),
+    ],
+)
+def test_a_pack_that_was_altered_does_not_open(
+    shared: tuple[Network, bytes], alter: Callable[[dict[str, Any]], None], code: str
+) -> None:
+    """Whatever on its way was changed, left out or put in; each with its code."""
+    network, raw = shared
+    parts = cbor.loads(raw, 4)
+    alter(parts)
+    with pytest.raises(InvalidMessage) as caught:
+        open_pack(cbor.dumps(parts), KEY, network.authority.certificates)
+    assert caught.value.code == code
+
+
+def test_roots_come_from_elsewhere(shared: tuple[Network, bytes], sample: Sample) -> None:
+    """Under another authority's root nothing in the pack is believed."""
+    network, raw = shared
+    with pytest.raises(InvalidMessage) as caught:
+        open_pack(raw, KEY, create_authority(network.clock()).certificates)
+    assert caught.value.code == "certificate_invalid"
+
+
+def test_a_units_key_is_for_one_application(sample: Sample, tmp_path: Path) -> None:
+    """Providers refuse it under the next mandate."""
+    network = finished(sample, tmp_path, reply_key=KEY.public)
+    second: Any = {**sample.application, "application_id": OTHER_ID}
+    network.file(second, sample.persons, reply_key=KEY.public)
+    network.run()
+    assert standing(network, second).of("37", "vehicles") == {("refused", "reply_key_reused"): len(sample.persons)}
+
+
+def test_a_sealed_bundle_that_does_not_fit_the_mandate_is_not_kept(sample: Sample, tmp_path: Path) -> None:
+    """Its header is all that is read of it, and must be about persons and rows that were asked for."""
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons, reply_key=KEY.public)
+    network.run()
+    outer = bundles_in(network, REQUESTER, "responses", "relay")[0]
+    [answer] = [b for b in bundles_in(network, CENTER, "responses", "answer") if b.header.sender == "37"][:1]
+    wrong: tuple[dict[str, Any], ...] = ({"rows": (99,)}, {"section": 2, "sections": 2}, {"rows": (2,)})
+    for header in wrong:
+        send(
+            network,
+            CENTER,
+            REQUESTER,
+            "responses",
+            relay_of(network, "37", with_header(answer, **header), outer.header),
+        )
+    network.run()
+    assert local_codes(network, REQUESTER) == ["answer_out_of_scope"] * len(wrong)
+    assert network.case(sample.application).is_complete()
