@@ -23,8 +23,8 @@ ENCRYPT_USAGE = x509.ObjectIdentifier("2.25.141488674202122267086694489876267111
 
 ORGANIZATION = "HEDX"
 
-_UNREADABLE = (
-    VerificationError,
+UNREADABLE = (
+    TypeError,
     ValueError,
     UnsupportedAlgorithm,
     x509.ExtensionNotFound,
@@ -32,7 +32,7 @@ _UNREADABLE = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""What the library raises on a certificate that it cannot read, or whose chain does not hold."""
+"""What the library raises on a certificate, a request or a revocation list that it cannot read."""
 
 Role = Literal["center", "provider", "province"]
 
@@ -117,9 +117,9 @@ class CertificateVerifier:
             certificate = x509.load_der_x509_certificate(der)
             chain = self._verifier(usage, certificate.not_valid_before_utc).verify(certificate, self._issuing).chain
             name = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except _UNREADABLE as error:
+            key = certificate.public_key()
+        except (VerificationError, *UNREADABLE) as error:
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: {type(error).__name__}") from None
-        key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: not a P-256 key")
         if list(name) != [x509.UniformResourceIdentifier(uri_of(party))] or role != role_of(party):

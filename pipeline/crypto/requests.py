@@ -22,6 +22,7 @@ from pipeline.crypto.certificates import (
     ENCRYPT_USAGE,
     ORGANIZATION,
     SIGN_USAGE,
+    UNREADABLE,
     common_name,
     party_of_principal,
     unit_of_principal,
@@ -82,6 +83,13 @@ def read_request(data: bytes) -> Request:
     if len(data) > MAX_SIZE:
         raise ConfigError(f"the request has {len(data)} bytes, more than {MAX_SIZE}")
     request = _parsed(data)
+    try:
+        return _checked(request)
+    except UNREADABLE:  # the library reads a part when it is asked for
+        raise ConfigError("a part of the request cannot be read") from None
+
+
+def _checked(request: x509.CertificateSigningRequest) -> Request:
     # 2. The key, and that whoever asks holds it.
     key = _key_of(request)
     # 3. Who asks.
@@ -142,7 +150,7 @@ def _parsed(data: bytes) -> x509.CertificateSigningRequest:
         if data.startswith(b"-----BEGIN"):
             return x509.load_pem_x509_csr(data)
         return x509.load_der_x509_csr(data)
-    except ValueError:
+    except UNREADABLE:
         raise ConfigError("not a certificate request (PKCS#10)") from None
 
 
@@ -204,7 +212,7 @@ def _hosts_of(request: x509.CertificateSigningRequest, principal: str) -> tuple[
 def _extensions(request: x509.CertificateSigningRequest) -> x509.Extensions:
     try:
         return request.extensions
-    except (ValueError, x509.DuplicateExtension):
+    except UNREADABLE:
         raise ConfigError("the request's extensions cannot be read, or one stands there twice") from None
 
 

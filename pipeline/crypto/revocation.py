@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pipeline.crypto.certificates import UNREADABLE
 from pipeline.domain.errors import InvalidMessage
 
 if TYPE_CHECKING:  # what reads lists needs none of what an authority needs
@@ -71,7 +72,7 @@ def read_crl(der: bytes, issuing: Sequence[x509.Certificate]) -> Revocations:
         _no_foreign_extensions(crl.extensions, _KNOWN_EXTENSIONS)
         _check_signature(crl, issuing)
         lines = [(line.serial_number, _line(line)) for line in crl]
-    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise InvalidMessage("crl_invalid", type(error).__name__) from None
     by_serial = dict(lines)
     if len(by_serial) != len(lines):
