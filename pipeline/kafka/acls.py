@@ -209,7 +209,7 @@ def _observe(client: AdminClient) -> frozenset[Acl]:
         ResourceType.ANY, none, ResourcePatternType.ANY, none, none, AclOperation.ANY, AclPermissionType.ANY
     )
     try:
-        return frozenset(map(_acl, client.describe_acls(any_acl, request_timeout=TIMEOUT).result(TIMEOUT)))
+        return frozenset(map(_acl, client.describe_acls(any_acl, request_timeout=TIMEOUT).result(2 * TIMEOUT)))
     except KafkaException as error:
         raise ConfigError(f"the cluster does not tell its rules: {error.args[0].str()}") from error
 
