@@ -23,6 +23,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
+def plaintext(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands may use `kafka`, a throw-away broker without TLS that lets everyone do anything."""
+    monkeypatch.setenv("HEDX_SECURITY", "plaintext")
+
+
+@pytest.fixture
 def topic_prefix(request: pytest.FixtureRequest) -> str:
     """A prefix for this test's topics, groups and transactional ids; never the same twice."""
     test = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60]

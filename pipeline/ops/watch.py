@@ -8,6 +8,7 @@ goes on (`CrashingSupervisor`), creates topics of its own (switched off), and st
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import faust
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from faust import SSLCredentials
 from faust.app.base import BootStrategy
@@ -32,6 +33,10 @@ EVENTS = "hedx.events"
 GROUP = "hedx.ops.watch"
 LOOK = 0.05
 """Seconds between two looks at whether the end is reached."""
+
+PATIENCE = 10.0
+COMING = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+"""What a broker says of a topic that was just made; asked again for `PATIENCE` seconds."""
 
 Place = tuple[str, int]
 
@@ -169,6 +174,16 @@ class Watch:
             found = admin.list_topics(self._topic, timeout=10).topics[self._topic]
             if found.error is not None:
                 raise ConfigError(f"{self._topic} is not there: `hedx topics apply`")
-            return end_offsets(admin, [(self._topic, partition) for partition in found.partitions])
+            return self._ends_of(admin, [(self._topic, partition) for partition in found.partitions])
         except KafkaException as error:
             raise ConfigError(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
+
+    def _ends_of(self, admin: AdminClient, places: list[Place]) -> Mapping[Place, int]:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return end_offsets(admin, places)
+            except KafkaException as error:
+                if error.args[0].code() not in COMING or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK)

@@ -23,6 +23,8 @@ from pipeline.ops.tally import Tally
 
 PARTITIONS = 3
 
+pytestmark = pytest.mark.usefixtures("plaintext")
+
 
 def event(name: str) -> LifecycleEvent:
     """An event of the join, in the first minute of 1970."""
