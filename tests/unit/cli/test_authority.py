@@ -22,6 +22,7 @@ from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keystore import load_identity
 from pipeline.crypto.requests import USAGES
 from pipeline.crypto.revocation import read_crl
+from pipeline.crypto.suite import H
 from pipeline.domain.errors import InvalidMessage
 from pipeline.stages.anchor import trust_of
 
@@ -262,7 +263,7 @@ def test_a_new_issuing_ca_is_handed_to_the_parties(center: Place, province: Plac
     }
     assert len(issuers) == 2
     for der in entry["signing_certificates"]:
-        assert trust.signer(signed.suite.H(der)).party == PARTY
+        assert trust.signer(H(der)).party == PARTY
 
 
 def test_a_service_gets_a_tls_certificate(center: Place, place: Callable[[str], Place], tmp_path: Path) -> None:

@@ -129,6 +129,6 @@ def test_every_finding_has_words_and_a_cure(code: str) -> None:
     """In both languages, with every placeholder filled."""
     args = {"party": "37", "usage": "sign", "serial": "ab", "days": 3, "number": 4, "mode": "644"}
     finding = Finding(code, "alarm", "37 sign", args)
-    texts = [say(finding, lang) for say in (told, cure) for lang in ("zh", "en")]  # type: ignore[arg-type]
+    texts = [say(finding, lang) for say in (told, cure) for lang in ("zh", "en")]
     assert len(set(texts)) == 4
     assert all(text and "{" not in text for text in texts)
