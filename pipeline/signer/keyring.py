@@ -17,6 +17,8 @@ from pipeline.signer.seal_folder import SealFolder
 
 CASES = 1024
 """Reply keys kept at hand; a client opens again what was pushed out."""
+CASE_LIFE = 10 * 60 * 1000
+"""How long (ms) a reply key stays after its last use: its application may be shredded meanwhile."""
 
 
 class Keyring:
@@ -32,7 +34,8 @@ class Keyring:
         self._own = SealingKeys([self.identity.sealing, *(key for key, _ in earlier)])
         replaced = frozenset(thumbprint(der) for _, der in earlier)
         self.seals = SealFolder(directory / "seal", encrypting, replaced, read_passphrase(directory), clock)
-        self._cases: OrderedDict[bytes, SealingKey] = OrderedDict()
+        self._clock = clock
+        self._cases: OrderedDict[bytes, tuple[SealingKey, int]] = OrderedDict()  # and when it was last used
         self._limit = cases
         self._lock = threading.Lock()
 
@@ -69,18 +72,26 @@ class Keyring:
         self._keep(keys)
         return keys
 
+    def let_go(self) -> None:
+        """Drop the reply keys that were not used for a while, and the seal keys that another process has destroyed."""
+        old = self._clock() - CASE_LIFE
+        with self._lock:
+            self._cases = OrderedDict((kid, case) for kid, case in self._cases.items() if case[1] > old)
+        self.seals.look()
+
     def _case(self, kid: bytes) -> SealingKey | None:
         with self._lock:
-            key = self._cases.get(kid)
-            if key is not None:
-                self._cases.move_to_end(kid)
-            return key
+            case = self._cases.pop(kid, None)
+            if case is None:
+                return None
+            self._cases[kid] = case[0], self._clock()
+            return case[0]
 
     def _keep(self, keys: CaseKeys) -> None:
         if not isinstance(keys.unsealer, SealingKey):
             raise InvalidMessage("not_a_recipient")
         with self._lock:
-            self._cases[keys.reply_key.kid] = keys.unsealer
-            self._cases.move_to_end(keys.reply_key.kid)
+            self._cases.pop(keys.reply_key.kid, None)
+            self._cases[keys.reply_key.kid] = keys.unsealer, self._clock()
             while len(self._cases) > self._limit:
                 self._cases.popitem(last=False)

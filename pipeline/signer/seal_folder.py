@@ -1,8 +1,11 @@
 """Seal keys on disk: made, rotated, and destroyed when nobody can need them any more.
 
 The folder holds for each key its `<number>.key` (encrypted PKCS#8), `<number>.cose` (the statement that the encrypt key
-signs about it), `<number>.used` (when it last unsealed, ms) and `<number>.published`. Several signer processes of one
-party may share the folder, such as those of the center's stages.
+signs about it), `<number>.used` (when it last unsealed, ms) and `<number>.published`; and `tended`, when it was last looked
+after. Several signer processes of one party may share the folder, such as those of the center's stages.
+
+Numbers are days since 1970, or one more than the last: they grow even where the folder was lost and begins anew, for
+others refuse a lower number than they have seen.
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ RETENTION = 21 * DAY
 """How long (ms) a superseded key is kept after its last use: an envelope lives for 14 days."""
 RETENTION_CENTER = 111 * DAY
 """The center's: it parks what is sealed to it on topics kept for 90 days."""
+STEADY = 7 * DAY
+"""Nothing is destroyed when the clock has jumped by more than this (ms) since the last look; the next look decides."""
 _RACY = 2_000_000_000
 """A folder changed less than so long (ns) before it was read may have changed again within its clock's tick."""
 
@@ -105,10 +110,13 @@ class SealFolder:
             now = self._clock()
             newest = max(self._keys, default=0)
             if newest == 0 or self._is_due(newest, now):
-                newest = self._make(newest + 1, now)
-            for number in sorted(self._keys):
-                if number < newest and self._last_use(number, now) + self._retention <= now:
+                newest = self._make(max(newest + 1, now // DAY), now)
+            due = [number for number in sorted(self._keys) if number < newest and self._is_over(number, now)]
+            if self._is_steady(now):
+                for number in due:
                     self._destroy(number)
+            elif due:
+                log.warning("the clock jumped, or nobody looked for a week: seal keys are destroyed at the next look")
             return [
                 (number, self._statement(number))
                 for number in sorted(self._keys)
@@ -122,13 +130,26 @@ class SealFolder:
                 raise InvalidMessage("not_a_recipient")
             write_durably(self._path(number, "published"), b"")
 
+    def _is_over(self, number: int, now: int) -> bool:
+        return self._last_use(number, now) + self._retention <= now
+
+    def _is_steady(self, now: int) -> bool:
+        """Whether the clock is to be believed: the last look was before it, a week at most. Notes this look."""
+        path = self._folder / "tended"
+        last = int(path.read_text()) if path.exists() else 0
+        write_durably(path, str(now).encode())
+        return last <= now <= last + STEADY
+
     def _is_due(self, number: int, now: int) -> bool:
-        """Whether key `number` needs a successor: it ends soon, or a certificate vouches for it that was replaced.
+        """Whether key `number` needs a successor.
+
+        It ends soon; it begins later, made when the clock was wrong; or a certificate vouches for it that was replaced.
 
         A certificate not known here is a newer one; this process will know it when it is started again.
         """
         ends = self._not_after(number, now)
-        return ends - ROTATION <= now or signed.peek(self._statement(number)).thumbprint in self._replaced
+        wrong = ends - VALIDITY > now + HOUR
+        return wrong or ends - ROTATION <= now or signed.peek(self._statement(number)).thumbprint in self._replaced
 
     def _make(self, number: int, now: int) -> int:
         """Key first, statement last: what nobody was told of can be told later."""

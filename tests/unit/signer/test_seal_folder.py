@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +25,9 @@ from pipeline.signer.client import open_identity
 from pipeline.signer.keyring import Keyring
 from pipeline.signer.seal_folder import HOUR, RETENTION, RETENTION_CENTER
 from tests.unit.crypto.exchange import DAY, NOW, authority, identity, refusal, trust
+
+FIRST = NOW // DAY
+"""Number of a key made on the first day."""
 
 
 @dataclass
@@ -49,7 +54,9 @@ class Holder:
         return Keyring(self.folder, self.clock)
 
     def tend(self) -> list[SealKey]:
-        """As the keeper does: the records of the new statements, which are published."""
+        """As the keeper does, which was here an hour ago: the records of the new statements, which are published."""
+        (self.folder / "seal").mkdir(exist_ok=True)
+        (self.folder / "seal" / "tended").write_text(str(self.clock.now - HOUR))
         made = self.keyring.seals.tend()
         for number, _ in made:
             self.keyring.seals.published(number)
@@ -96,7 +103,7 @@ def test_the_first_look_makes_the_first_key(holder: Holder) -> None:
     """Its statement verifies under the encrypt certificate, is valid for 30 days, and is given out until published."""
     [(number, raw)] = holder.keyring.seals.tend()
     stated = read_seal_key(raw, trust())
-    assert (number, stated.number, stated.party) == (1, 1, "37")
+    assert (number, stated.number, stated.party) == (FIRST, FIRST, "37")
     assert (stated.not_before, stated.not_after) == (NOW, NOW + 30 * DAY)
     assert stated.thumbprint == H(identity("37").sealing_certificate)
     assert holder.keyring.seals.tend() == [(number, raw)]
@@ -122,13 +129,12 @@ def test_a_year_of_rotation(holder: Holder) -> None:
             opened += 1
         under_way = [item for item in under_way if item[0] > day]
         for number in holder.numbers():
-            assert number == statements[-1]["number"] or holder.clock.now < statements[number - 1]["not_after"] + (
-                RETENTION + 14 * DAY
-            )
+            [stated] = [each for each in statements if each["number"] == number]
+            assert stated is statements[-1] or holder.clock.now < stated["not_after"] + RETENTION + 14 * DAY
         if day % 50 == 0:
             holder.keyring = holder.restarted()
     assert opened > 366
-    assert [each["number"] for each in statements] == list(range(1, 15))
+    assert [each["number"] for each in statements] == [FIRST + 27 * n for n in range(14)]
     assert all(b["not_before"] == a["not_after"] - 3 * DAY for a, b in pairwise(statements))
 
 
@@ -137,19 +143,19 @@ def test_a_superseded_key_goes_21_days_after_its_last_use(holder: Holder) -> Non
     [first] = holder.tend()
     secret, seal = new_seal("53", [key_of(first)])
     holder.clock.now = NOW + 27 * DAY
-    assert [each["number"] for each in holder.tend()] == [2]
+    assert [each["number"] for each in holder.tend()] == [FIRST + 27]
     holder.clock.now = first["not_after"] + 5 * DAY
     assert holder.unseal(seal) == secret
     other = holder.restarted()
-    content = (holder.folder / "seal" / "1.key").read_bytes()
+    content = (holder.folder / "seal" / f"{FIRST}.key").read_bytes()
     holder.clock.now += RETENTION - 1
     holder.tend()
-    assert 1 in holder.numbers()
+    assert FIRST in holder.numbers()
     holder.clock.now += 1
     holder.tend()
-    assert 1 not in holder.numbers()
+    assert FIRST not in holder.numbers()
     assert not [path for path in holder.folder.rglob("*") if path.is_file() and content in path.read_bytes()]
-    assert not [path for path in (holder.folder / "seal").iterdir() if path.name.startswith("1.")]
+    assert not [path for path in (holder.folder / "seal").iterdir() if path.name.startswith(f"{FIRST}.")]
     for keyring in (holder.keyring, other, holder.restarted()):
         keyring.seals.look()
         assert not keyring.holds(key_of(first).kid)
@@ -163,10 +169,10 @@ def test_a_key_never_used_goes_21_days_after_its_end(holder: Holder) -> None:
     holder.tend()
     holder.clock.now = first["not_after"] + RETENTION - 1
     holder.tend()
-    assert 1 in holder.numbers()
+    assert FIRST in holder.numbers()
     holder.clock.now += 1
     holder.tend()
-    assert 1 not in holder.numbers()
+    assert FIRST not in holder.numbers()
 
 
 def test_the_center_keeps_them_longer(tmp_path: Path) -> None:
@@ -177,24 +183,24 @@ def test_the_center_keeps_them_longer(tmp_path: Path) -> None:
     center.tend()
     center.clock.now = first["not_after"] + RETENTION_CENTER - 1
     center.tend()
-    assert 1 in center.numbers()
+    assert FIRST in center.numbers()
     center.clock.now += 1
     center.tend()
-    assert 1 not in center.numbers()
+    assert FIRST not in center.numbers()
 
 
 def test_the_newest_key_stays_however_old(holder: Holder) -> None:
     """A signer that slept for a year makes the next key before it destroys the last one."""
     holder.tend()
     holder.clock.now = NOW + 365 * DAY
-    assert [each["number"] for each in holder.tend()] == [2]
-    assert holder.numbers() == [2]
+    assert [each["number"] for each in holder.tend()] == [FIRST + 365]
+    assert holder.numbers() == [FIRST + 365]
 
 
 def test_a_last_use_is_written_once_an_hour(holder: Holder) -> None:
     """It survives a restart, and a busy day does not wear the disk."""
     [first] = holder.tend()
-    used = holder.folder / "seal" / "1.used"
+    used = holder.folder / "seal" / f"{FIRST}.used"
     written = []
     for minute in range(0, 180, 5):
         holder.clock.now = NOW + minute * 60_000
@@ -215,20 +221,20 @@ def test_a_key_that_another_process_made_is_found_at_once(holder: Holder) -> Non
 def test_two_that_tend_at_once_make_one_key(holder: Holder) -> None:
     """The second one finds the first one's key."""
     other = holder.restarted()
-    assert [number for number, _ in holder.keyring.seals.tend()] == [1]
-    assert [number for number, _ in other.seals.tend()] == [1]
-    assert holder.numbers() == [1]
+    assert [number for number, _ in holder.keyring.seals.tend()] == [FIRST]
+    assert [number for number, _ in other.seals.tend()] == [FIRST]
+    assert holder.numbers() == [FIRST]
 
 
 def test_a_key_whose_maker_was_stopped_gets_its_statement(holder: Holder) -> None:
     """Power fails between key and statement: nobody knew the key, so it is stated from now on."""
     seal = holder.folder / "seal"
     seal.mkdir()
-    write_key(seal / "1.key", SealingKey.generate().private_key, read_passphrase(holder.folder))
+    write_key(seal / f"{FIRST}.key", SealingKey.generate().private_key, read_passphrase(holder.folder))
     holder.keyring = holder.restarted()
     holder.clock.now += 5 * DAY
     [stated] = holder.tend()
-    assert (stated["number"], stated["not_before"]) == (1, NOW + 5 * DAY)
+    assert (stated["number"], stated["not_before"]) == (FIRST, NOW + 5 * DAY)
 
 
 def test_a_renewed_certificate_vouches_for_a_key_of_its_own(holder: Holder) -> None:
@@ -245,12 +251,36 @@ def test_a_renewed_certificate_vouches_for_a_key_of_its_own(holder: Holder) -> N
     write_durably(holder.folder / "encrypt.der", renewed.sealing_certificate)
     holder.keyring = holder.restarted()
     [(number, raw)] = holder.keyring.seals.tend()
-    assert (number, signed.peek(raw).thumbprint) == (2, H(renewed.sealing_certificate))
-    assert [number for number, _ in before.seals.tend()] == [2]
-    assert holder.numbers() == [1, 2]
+    assert (number, signed.peek(raw).thumbprint) == (FIRST + 1, H(renewed.sealing_certificate))
+    assert [number for number, _ in before.seals.tend()] == [FIRST + 1]
+    assert holder.numbers() == [FIRST, FIRST + 1]
     for key in (key_of(first), identity("37").sealing.public, renewed.sealing.public):
         secret, seal = new_seal("53", [key])
         assert holder.unseal(seal) == secret
+
+
+def test_nothing_is_destroyed_on_the_word_of_a_clock_that_jumped(holder: Holder) -> None:
+    """A clock that is a year ahead for a moment makes a key too early, but takes none away."""
+    holder.tend()
+    holder.clock.now = NOW + 365 * DAY
+    holder.keyring.seals.tend()
+    assert holder.numbers() == [FIRST, FIRST + 365]
+    holder.clock.now = NOW + HOUR
+    statements = holder.keyring.seals.tend()
+    assert holder.numbers() == [FIRST, FIRST + 365, FIRST + 366]
+    usable = record(statements[-1][1])
+    assert usable["not_before"] <= holder.clock.now <= usable["not_after"]
+
+
+def test_numbers_grow_where_the_folder_was_lost(holder: Holder) -> None:
+    """Others refuse a lower number than they have seen: a folder that begins anew must not begin with 1."""
+    [first] = holder.tend()
+    shutil.rmtree(holder.folder / "seal")
+    holder.clock.now += 2 * DAY
+    holder.keyring = holder.restarted()
+    [again] = holder.tend()
+    assert again["number"] > first["number"]
+    assert not holder.keyring.holds(key_of(first).kid)
 
 
 def test_statement_and_rotation_in_a_real_signer(tmp_path: Path) -> None:
@@ -258,11 +288,13 @@ def test_statement_and_rotation_in_a_real_signer(tmp_path: Path) -> None:
     write_identity(tmp_path / "identity", identity("37"))
     with open_identity(tmp_path / "identity") as remote:
         [(number, raw)] = remote.tend()
-        assert record(raw)["number"] == number == 1
+        today = time.time_ns() // 1_000_000 // DAY
+        assert record(raw)["number"] == number
+        assert today - 1 <= number <= today
         secret, seal = new_seal("53", [key_of(record(raw))])
         assert unseal(seal, "53", remote.sealing) == secret
-        remote.published(1)
+        remote.published(number)
         assert remote.tend() == []
-        assert re.fullmatch(r"[0-9]{13}", (tmp_path / "identity" / "seal" / "1.used").read_text())
+        assert re.fullmatch(r"[0-9]{13}", (tmp_path / "identity" / "seal" / f"{number}.used").read_text())
         with pytest.raises(InvalidMessage):
             remote.sealing.agree(bytes(32), key_of(record(raw)).public_key)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline.crypto import cbor
 from pipeline.crypto.keystore import write_identity
 from pipeline.domain.errors import InvalidMessage
-from pipeline.signer.keyring import Keyring
+from pipeline.signer.keyring import CASE_LIFE, Keyring
 from pipeline.signer.protocol import MAX_ANSWER, MAX_REQUEST, decode, frame, receive
 from pipeline.signer.server import Server
 from tests.unit.crypto.exchange import NOW, identity
@@ -136,3 +136,18 @@ def test_half_a_frame_is_no_request() -> None:
         assert receive(theirs, MAX_REQUEST) is None
     with pytest.raises(InvalidMessage, match="not an array"):
         decode(cbor.dumps({}))
+
+
+def test_reply_keys_are_let_go_after_ten_minutes_without_use(tmp_path: Path) -> None:
+    """Of an application that was shredded nothing stays in the signer; one in use stays at hand."""
+    write_identity(tmp_path / "identity", identity("37"))
+    now = [NOW]
+    keyring = Keyring(tmp_path / "identity", lambda: now[0])
+    kept, dropped = (keyring.create_case()[0].reply_key.kid for _ in range(2))
+    now[0] += CASE_LIFE - 1
+    keyring.let_go()
+    assert keyring.holds(kept)
+    now[0] += 1
+    keyring.let_go()
+    assert keyring.holds(kept)
+    assert not keyring.holds(dropped)
