@@ -123,6 +123,24 @@ def certify(party: str, key: ec.EllipticCurvePublicKey, usage: x509.ObjectIdenti
     return _signed(builder, extensions, issuing_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def revocation_list(revoked: dict[bytes, int], next_update: int) -> bytes:
+    """Number 1 of the issuing authority's list, DER. `revoked`: certificate (DER) -> since when (ms)."""
+    _, issuing, key = _authority()
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuing.subject)
+        .last_update(_START)
+        .next_update(datetime.fromtimestamp(next_update // 1000, UTC))
+        .add_extension(x509.CRLNumber(1), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+    )
+    for der, at in revoked.items():
+        line = x509.RevokedCertificateBuilder().serial_number(x509.load_der_x509_certificate(der).serial_number)
+        moment = datetime.fromtimestamp(at // 1000, UTC)
+        builder = builder.add_revoked_certificate(line.revocation_date(moment).build())
+    return builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True).public_bytes(Encoding.DER)
+
+
 @cache
 def _authority() -> tuple[x509.Certificate, x509.Certificate, ec.EllipticCurvePrivateKey]:
     root_key = ec.derive_private_key(int.from_bytes(Draws("root")(47), "big") + 1, ec.SECP384R1())

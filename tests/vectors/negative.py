@@ -18,7 +18,7 @@ from pipeline.crypto.headers import Header
 from pipeline.crypto.suite import H
 from pipeline.domain.records import TrustEntry, Warrant
 from tests.vectors import scenario
-from tests.vectors.identities import NOW, DeterministicSigner, certify, member
+from tests.vectors.identities import NOW, DeterministicSigner, certify, member, revocation_list
 
 Json = dict[str, Any]
 Change = Callable[[dict[Any, Any]], object]
@@ -184,6 +184,18 @@ def _certificates() -> Iterator[Json]:
         yield _envelope(name, code, _value(sign1, raws), **_trusting(signing_certificates=[der]))
     made = scenario.sign("mandate", scenario.mandate_record()["reply_key"], "center", "53")
     yield _vector("signed", "mandate_by_the_center", "role_not_allowed", made.raw, type="mandate", now=NOW)
+    sealing, mandate = member("37"), scenario.mandate_record()["reply_key"]
+    encrypting = DeterministicSigner("37", sealing.sealing.private_key, sealing.sealing_certificate)
+    for typ, signer in (("mandate", encrypting), ("seal-key", sealing.signer)):
+        made = scenario.sign(typ, mandate, "37", "all", signer)
+        yield _vector("signed", f"{typ}_under_the_other_certificate", "usage_not_allowed", made.raw, type=typ, now=NOW)
+    signing = member("center").signer.certificate
+    for name, code, crl in (
+        ("certificate_revoked_the_second_it_came", "certificate_revoked", revocation_list({signing: NOW}, NOW + DAY)),
+        ("certificate_revoked_before_iat", "certificate_revoked", revocation_list({signing: NOW - DAY}, NOW + DAY)),
+        ("revocation_list_past_its_next_update", "crl_stale", revocation_list({}, NOW - 1000)),
+    ):
+        yield _envelope(name, code, value, crl=crl)
     impostor = _resigned(_claim(cose.ISS, "37"))
     yield _envelope("iss_of_another_party", "issuer_mismatch", _value(impostor, raws))
     yield _envelope("suite_below_the_partys_minimum", "suite_below_minimum", value, **_trusting(minimum_suite=2))

@@ -33,7 +33,7 @@ from pipeline.domain.records import (
     SubQuery,
     Warrant,
 )
-from tests.vectors.identities import NOW, Draws, member
+from tests.vectors.identities import NOW, DeterministicSigner, Draws, member
 
 APPLICATION_ID = "0199c1de-7000-7000-8000-000000000037"
 RELEASE = 3
@@ -217,10 +217,12 @@ def receipt_record() -> Receipt:
     )
 
 
-def sign(typ: str, payload: bytes, party: str, audience: str) -> SignedObject:
+def sign(
+    typ: str, payload: bytes, party: str, audience: str, signer: DeterministicSigner | None = None
+) -> SignedObject:
     """`payload` signed now, with an id of its own."""
     cti = signed.uuid7(NOW, Draws(f"cti/{typ}/{party}/{audience}"))
-    return signed.sign(typ, payload, member(party).signer, audience=audience, now=NOW, cti=cti)
+    return signed.sign(typ, payload, signer or member(party).signer, audience=audience, now=NOW, cti=cti)
 
 
 @cache

@@ -12,7 +12,7 @@ from pipeline.crypto import cbor, cose, signed
 from pipeline.crypto.authority import certify, create_authority, issue
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE
 from pipeline.crypto.keys import LocalSigner
-from pipeline.crypto.signed import CLOCK_SKEW, MAX_LIFETIME, SIGNERS
+from pipeline.crypto.signed import CLOCK_SKEW, MAX_LIFETIME, SIGNERS, USAGES
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import ConfigError
 from tests.unit.crypto.exchange import DAY, NOW, START, authority, entry, identity, refusal, trust
@@ -24,8 +24,15 @@ def mandate(lifetime: int = MAX_LIFETIME) -> signed.SignedObject:
     return signed.sign("mandate", b"payload", identity("37").signer, audience="all", now=NOW, lifetime=lifetime)
 
 
-def code(raw: bytes, typ: str = "mandate", now: int = NOW, trusted: Trust | None = None, **options: str) -> str:
-    return refusal(lambda: signed.verify(raw, typ, trusted or trust(), now=now, **options))
+def code(
+    raw: bytes,
+    typ: str = "mandate",
+    now: int = NOW,
+    trusted: Trust | None = None,
+    audience: str | None = None,
+    issuer: str | None = None,
+) -> str:
+    return refusal(lambda: signed.verify(raw, typ, trusted or trust(), now=now, audience=audience, issuer=issuer))
 
 
 def forged(change: Callable[[dict[int | str, object]], None], payload: bytes = b"payload") -> bytes:
@@ -46,11 +53,27 @@ def test_verify_returns_what_was_signed() -> None:
     assert signed.peek(made.raw).digest == made.digest
 
 
+def signer_for(typ: str, party: str, *, other: bool = False) -> LocalSigner:
+    """The party's signer with the certificate for `typ`, or with the other one."""
+    held = identity(party)
+    if (USAGES[typ] == SIGN_USAGE) == other:
+        return LocalSigner(party, held.sealing.private_key, held.sealing_certificate)
+    return held.signer
+
+
+@pytest.mark.parametrize("typ", sorted(SIGNERS))
+@pytest.mark.parametrize("party", sorted(ROLES.values()))
+def test_no_type_is_signed_under_the_other_certificate(typ: str, party: str) -> None:
+    """The certificate to be sealed to vouches for seal keys and nothing else; the one to sign for everything but those."""
+    made = signed.sign(typ, b"", signer_for(typ, party, other=True), audience="all", now=NOW)
+    assert code(made.raw, typ) == "usage_not_allowed"
+
+
 @pytest.mark.parametrize("typ", sorted(SIGNERS))
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_the_role_decides_what_may_be_signed(typ: str, role: str) -> None:
-    """The role × typ table, every cell of it."""
-    made = signed.sign(typ, b"", identity(ROLES[role]).signer, audience="all", now=NOW)
+    """The role × typ table, every cell of it, under the certificate for the type."""
+    made = signed.sign(typ, b"", signer_for(typ, ROLES[role]), audience="all", now=NOW)
     if role in SIGNERS[typ]:
         assert signed.verify(made.raw, typ, trust(), now=NOW).issuer == ROLES[role]
     else:

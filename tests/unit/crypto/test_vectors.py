@@ -15,7 +15,7 @@ from pipeline.crypto.envelopes import open_envelope
 from pipeline.crypto.keys import SealingKey, public_sealing_key
 from pipeline.crypto.suite import H
 from pipeline.crypto.trust import Trust
-from pipeline.domain.records import TrustEntry
+from pipeline.domain.records import RevocationList, TrustEntry
 from pipeline.stages.opening import SectionOpener
 from tests.unit.crypto.exchange import refusal
 from tests.vectors.make_vectors import documents
@@ -67,9 +67,10 @@ def entry(party: Json) -> TrustEntry:
     )
 
 
-def trust(replaced: Json | None = None) -> Trust:
+def trust(replaced: Json | None = None, crl: str | None = None) -> Trust:
     known = parties() | ({replaced["party"]: replaced} if replaced else {})
-    return Trust(raws(load("parties")["roots"]), [entry(party) for party in known.values()])
+    listed = RevocationList(number=1, crl=raw(crl)) if crl else None
+    return Trust(raws(load("parties")["roots"]), [entry(party) for party in known.values()], listed)
 
 
 def sealing_key(party: str) -> SealingKey:
@@ -207,7 +208,9 @@ CHECKS = {
     "cbor": lambda v, data: cbor.loads(data),
     "path": lambda v, data: merkle.verify_path(data, v["index"], v["size"], raws(v["path"]), merkle.RECORD_NODE),
     "signed": lambda v, data: signed.verify(data, v["type"], trust(), now=v["now"]),
-    "envelope": lambda v, data: open_envelope(data, trust(v.get("trust")), audience=v["audience"], now=v["now"]),
+    "envelope": lambda v, data: open_envelope(
+        data, trust(v.get("trust"), v.get("crl")), audience=v["audience"], now=v["now"]
+    ),
     "bundle": lambda v, data: bundles.parse_bundle(data),
     "records": lambda v, data: bundles.open_records(bundles.parse_bundle(data), raw(v["secret"])),
     "seal": lambda v, data: sealing.unseal(data, v["sender"], sealing_key(v["reader"])),
