@@ -12,6 +12,8 @@ from pipeline.stages.clock import local_time
 LABELS: Final[dict[str, tuple[str, str]]] = {
     "application_id": ("申请编号", "application"),
     "state": ("状态", "state"),
+    "unit": ("委托单位", "entrusting unit"),
+    "purpose": ("用途", "purpose"),
     "persons": ("人数", "persons"),
     "households": ("户数", "households"),
     "sub_queries": ("子查询数", "sub-queries"),

@@ -184,10 +184,12 @@ def _open(status: dict[str, Any], lang: Language) -> str:
 def _status(installation: Installation, party: str, application_id: str, lang: Language) -> dict[str, Any]:
     with closing(connect(installation.store(party))) as connection:
         case = CaseFile(connection, application_id, offline_trust(installation, party))
-        certificate, rejection = case.certificate(), case.rejection()
+        certificate, rejection, mandate = case.certificate(), case.rejection(), case.mandate()
         found: dict[str, Any] = {
             "application_id": application_id,
             "state": case.state if case.shredded_at is None else "shredded",
+            "unit": mandate["entrusting_unit"],
+            "purpose": mandate["purpose"],
             "persons": case.persons,
             "bundles": case.progress()[0],
             "complete": case.is_complete(),
