@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.crypto.keystore import destroy, write_durably
 from pipeline.domain.errors import ConfigError
 
+ORPHAN_AGE = 7 * 24 * 3600 * 1000
+"""How long (ms) keys of an application that the store does not know are left alone.
+
+They open nothing, unless somebody has put an older copy of the database in place by mistake.
+"""
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
@@ -55,17 +60,16 @@ class CaseKeyFolder:
             destroy(self._path(application_id))
         return held
 
-    def clean(self, connection: sqlite3.Connection) -> int:
-        """Destroy what belongs to no application of the store: left by a crash while one was filed or shredded.
+    def clean(self, connection: sqlite3.Connection, now: int) -> int:
+        """Destroy what crashes left: keys of shredded applications, half-written files, and after `ORPHAN_AGE` others.
 
-        Inside the caller's transaction, which keeps others from filing meanwhile. Returns how many files went.
+        Inside the caller's transaction, which keeps others from filing meanwhile. Returns how many files went. `now`: ms.
         """
-        query = "SELECT application_id FROM application WHERE shredded_at IS NULL"
-        living = {row[0] for row in connection.execute(query)}
-        orphans = [path for path in self._files() if path.name not in living]
-        for path in orphans:
+        known: dict[str, int | None] = dict(connection.execute("SELECT application_id, shredded_at FROM application"))
+        gone = [path for path in self._files() if _is_left(path, known, now)]
+        for path in gone:
             destroy(path)
-        return len(orphans)
+        return len(gone)
 
     def _files(self) -> Iterator[Path]:
         if self.folder.is_dir():
@@ -75,3 +79,9 @@ class CaseKeyFolder:
         if not _NAME.fullmatch(application_id):
             raise ConfigError("an application's id is letters, digits, - and _, 64 at most")
         return self.folder / application_id
+
+
+def _is_left(path: Path, known: Mapping[str, int | None], now: int) -> bool:
+    if path.name in known:
+        return known[path.name] is not None
+    return path.name.startswith(".") or path.stat().st_mtime * 1000 < now - ORPHAN_AGE

@@ -48,7 +48,7 @@ def shred(case: CaseFile, now: int) -> list[OutOfReach]:
             _delete_rows(db, case, now, exports)
     keys.destroy(case.application_id)
     with transaction(db):
-        keys.clean(db)
+        keys.clean(db, now)
     db.execute("VACUUM")
     _empty_log(db)
     return exports

@@ -191,7 +191,7 @@ class Store:
         """Drop the ids of envelopes that expired more than `grace` ms ago, and keys that belong to nothing."""
         with transaction(self.connection) as db:
             db.execute("DELETE FROM seen WHERE expires_at < ?", (now - grace,))
-            self._keys.clean(db)
+            self._keys.clean(db, now)
 
     def _outcome(self, effects: LocalEffects, now: int) -> None:
         db = self.connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -45,12 +46,18 @@ def test_a_second_filing_under_an_id_leaves_the_first_ones_keys(tmp_path: Path, 
 
 
 def test_what_a_crash_left_is_cleaned_away_and_nothing_else(tmp_path: Path, store: Store) -> None:
-    """A key file that belongs to no application, a half-written one; never one that is needed."""
+    """A half-written file at once, keys of an unknown application in a week; never those that are needed.
+
+    Until then who has put an older copy of the database in place can take it away again.
+    """
     store.file(filing(), 1, NOW)
-    (tmp_path / "keys" / "orphan").write_bytes(b"locked")
-    (tmp_path / "keys" / ".half.123").write_bytes(b"loc")
+    for name in ("orphan", ".half.123", ID):
+        (tmp_path / "keys" / name).write_bytes(b"locked")
+        os.utime(tmp_path / "keys" / name, (NOW / 1000, NOW / 1000))
     store.forget_expired(NOW + DAY)
-    assert [path.name for path in (tmp_path / "keys").iterdir()] == [ID]
+    assert {path.name for path in (tmp_path / "keys").iterdir()} == {ID, "orphan"}
+    store.forget_expired(NOW + 8 * DAY)
+    assert {path.name for path in (tmp_path / "keys").iterdir()} == {ID}
 
 
 def test_a_filing_that_fails_leaves_no_key_for_good(
@@ -62,7 +69,7 @@ def test_a_filing_that_fails_leaves_no_key_for_good(
         store.file(filing(), 1, NOW)
     assert store.filed(ID) is None
     with transaction(store.connection) as db:
-        assert CaseKeyFolder.beside(db).clean(db) == 1
+        assert CaseKeyFolder.beside(db).clean(db, NOW + 8 * DAY) == 1
     assert list((tmp_path / "keys").iterdir()) == []
 
 
