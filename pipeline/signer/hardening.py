@@ -55,6 +55,6 @@ def _may_lock() -> bool:
     """Whether locking can never run out: under a limit, some later allocation would fail instead."""
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         return True
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-        effective = next((int(line.split()[1], 16) for line in status if line.startswith("CapEff:")), 0)
+    with open("/proc/self/status", "rb") as status:
+        effective = next((int(line.split()[1], 16) for line in status if line.startswith(b"CapEff:")), 0)
     return bool(effective >> _CAP_IPC_LOCK & 1)

@@ -151,3 +151,42 @@ def test_no_key_is_in_the_text_of_an_object(folder: Path) -> None:
         shown += [remote.vault.open(locked), remote.signer, remote.connection]
         for each in shown:
             assert found_in(f"{each!r} {each}".encode(), secrets) == set()
+
+
+ATTACH = """
+import ctypes, os, sys
+from pipeline.signer import hardening
+
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # dumpable again, which a change of user takes away
+told, tell = os.pipe()
+ending, end = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(end)
+    os.close(told)
+    if sys.argv[1] == "hardened":
+        hardening.harden()
+    os.write(tell, b"x")
+    os.read(ending, 1)
+    os._exit(0)
+os.close(tell)
+assert os.read(told, 1)
+try:
+    with open(f"/proc/{child}/mem", "rb", buffering=0):
+        print("open")
+except PermissionError:
+    print("closed")
+os.close(end)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize(("kind", "outcome"), [("hardened", "closed"), ("plain", "open")])
+def test_a_process_of_the_same_user_cannot_read_a_hardened_ones_memory(kind: str, outcome: str) -> None:
+    """Not even its parent; without the hardening it can, so the attempt is a real one. Root is left out: it always can."""
+    arguments = [sys.executable, "-c", ATTACH, kind]
+    found = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, timeout=30, check=True)
+    assert found.stdout.strip() == outcome
