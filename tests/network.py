@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography import x509
 
 from pipeline.crypto.authority import create_authority, issue
-from pipeline.crypto.keys import LocalIdentity, PublicSealingKey
+from pipeline.crypto.keys import LocalIdentity, LocalSigner, PublicSealingKey, SealingKey
 from pipeline.crypto.revocation import build_crl
+from pipeline.crypto.seal_keys import sign_seal_key
 from pipeline.domain.parties import CENTER, inbox
-from pipeline.domain.records import Application, CatalogEntry, Person, RevocationList, TrustEntry
+from pipeline.domain.records import Application, CatalogEntry, Person, RevocationList, SealKey, TrustEntry
 from pipeline.kafka.clients import murmur2_partition
 from pipeline.kafka.memory import MemoryBroker, MemoryWorker
 from pipeline.province import outbox
@@ -32,9 +33,10 @@ from pipeline.stages.effects import Stage
 from pipeline.stages.intake import Intake
 from pipeline.stages.join import Join
 from pipeline.stages.membership import log_leaves, trust_entry
-from pipeline.stages.reference import ReferenceTables, make_anchor, publish_catalog, publish_trust
+from pipeline.stages.reference import ReferenceTables, make_anchor, publish_catalog, publish_seal_key, publish_trust
 
 PARTITIONS = 3
+DAY = 24 * 3600 * 1000
 START = 1_795_150_800_000  # 2026-11-20 13:00 in China, ms
 
 
@@ -73,7 +75,9 @@ class Network:
         catalog: Sequence[CatalogEntry],
         broker: MemoryBroker | None = None,
         clock: Clock | None = None,
+        seal_keys: Mapping[str, SealingKey] | None = None,
     ) -> None:
+        """`seal_keys`: what parties, the center among them, are sealed to instead of their certificates' keys."""
         self.clock = clock or Clock()
         self.broker = broker or MemoryBroker(self.clock)
         authority = create_authority(self.clock())
@@ -82,11 +86,13 @@ class Network:
         self.entries = {party: trust_entry(identity, 1) for party, identity in self.identities.items()}
         self.leaves = log_leaves(self.entries.values(), self.clock())
         self.revoked: list[tuple[int, int, str | None]] = []
-        self.crl = self._crl(1)
+        self.crl = self.new_crl(1)
         center = self.identities[CENTER].signer
         anchor = make_anchor(authority.certificates, self.entries[CENTER], self.leaves, self.crl, center, self.clock())
         self.reference = ReferenceTables(anchor)
         self.publish_trust()
+        for party, key in (seal_keys or {}).items():
+            self._state(party, key)
         self.publish(1, catalog)
         self._create_topics(parties)
         self.parties = {party: self._party(folder, party) for party in parties}
@@ -98,10 +104,9 @@ class Network:
             self.reference.apply(output.topic, output.key or b"", output.value)
 
     def publish_trust(self) -> None:
-        """Publish log, revocations and entries to every reader, and what witnesses have to say about the log."""
+        """Publish log, revocations and entries to every reader."""
         center = self.identities[CENTER].signer
-        outputs = publish_trust(self.entries.values(), self.leaves, self.crl, center, self.clock())
-        for output in outputs:
+        for output in publish_trust(self.entries.values(), self.leaves, self.crl, center, self.clock()):
             self.reference.apply(output.topic, output.key or b"", output.value)
 
     def trust(self, entry: TrustEntry) -> None:
@@ -113,12 +118,21 @@ class Network:
         """Revoke a certificate (DER) from now on, and publish the list."""
         serial = x509.load_der_x509_certificate(certificate).serial_number
         self.revoked.append((serial, self.clock(), reason))
-        self.crl = self._crl(self.crl["number"] + 1)
-        self.publish_trust()
+        self.crl = self.new_crl(self.crl["number"] + 1)
+        [output] = publish_trust((), (), self.crl, self.identities[CENTER].signer, self.clock())[1:]
+        self.reference.apply(output.topic, output.key or b"", output.value)
 
-    def _crl(self, number: int) -> RevocationList:
-        """Good for as long as any test pretends that time passes."""
-        lifetime = 3650 * 24 * 3600 * 1000
+    def _state(self, party: str, key: SealingKey) -> None:
+        """Let `party` be sealed to under `key`: its certificate's key signs that, and is not used for more."""
+        held, now = self.identities[party], self.clock()
+        encrypting = LocalSigner(party, held.sealing.private_key, held.sealing_certificate)
+        record = SealKey(party=party, number=1, point=key.public_bytes, not_before=now, not_after=now + 30 * DAY)
+        output = publish_seal_key(sign_seal_key(record, encrypting, now), party)
+        self.reference.apply(output.topic, output.key or b"", output.value)
+        self.identities[party] = replace(held, sealing=key)
+
+    def new_crl(self, number: int, lifetime: int = 3650 * DAY) -> RevocationList:
+        """A list of all that is revoked, good for as long as any test pretends that time passes."""
         crl = build_crl(self.authority, self.revoked, number=number, now=self.clock(), lifetime=lifetime)
         return RevocationList(number=number, crl=crl)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.crypto import envelopes
 from pipeline.crypto.bundles import Bundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
+from pipeline.crypto.keys import SealingKey
 from pipeline.demo.application import TODAY, Sample, random_application
 from pipeline.domain.parties import InboxKind, inbox, provider_from
 from pipeline.domain.periods import parse_period
@@ -61,10 +62,10 @@ _entries = cache(load_entries)  # most of a small scenario's time would go into 
 _sources = cache(open_sources)
 
 
-def network_for(sample: Sample, folder: Path) -> Network:
-    """A network whose providers have the sample's databases."""
+def network_for(sample: Sample, folder: Path, seal_keys: Mapping[str, SealingKey] | None = None) -> Network:
+    """A network whose providers have the sample's databases; `seal_keys` as in `Network`."""
     catalog = [entry for party in sample.parties for entry in _entries(sample.catalog / f"{party}.yaml")]
-    network = Network(folder, sample.parties, catalog)
+    network = Network(folder, sample.parties, catalog, seal_keys=seal_keys)
     for party in sample.parties:
         database = sqlite_url(sample.databases / f"{party}.db")
         network.connect_sources(party, _sources(sample.providers / f"{party}.yaml", database))
