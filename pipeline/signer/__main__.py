@@ -6,7 +6,6 @@ SIGTERM it leaves to the worker, which may still have something to be signed.
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
@@ -25,7 +24,7 @@ def main(arguments: list[str]) -> int:
             return 64
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    hardening.end_with_parent(os.getppid())
+    hardening.end_with_parent()
     locked = hardening.harden()
     # only now what reads keys
     from pipeline.domain.errors import ConfigError

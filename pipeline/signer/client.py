@@ -235,6 +235,7 @@ def _child(directory: Path) -> Iterator[Connection]:
             number = theirs.fileno()
             process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "pipeline.signer", str(directory.resolve()), "--fd", str(number)],
+                cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
