@@ -15,7 +15,7 @@ from pipeline.center import ceremony
 from pipeline.center.installation import Installation
 from pipeline.center.registry import CRL_LIFE, Registry
 from pipeline.center.registry_rows import Certificate, Reason
-from pipeline.cli import cluster, options
+from pipeline.cli import ca_witnesses, cluster, options
 from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled, row_of, timed
 from pipeline.crypto.authority import Authority
@@ -46,6 +46,9 @@ _out = click.option(
 @click.group()
 def command() -> None:
     """The certificate authority: an offline root, an issuing CA, certificates from requests, revocation (Art. 5)."""
+
+
+command.add_command(ca_witnesses.command, "witnesses")
 
 
 @command.command()
@@ -90,6 +93,10 @@ def issue(requests: tuple[Path, ...], out: Path | None, lang: Language, as_json:
 def renew(requests: tuple[Path, ...], out: Path | None, lang: Language, as_json: bool) -> None:
     """Issue certificates for new keys beside those in force, which stay valid to their end; all or none."""
     _issue(requests, out, lang, as_json, renewal=True)
+    if not as_json:
+        remark(
+            "first hedx ca publish and hedx ca witnesses --wait 60; then hand them over: until then nobody takes them"
+        )
 
 
 @command.command()

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.crypto.trust import Trust
+from pipeline.crypto.trust_log import TrustLog
 from pipeline.domain.catalog import Release
 from pipeline.domain.errors import InvalidMessage, Retryable
 from pipeline.domain.records import LogHead
@@ -84,6 +85,11 @@ class LiveReference:
     def releases(self) -> list[int]:
         """Numbers of the complete releases, ascending."""
         return self._data.releases()
+
+    @property
+    def log(self) -> TrustLog:
+        """The trust log, as far as it is known and believed."""
+        return self._data.log
 
     def uncosigned(self) -> LogHead | None:
         """The head of the trust log that this party is to sign, see `ReferenceTables`."""

@@ -32,8 +32,8 @@ _CRL: Final[Words] = (
     "hedx ca crl --publish, and look why the daily timer did not",
 )
 _ADAPTER: Final[Words] = (
-    "该方的处理进程未运行：启动 hedx province run（中心为 hedx center run），密钥会自动轮换",
-    "what runs for it does not: start hedx province run (hedx center run for the center); it rotates the key",
+    "该方的处理进程未运行：启动 hedx province run，密钥会自动轮换；中心执行 hedx party keys --party center --publish",
+    "start hedx province run, which rotates it by itself; at the center hedx party keys --party center --publish",
 )
 
 FINDINGS: Final[dict[str, tuple[Words, Words]]] = {

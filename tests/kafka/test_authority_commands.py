@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from pipeline.app import reference_for
+from pipeline.app import publish, reference_for
 from pipeline.cli.exits import Exit
 from pipeline.cli.main import run
 from pipeline.kafka import acls
@@ -18,6 +18,7 @@ from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.security import client_security
 from pipeline.signer.client import open_identity
 from pipeline.stages import topics
+from pipeline.stages.reference import cosign
 from tests.secured import Secured, secured
 
 PATIENCE = 15.0
@@ -122,7 +123,7 @@ def test_an_address_changes_with_an_overlap(cluster: Secured, hedx: Hedx, refere
 
 def test_a_revocation_reaches_every_reader_at_once(cluster: Secured, hedx: Hedx, reference: LiveReference) -> None:
     """With --publish one command does it; the list's number grew."""
-    [serial] = [row["serial"] for row in hedx("ca", "status") if (row["party"], row["usage"]) == ("32", "sign")]
+    [serial] = [row["serial"] for row in hedx("ca", "status") if (row["party"], row["usage"]) == ("32", "tls")]
     before = reference.trust.revocation_list
     hedx("ca", "revoke", serial, "--reason", "key-compromise", "--publish")
     assert soon(lambda: reference.trust.revocation_list != before)
@@ -148,3 +149,27 @@ def test_a_cluster_that_is_away_loses_nothing(hedx: Hedx, monkeypatch: pytest.Mo
     assert {row["party"] for row in hedx("party", "list") if row["suspended"]} == {"32"}
     assert hedx("party", "suspend", "32", "--reason", "test")["rights_changed"] != []
     assert hedx("party", "resume", "32")["suspended"] is False
+
+
+def test_new_certificates_are_not_believed_before_they_are_witnessed(cluster: Secured, hedx: Hedx) -> None:
+    """`hedx ca witnesses` says so, and exits 2 until two adapters have signed the head; then all of it is believed."""
+    hedx("party", "request", "--party", "37", "--only", "sign")
+    pending = cluster.installation.party("37") / "pending" / "sign.csr"
+    [row] = hedx("ca", "renew", str(pending))
+    hedx("ca", "publish")
+    told = hedx("ca", "witnesses", expect=Exit.DRIFT)
+    assert told["believed"] < told["size"]
+    for party in ("32", "37"):
+        extra = client_security(cluster.installation.transport(f"P{party}"))
+        with (
+            open_identity(cluster.installation.identity_folder(party)) as identity,
+            reference_for(cluster.installation, cluster.bootstrap, extra, party=party) as live,
+        ):
+            head = live.uncosigned()
+            assert head is not None
+            output = cosign(head, identity.signer, time.time_ns() // 1_000_000)
+            publish(cluster.bootstrap, [output], f"hedx.{party}.test", extra=extra)
+    told = hedx("ca", "witnesses", "--wait", "15")
+    assert told["believed"] == told["size"]
+    assert [each["witnessed"] for each in told["witnesses"]] == [told["size"]] * 2
+    hedx("party", "install", row["file"], "--party", "37")

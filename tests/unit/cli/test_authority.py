@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -31,26 +34,25 @@ PARTY = "37"
 
 
 class Place:
-    """A machine: its HEDX_HOME, its clock, and `hedx` on it."""
+    """A machine: its HEDX_HOME, and `hedx` on it."""
 
-    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
 
     @property
     def installation(self) -> Installation:
         return Installation(self.home)
 
     def hedx(self, *words: str | Path, expect: Exit = Exit.FINE) -> str:
-        """Run a command that ends as expected; its stdout and stderr."""
-        self._monkeypatch.setenv("HEDX_HOME", str(self.home))
-        self._monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
-        self._capsys.readouterr()
-        code = run([str(word) for word in words])
-        told = self._capsys.readouterr()
-        assert code == expect, told.out + told.err
-        return told.out + told.err
+        """Run a command that ends as expected; its stdout, then its stderr."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as environment, redirect_stdout(out), redirect_stderr(err):
+            environment.setenv("HEDX_HOME", str(self.home))
+            environment.setenv("LC_ALL", "en_US.UTF-8")
+            code = run([str(word) for word in words])
+        told = out.getvalue() + err.getvalue()
+        assert code == expect, told
+        return told
 
     def json(self, *words: str | Path, expect: Exit = Exit.FINE) -> Any:
         """The same with --json."""
@@ -60,35 +62,46 @@ class Place:
         return [self.home / "parties" / party / "pending" / f"{usage}.csr" for usage in USAGES]
 
 
-@pytest.fixture
-def place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[[str], Place]:
-    return lambda name: Place(tmp_path / name, monkeypatch, capsys)
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority, its root's folder taken away, the center as its first party, and 山东 as the next."""
+    folder = tmp_path_factory.mktemp("exchange")
+    center, province = Place(folder / "center"), Place(folder / "shandong")
+    center.hedx("ca", "init", "--root", folder / "medium")
+    (folder / "medium").rename(folder / "locked-away")
+    center.hedx("party", "request", "--party", "center")
+    center.hedx("party", "join", "center", *csr(center.pending("center")), "--out", folder / "first")
+    center.hedx("party", "install", *pems(folder / "first"), "--party", "center")
+    province.hedx("party", "request", "--party", PARTY)
+    asked = csr(province.pending(PARTY))
+    center.hedx("party", "join", PARTY, "--address", "10.1.2.3", *asked, "--out", folder / "handed")
+    anchor = ("--anchor", folder / "handed" / "anchor")
+    province.hedx("party", "install", *pems(folder / "handed"), "--party", PARTY, *anchor)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_copy(exchange: Path, tmp_path: Path) -> None:
+    """Every test works on a copy."""
+    shutil.copytree(exchange, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
-def center(place: Callable[[str], Place], tmp_path: Path) -> Place:
-    """An authority, its root's folder taken away, with the center as its first party."""
-    made = place("center")
-    made.hedx("ca", "init", "--root", tmp_path / "medium")
-    (tmp_path / "medium").rename(tmp_path / "locked-away")
-    made.hedx("party", "request", "--party", "center")
-    made.hedx("party", "join", "center", *csr(made.pending("center")), "--out", tmp_path / "first")
-    made.hedx("party", "install", *pems(tmp_path / "first"), "--party", "center")
-    return made
+def place(tmp_path: Path) -> Callable[[str], Place]:
+    """Another machine, of some name."""
+    return lambda name: Place(tmp_path / name)
 
 
 @pytest.fixture
-def province(center: Place, place: Callable[[str], Place], tmp_path: Path) -> Place:
-    """山东, which has joined."""
-    made = place("shandong")
-    made.hedx("party", "request", "--party", PARTY)
-    center.hedx(
-        "party", "join", PARTY, "--address", "10.1.2.3", *csr(made.pending(PARTY)), "--out", tmp_path / "handed"
-    )
-    made.hedx("party", "install", *pems(tmp_path / "handed"), "--party", PARTY, "--anchor", tmp_path / "handed/anchor")
-    return made
+def center(tmp_path: Path) -> Place:
+    """The center's machine."""
+    return Place(tmp_path / "center")
+
+
+@pytest.fixture
+def province(tmp_path: Path) -> Place:
+    """山东's machine."""
+    return Place(tmp_path / "shandong")
 
 
 def csr(paths: list[Path]) -> list[str | Path]:
@@ -108,7 +121,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
 
 def test_founding_shows_both_fingerprints_once(place: Callable[[str], Place], tmp_path: Path) -> None:
     """They are compared and written down; a second founding is refused, wherever the root may be."""
-    made = place("center")
+    made = place("new")
     told = made.hedx("ca", "init", "--root", tmp_path / "medium")
     for path in (tmp_path / "medium" / "root.pem", made.home / "authority" / "issuing.pem"):
         digest = x509.load_pem_x509_certificate(path.read_bytes()).fingerprint(hashes.SHA256())
@@ -159,8 +172,8 @@ def test_joining_registers_nobody_for_a_wrong_request(center: Place, place: Call
     damaged.write_text(text[:100] + ("A" if text[100] != "A" else "B") + text[101:])
     told = center.hedx("party", "join", "53", *csr(here.pending("53")), expect=Exit.FAILED)
     assert str(damaged) in told
-    assert [row["party"] for row in center.json("party", "list")] == ["center"]
-    assert len(center.json("ca", "status", "--all")) == 3
+    assert [row["party"] for row in center.json("party", "list")] == ["center", PARTY]
+    assert len(center.json("ca", "status", "--all")) == 6
 
 
 def test_an_anchor_of_another_exchange_is_refused(
@@ -331,7 +344,8 @@ def test_doctor_finds_keys_open_to_others(province: Place) -> None:
 
 def test_doctor_finds_a_revoked_certificate(center: Place) -> None:
     """Of which there is no other."""
-    [serial] = [row["serial"] for row in center.json("ca", "status") if row["usage"] == "sign"]
+    found = center.json("ca", "status")
+    [serial] = [row["serial"] for row in found if (row["party"], row["usage"]) == ("center", "sign")]
     center.hedx("ca", "revoke", serial, "--reason", "superseded")
     center.hedx("ca", "crl")
     codes = [each["code"] for each in center.json("doctor", expect=Exit.UNHEALTHY)["findings"]]
