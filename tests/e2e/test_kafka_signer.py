@@ -7,13 +7,14 @@ from functools import partial
 import psutil
 
 from pipeline.cli.exits import Exit
-from pipeline.crypto.keystore import load_identity
+from pipeline.crypto.keystore import load_identity, load_key, read_passphrase
 from pipeline.crypto.seal_keys import TYPE, StatedKey, read_seal_key
 from pipeline.crypto.signed import peek
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import Application
 from pipeline.stages import topics
 from tests.exchange import LONG, Exchange
+from tests.process_memory import forms, found_in, memory_of
 from tests.processes import wait_until
 from tests.verdicts import assert_at_rest, assert_each_sub_query_once
 
@@ -58,6 +59,21 @@ def is_asked(exchange: Exchange, party: str, application: Application, kid: byte
     wanted = application["application_id"].encode()
     found = [message.value or b"" for message in exchange.messages(inbox(party, "requests"))]
     return any(wanted in value and kid in value for value in found)
+
+
+def test_adapters_at_work_have_no_key_in_memory(exchange: Exchange) -> None:
+    """A requester and a provider, having signed and unsealed: none of the party's keys, but for the one of TLS."""
+    application = exchange.application(exchange.sample.persons[:5])
+    exchange.file(application, exchange.sample.persons[:5])
+    exchange.wait_complete(application)
+    for party in (application["requester"], "00"):
+        folder = exchange.installation.identity_folder(party)
+        identity, passphrase = load_identity(folder), read_passphrase(folder)
+        secrets = {"passphrase": passphrase, **forms(identity.signer.key, "sign")}
+        secrets |= forms(identity.sealing.private_key, "encrypt")
+        [seal] = (folder / "seal").glob("*.key")
+        secrets |= forms(load_key(seal, passphrase), "seal")
+        assert found_in(memory_of(exchange.processes.pid(party)), secrets) == set()
 
 
 def test_a_killed_signer_ends_its_worker_and_nothing_is_lost(exchange: Exchange) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.crypto import suite
 from pipeline.crypto.authority import issue
 from pipeline.crypto.keys import LocalIdentity, SealingKey
 from pipeline.crypto.keystore import Transport, load_identity, write_identity
 from pipeline.signer.client import open_identity
+from tests.process_memory import forms, found_in, memory_of
 from tests.unit.crypto.exchange import START, authority
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,17 +51,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "identity"
 
 
-def forms(key: object, name: str) -> dict[str, bytes]:
-    """Every form in which a private key might turn up: as bytes, as OpenSSL's limbs, in digits."""
-    scalar = suite.scalar(key)  # type: ignore[arg-type]
-    return {
-        f"{name} key": scalar,
-        f"{name} key, little-endian": scalar[::-1],
-        f"{name} key, hex": scalar.hex().encode(),
-        f"{name} key, decimal": str(int.from_bytes(scalar, "big")).encode(),
-    }
-
-
 def secrets_of(folder: Path, locked: bytes) -> dict[str, bytes]:
     """All that the identity keeps secret, and the reply key in `locked`."""
     identity = load_identity(folder)
@@ -73,26 +62,6 @@ def secrets_of(folder: Path, locked: bytes) -> dict[str, bytes]:
         **forms(identity.sealing.private_key, "encrypt"),
         **forms(reply.private_key, "reply"),
     }
-
-
-def memory_of(pid: int) -> bytes:
-    """All the memory of a process, as a debugger would dump it."""
-    dump = bytearray()
-    maps = Path(f"/proc/{pid}/maps").read_text()
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps.splitlines():
-            span, rights, *_ = line.split()
-            start, end = (int(bound, 16) for bound in span.split("-"))
-            if rights.startswith("rw") and "[v" not in line:
-                memory.seek(start)
-                while start < end and (chunk := memory.read(min(end - start, 1 << 20))):
-                    dump += chunk
-                    start += len(chunk)
-    return bytes(dump)
-
-
-def found_in(data: bytes, secrets: dict[str, bytes]) -> set[str]:
-    return {name for name, secret in secrets.items() if secret in data}
 
 
 def test_a_workers_memory_holds_no_private_key(folder: Path, tmp_path: Path) -> None:
