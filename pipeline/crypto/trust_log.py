@@ -61,6 +61,7 @@ class TrustLog:
         self._head: Point | None = None  # the center's newest, once the leaves held are found to be its own
         self._waiting: Point | None = None  # the center's newest, its leaves not (all) here yet
         self._hashes: list[bytes] = []  # of the leaves from 0 on, without a gap
+        self._roots: dict[int, bytes] = {}  # by size, of what the center's newest head covers
         self._leaves: dict[int, tuple[bytes, LogLeaf]] = {}
         self._cosigned: dict[str, set[Point]] = {}  # not compared yet
         self._seen: dict[str, int] = {}  # party -> how far it has seen this log
@@ -145,6 +146,8 @@ class TrustLog:
         if self._fork is not None:
             raise InvalidMessage("log_forked", self._fork)
         self._compare()
+        if not self._contradicting and self._head.size == self.accepted.size:
+            return False
         witnesses = self.parties() - suspended
         for party in sorted(witnesses & self._contradicting.keys()):
             raise InvalidMessage("log_forked", f"{party} has seen another log of size {self._contradicting[party]}")
@@ -211,7 +214,13 @@ class TrustLog:
             self._head, self._waiting = self._waiting, None
 
     def _root(self, size: int) -> bytes:
-        return merkle.root(self._hashes[:size], NODE)
+        """Each once: years of heads, signed by all parties, are read at every start."""
+        known = self._roots.get(size)
+        if known is None:
+            known = merkle.root(self._hashes[:size], NODE)
+            if size <= self.size:
+                self._roots[size] = known
+        return known
 
     def _cut(self, index: int) -> None:
         """Forget the hashes from `index` on: a leaf that no head covers was replaced."""

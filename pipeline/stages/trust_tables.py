@@ -147,6 +147,8 @@ class TrustTables:
         if number < newest:
             raise InvalidMessage("entry_rollback", f"{party}: {number} after {newest}")
         if held is not None and number == held["number"]:
+            if entry != held:
+                raise InvalidMessage("entry_contradicts", f"{party}: two entries of number {number}")
             return
         self._entries[party] = entry
         self._count(entry)

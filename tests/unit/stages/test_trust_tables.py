@@ -151,6 +151,16 @@ def head_of(view: ReferenceTables) -> LogHead:
     return LogHead(log="trust", size=newest.size, root=newest.root, at=NOW)
 
 
+def test_one_number_is_one_entry() -> None:
+    """The same again is no news; another under its number is what a center would show to one reader and not to the next."""
+    world = World()
+    view = member(world)
+    assert fill(view, world.publication()) == []
+    world.entries["37"] = {**trust_entry(identity("37"), 1), "suspended": True}
+    assert fill(view, world.publication()) == ["entry_contradicts"]
+    assert not view.trust.suspended("37")
+
+
 def test_what_takes_away_counts_at_once() -> None:
     """Suspension and a dropped certificate wait for no witness, though a certificate in the same entry does."""
     world = World()
