@@ -13,11 +13,23 @@ from pydantic import BaseModel, ValidationError
 from pipeline.domain.errors import ConfigError
 
 M = TypeVar("M", bound=BaseModel)
+DEEPEST = 16
+"""Brackets within brackets in a file."""
 MOST_ENTRIES = 100_000
 """Keys, values and list entries of a file, aliases followed."""
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class Shallow(yaml.scanner.Scanner):
+    """Of a loader: refuse brackets within brackets beyond `DEEPEST`: with each of them every word costs more to read."""
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """Begin a list or mapping in brackets."""
+        if self.flow_level >= DEEPEST:
+            raise yaml.MarkedYAMLError(problem="brackets are nested too deep", problem_mark=self.get_mark())  # type: ignore[attr-defined]
+        super().fetch_flow_collection_start(token)
+
+
+class _UniqueKeys(Shallow, yaml.SafeLoader):
     """A safe loader for which a key written twice is an error (YAML's own keeps the last silently).
 
     Dates stay text: the model reads them, and names the key of one that does not exist.
@@ -60,7 +72,7 @@ def read_strict(path: Path, model: type[M], known_keys: Iterable[str]) -> M:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path.name}:{line}: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
         # Characters that YAML has not, numbers of thousands of digits, lists as keys, brackets a thousand deep.
         raise ConfigError(f"{path.name}: cannot be read as YAML ({type(error).__name__})") from None
     try:

@@ -11,6 +11,7 @@ from yaml.nodes import MappingNode
 
 from pipeline.domain.faults import fault, shown
 from pipeline.domain.records import Fault
+from pipeline.kafka.strict_yaml import Shallow
 
 _MIB = 1024 * 1024
 
@@ -46,7 +47,7 @@ class YamlText:
     """Keys that stand twice in one mapping; the first value is kept."""
 
 
-class _Words(yaml.BaseLoader):
+class _Words(Shallow, yaml.BaseLoader):
     """Leaves every scalar a string (00 stays 00, 否 and no stay words); no tags, no aliases."""
 
     def __init__(self, stream: str) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 
 import atheris
 
-with atheris.instrument_imports(include=["pipeline", "yaml", "csv"]):
+with atheris.instrument_imports(include=["pipeline", "yaml", "csv", "tests.fuzz.planted"]):
     from tests.fuzz import mutation, stored
     from tests.fuzz.harness import SECONDS_AN_INPUT, Target
-    from tests.fuzz.targets import TARGETS
+    from tests.fuzz.targets import find
 
 SLOWDOWN = 5
 """What atheris' counters make of a second of Python, generously."""
@@ -99,7 +99,7 @@ def mutator(target: Target, seeds: list[bytes]) -> Any:
 def main() -> None:
     """Fuzz until the time is over."""
     name, seconds, folder, seed = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
-    target = TARGETS[name]
+    target = find(name)
     inputs = folder / "corpus"
     inputs.mkdir()
     seeds = list(stored.everything(name).values())

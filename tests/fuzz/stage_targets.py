@@ -18,11 +18,12 @@ from pipeline.domain import members
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.stores import DictStore
+from pipeline.stages import topics
 from pipeline.stages.answer import Answerer, Found
 from pipeline.stages.applications import Applications
 from pipeline.stages.collect import Collect
 from pipeline.stages.deliver import Deliver
-from pipeline.stages.effects import Batch, Effects, Progress, Stage
+from pipeline.stages.effects import Batch, Effects, Output, Progress, Stage
 from pipeline.stages.intake import Intake
 from pipeline.stages.join import Join
 from pipeline.stages.local import LocalEffects
@@ -40,8 +41,8 @@ _RECORD_LIMIT = 64
 # -- running a stage ---------------------------------------------------------------------------------------------------
 
 
-def step_through(stage: Stage, values: Sequence[bytes | None]) -> None:
-    """Give `stage` the values one by one, the last again, then let time pass."""
+def step_through(stage: Stage, values: Sequence[bytes | None]) -> list[Output]:
+    """Give `stage` the values one by one, the last again, then let time pass; what it wrote."""
     store = DictStore()
     topic = stage.inputs[0]
     read = sum(len(value or b"") for value in values)
@@ -49,10 +50,13 @@ def step_through(stage: Stage, values: Sequence[bytes | None]) -> None:
     batches.append(Batch([world.message(topic, value, 100 + n) for n, value in enumerate(values[-1:])], NOW))
     for now in (NOW + 1000, NOW + YEAR):
         batches.append(Batch([], now, [Progress(topic, 0, now)]))
+    written: list[Output] = []
     for batch in batches:
         effects = stage.step(store, batch)
         _check(effects, batch, read)
         store.apply(effects.changes)
+        written += effects.outputs
+    return written
 
 
 def _check(effects: Effects, batch: Batch, read: int) -> None:
@@ -158,13 +162,19 @@ def behind_signature(party: str, audience: str, run: Run) -> Run:
 
 
 def to_intake(value: bytes) -> None:
-    """A message in the center's requests."""
-    step_through(intake(), [value])
+    """A message in the center's requests; what becomes of it goes on to the process manager."""
+    _go_on(step_through(intake(), [value]), topics.APPLICATIONS, applications())
 
 
 def to_collect(value: bytes) -> None:
-    """A message in the center's responses."""
-    step_through(collect(), [value])
+    """A message in the center's responses; what becomes of it goes on to the join."""
+    _go_on(step_through(collect(), [value]), topics.JOIN, join())
+
+
+def _go_on(outputs: Sequence[Output], topic: str, stage: Stage) -> None:
+    values = [output.value for output in outputs if output.topic == topic]
+    if values:
+        step_through(stage, values)
 
 
 # -- behind the seal ---------------------------------------------------------------------------------------------------
