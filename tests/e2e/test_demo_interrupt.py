@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from pipeline.cli.exits import Exit
+from pipeline.kafka.readiness import answers
+from pipeline.kafka.security import client_security
 
 HEDX = [sys.executable, "-m", "pipeline.cli.main"]
 PATIENCE = 30.0
@@ -85,6 +87,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
         demo.close()
 
 
+def secrets_told(demo: Demo, home: Path) -> list[str]:
+    """Where a passphrase of the demo's keys shows that is not its own file: arguments, environments, logs, settings."""
+    secrets = [path.read_bytes() for path in home.rglob("passphrase")]
+    assert len(secrets) > 10
+    places = [file for folder in ("logs", "broker") for file in (home / folder).rglob("*") if file.is_file()]
+    places += [Path(f"/proc/{pid}/{what}") for pid in demo.running() for what in ("cmdline", "environ")]
+    return [str(place) for place in places if any(secret in place.read_bytes() for secret in secrets)]
+
+
 def test_sigterm_in_the_middle_leaves_nothing_running(start: Callable[..., Demo]) -> None:
     """Ended from outside right after filing: broker, stages and adapters end too, and the exit code tells."""
     demo = start()
@@ -103,13 +114,20 @@ def test_ctrl_c_at_the_start_leaves_nothing_running(start: Callable[..., Demo]) 
 
 
 def test_a_served_demo_takes_applications_until_ctrl_c(start: Callable[..., Demo], tmp_path: Path) -> None:
-    """`--serve` says where it is; another command files with it; a second demo keeps off; Ctrl-C is its normal end."""
+    """`--serve` says where it is; another command files with it; a second demo keeps off; Ctrl-C is its normal end.
+
+    Its Kafka lets nobody in without a certificate, and no key's passphrase shows anywhere.
+    """
     demo = start("--serve", "--json")
     told = json.loads(demo.said("bootstrap", "stdout"))
     environment = {**demo.environment, "HEDX_HOME": told["home"], "HEDX_PARTY": told["party"]}
     command = [*HEDX, "apply", "submit", told["form"], "--roster", told["roster"], "--wait", "60", "--json"]
     filed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(filed.stdout)["complete"] is True
+    home = Path(told["home"])
+    assert not answers(told["bootstrap"], 2), "a client without a certificate was let in"
+    assert answers(told["bootstrap"], PATIENCE, client_security(home / "principals" / "P37"))
+    assert secrets_told(demo, home) == []
     second = subprocess.run([*HEDX, "demo"], env=demo.environment, capture_output=True, text=True, check=False)
     assert second.returncode == Exit.FAILED
     assert "runs in" in second.stderr
