@@ -41,7 +41,18 @@ class Prepared:
 
 def prepare(folder: Path) -> Prepared:
     """Keys, databases, form and roster in a fresh `folder`; everything in it that an earlier demo left is removed."""
-    old = ("broker", "authority", "anchor", "parties", "principals", "slots", "state", DATABASES, "logs", "reference.seen")
+    old = (
+        "broker",
+        "authority",
+        "anchor",
+        "parties",
+        "principals",
+        "slots",
+        "state",
+        DATABASES,
+        "logs",
+        "reference.seen",
+    )
     for name in old:
         target = folder / name
         if target.is_dir():
