@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pipeline.center import addresses as ip
 from pipeline.center.addresses import DAY, Address
+from pipeline.center.learning import Learnt, learn
+from pipeline.center.recovery import Published, behind
 from pipeline.center.registry_file import connect, transaction
 from pipeline.center.registry_rows import (
     Action,
@@ -204,6 +206,8 @@ class Registry:
                 for each in self.status()
                 if each.revoked_at is not None
             ]
+            elsewhere = self._db.execute("SELECT * FROM revoked_elsewhere")
+            revoked += [(int(row["serial"], 16), row["revoked_at"], row["reason"]) for row in elsewhere]
             der = build_crl(authority, revoked, number=number, now=now, lifetime=lifetime)
             self._db.execute("INSERT INTO crl VALUES (?, ?, ?, ?)", (number, der, now, now + lifetime))
             self._note(now, "crl", "revocation list made", f"number {number}, {len(revoked)} revoked")
@@ -234,6 +238,20 @@ class Registry:
             leaves = self.leaves()
             self._db.execute("INSERT INTO head VALUES (?, ?)", (len(leaves), now))
             return publish_trust(self.entries(), leaves, crl, signer, now)
+
+    def is_behind(self, published: Published) -> bool:
+        """Whether hedx.trust knows more than this registry. Raises ConfigError when the two contradict each other."""
+        numbers = {member.party: member.number for member in self.members()}
+        newest = self.newest_crl()
+        return behind(published, self.leaves(), numbers, 0 if newest is None else newest["number"])
+
+    def learn(self, published: Published, now: int) -> Learnt:
+        """Take over what hedx.trust knows and this registry does not. Raises ConfigError on a contradiction."""
+        with transaction(self._db):
+            self.is_behind(published)
+            learnt = learn(self._db, published)
+            self._note(now, "registry", "recovered", f"{learnt.leaves} lines, {learnt.certificates} certificates")
+            return learnt
 
     def trail(self, subject: str | None = None) -> list[Action]:
         """What was done, oldest first; to one party or principal, or to all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -165,6 +166,22 @@ def publish(bootstrap: str, lang: Language, as_json: bool) -> None:
 
     done = publish_registry(bootstrap)
     emit(done if as_json else labelled(done, lang), as_json)
+
+
+@command.command()
+@cluster.bootstrap
+@options.lang
+@options.as_json
+def recover(bootstrap: str, lang: Language, as_json: bool) -> None:
+    """Bring a registry that was restored from a backup, or lost, up to what hedx.trust says; each line is verified."""
+    from pipeline.cli.publishing import published_on
+
+    published = published_on(bootstrap)
+    if published is None:
+        raise ConfigError("nothing is published on hedx.trust: there is nothing to learn")
+    with Installation(data_dir()).registry() as registry:
+        learnt = asdict(registry.learn(published, wall_clock()))
+    emit(learnt if as_json else labelled(learnt, lang), as_json)
 
 
 def _issue(requests: tuple[Path, ...], out: Path | None, lang: Language, as_json: bool, *, renewal: bool) -> None:

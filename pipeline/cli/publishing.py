@@ -6,24 +6,41 @@ from confluent_kafka import KafkaException
 
 from pipeline.app import publish
 from pipeline.center.installation import Installation
+from pipeline.center.recovery import Published, read_published
 from pipeline.cli import cluster
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, Retryable
 from pipeline.domain.parties import CENTER
 from pipeline.kafka import access
 from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.readers import read_table
 from pipeline.kafka.security import is_plaintext
 from pipeline.kafka.topology import TOPICS_FILE, load
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
+from pipeline.stages import topics
 
 
 def publish_registry(bootstrap: str) -> dict[str, object]:
     """Rights first, since they cut off at once whom they no longer admit; then hedx.trust. Tells what was done.
 
-    Raises ConfigError when the cluster does not take it; the registry keeps what it holds, so it can be tried again.
+    Raises ConfigError when the cluster does not take it; the registry keeps what it holds, so it can be tried again. And
+    when the cluster knows more than the registry: then nothing is changed.
     """
+    published = published_on(bootstrap)
+    with Installation(data_dir()).registry() as registry:
+        if published is not None and registry.is_behind(published):
+            raise ConfigError("hedx.trust knows more than this registry, an old copy perhaps: hedx ca recover first")
     rights = apply_rights(bootstrap)
     return {"records": publish_trust_topic(bootstrap), "rights_changed": rights}
+
+
+def published_on(bootstrap: str) -> Published | None:
+    """What hedx.trust says now, verified; None before the first publication. Raises ConfigError."""
+    try:
+        table = read_table(bootstrap, topics.TRUST, extra=cluster.security(CENTER))
+    except (KafkaException, Retryable) as error:
+        raise ConfigError(f"hedx.trust cannot be read: {error}") from error
+    return read_published(table, Installation(data_dir()).roots())
 
 
 def apply_rights(bootstrap: str) -> list[str]:

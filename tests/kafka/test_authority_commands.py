@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -173,3 +174,20 @@ def test_new_certificates_are_not_believed_before_they_are_witnessed(cluster: Se
     assert told["believed"] == told["size"]
     assert [each["witnessed"] for each in told["witnesses"]] == [told["size"]] * 2
     hedx("party", "install", row["file"], "--party", "37")
+
+
+def test_a_registry_from_a_backup_publishes_only_after_recovery(cluster: Secured, hedx: Hedx) -> None:
+    """Else it would write other lines where the log has some already, which no party would forgive."""
+    registry = cluster.installation.authority / "registry.db"
+    copy = registry.with_suffix(".backup")
+    with sqlite3.connect(registry) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    hedx("party", "request", "--party", "37", "--only", "tls")
+    hedx("ca", "renew", str(cluster.installation.party("37") / "pending" / "tls.csr"))
+    hedx("ca", "publish")
+    with sqlite3.connect(copy) as source, sqlite3.connect(registry) as target:
+        source.backup(target)
+    assert "hedx ca recover first" in hedx("ca", "publish", expect=Exit.FAILED)
+    learnt = hedx("ca", "recover")
+    assert (learnt["leaves"], learnt["certificates"], learnt["entries"]) == (1, 1, 1)
+    hedx("ca", "publish")
