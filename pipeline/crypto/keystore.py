@@ -140,16 +140,18 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def destroy(path: Path) -> None:
-    """Overwrite a file with random bytes, remove it, and make both last.
+    """Overwrite a file with random bytes, remove it, and make both last. It loses its name first: half a key is none.
 
     A file system or disk that writes elsewhere than it read keeps the old blocks for a while: what they hold is
     encrypted under the passphrase, which is why that belongs on another device.
     """
-    with path.open("r+b") as file:
-        file.write(secrets.token_bytes(path.stat().st_size))
+    gone = path.with_name(f".{path.name.lstrip('.')}.gone")
+    path.replace(gone)
+    with gone.open("r+b") as file:
+        file.write(secrets.token_bytes(gone.stat().st_size))
         file.flush()
         os.fsync(file.fileno())
-    path.unlink()
+    gone.unlink()
     _sync(path.parent)
 
 

@@ -106,6 +106,8 @@ class SealFolder:
         """Make the next key when it is due, destroy what is due; return the statements not published yet, by number."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         with self._lock, self._alone():
+            for left in self._folder.glob(".*.key.*"):
+                destroy(left)  # of somebody who was stopped while he made a key, or destroyed one
             self.look()
             now = self._clock()
             newest = max(self._keys, default=0)

@@ -237,6 +237,19 @@ def test_a_key_whose_maker_was_stopped_gets_its_statement(holder: Holder) -> Non
     assert (stated["number"], stated["not_before"]) == (FIRST, NOW + 5 * DAY)
 
 
+def test_what_a_stopped_signer_left_is_destroyed(holder: Holder) -> None:
+    """Power fails while a key is written, or overwritten: neither half stays, and neither keeps a signer from starting."""
+    [first] = holder.tend()
+    seal = holder.folder / "seal"
+    content = (seal / f"{first['number']}.key").read_bytes()
+    (seal / f".{first['number'] + 27}.key.4711").write_bytes(content)
+    (seal / f".{first['number'] - 27}.key.gone").write_bytes(content[:7])
+    holder.keyring = holder.restarted()
+    holder.tend()
+    assert holder.keyring.holds(key_of(first).kid)
+    assert not [path.name for path in seal.iterdir() if path.name.startswith(".")]
+
+
 def test_a_renewed_certificate_vouches_for_a_key_of_its_own(holder: Holder) -> None:
     """After renewal the next key is made at once; a process that does not know the new certificate leaves it alone."""
     [first] = holder.tend()
