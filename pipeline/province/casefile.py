@@ -1,7 +1,7 @@
 """An application as its requester holds it: state and certificate for everybody, persons and answers for who has the keys.
 
 State, decisions and certificate stand in clear and are verified on every reading. Form, roster and dossiers need the party's
-identity, and every reading of them is in the access log before it is given out.
+identity, and every reading of them is on the disk, in the access log, before it is given out.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from pipeline.domain.records import (
 from pipeline.kafka.clock import wall_clock
 from pipeline.province import access
 from pipeline.province.case_keys import CaseKeyFolder
-from pipeline.province.database import transaction
+from pipeline.province.database import snapshot, transaction
 from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
 from pipeline.province.store import access_under, form_of, mandate_in
+
+_OPENING = frozenset({"read", "exported", "sealed_pack"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,23 +157,26 @@ class CaseFile:
     def form(self) -> Application:
         """The application's form, as it was filed. In the access log."""
         rows = self.rows()
-        with transaction(self.connection):
-            self.note("read", {"what": "form"})
-            return self.sealed_form(rows)
+        with snapshot(self.connection):
+            form = self.sealed_form(rows)
+        self._log_read("form")
+        return form
 
     def roster(self) -> list[list[Person]]:
         """The persons by section, as they were filed. In the access log."""
         rows = self.rows()
-        with transaction(self.connection):
-            self.note("read", {"what": "roster", "persons": self.persons})
-            return [[_person(record) for record in section] for section in self.sealed_roster(rows)]
+        with snapshot(self.connection):
+            roster = [[_person(record) for record in section] for section in self.sealed_roster(rows)]
+        self._log_read("roster")
+        return roster
 
     def dossiers(self) -> list[Dossier]:
         """One dossier per household. Raises ConfigError before the application is complete. In the access log."""
         rows, sections = self.rows(), self.whole()
-        with transaction(self.connection):
-            self.note("read", {"what": "dossiers", "persons": self.persons})
-            return self.assembled(rows, sections)
+        with snapshot(self.connection):
+            dossiers = self.assembled(rows, sections)
+        self._log_read("dossiers")
+        return dossiers
 
     def whole(self) -> dict[int, SectionCertificate]:
         """The section certificates of a complete application. Raises ConfigError before that."""
@@ -182,28 +187,33 @@ class CaseFile:
 
     def rows(self) -> SealedRows:
         """The keys of its rows. Raises ConfigError without an identity, or when the keys are destroyed."""
-        if self.shredded_at is not None:
-            self._check_kept(None)
+        self._check_kept()
         if self._identity is None:
             raise ConfigError("persons and answers are read with the party's identity")
         locked = CaseKeyFolder.beside(self.connection).read(self.application_id)
         return SealedRows(self._identity.vault.open(locked).data_key, self.application_id)
 
+    def _log_read(self, what: str) -> None:
+        with transaction(self.connection):
+            self.note("read", {"what": what, "persons": self.persons})
+
     def note(self, act: str, detail: Mapping[str, object]) -> int:
-        """Append to the access log inside the caller's transaction; returns the row's number."""
+        """Append to the access log inside the caller's transaction; returns the row's number.
+
+        Raises ConfigError for a reading or an export of what was shredded meanwhile.
+        """
+        if act in _OPENING:
+            self._check_kept()
         found = access_under(self.mandate(), act, detail)
         return access.record(self.connection, found, actor=self._by, at=self._clock())
 
     def sealed_form(self, rows: SealedRows) -> Application:
         """The form; for who notes it in the access log."""
-        [row] = self.connection.execute("SELECT form FROM application WHERE application_id = ?", (self.application_id,))
-        self._check_kept(row[0])
-        return form_of(rows.open(FORM, row[0]))
+        return form_of(rows.open(FORM, self._check_kept()))
 
     def sealed_roster(self, rows: SealedRows) -> list[list[bytes]]:
         """The `Person` records of each section as they were written; for who notes it in the access log."""
-        [row] = self.connection.execute("SELECT form FROM application WHERE application_id = ?", (self.application_id,))
-        self._check_kept(row[0])
+        self._check_kept()
         query = "SELECT idx, record FROM person WHERE application_id = ? AND section = ? ORDER BY idx"
         sections: list[list[bytes]] = []
         for number, stated in enumerate(self.mandate()["sections"], start=1):
@@ -226,10 +236,13 @@ class CaseFile:
         roster = [[_person(record) for record in section] for section in self.sealed_roster(rows)]
         return assemble(roster, sections, self._answers(rows))
 
-    def _check_kept(self, form: bytes | None) -> None:
-        """It may have been shredded since it was looked up."""
+    def _check_kept(self) -> bytes:
+        """The form as it is stored. Raises ConfigError when the application is shredded, perhaps since it was looked up."""
+        query = "SELECT form FROM application WHERE application_id = ?"
+        [form] = self.connection.execute(query, (self.application_id,)).fetchone()
         if form is None:
             raise ConfigError(f"application {self.application_id} is shredded: nothing opens it any more")
+        return bytes(form)
 
     def _answers(self, rows: SealedRows) -> dict[AnswerKey, ResourceAnswer]:
         """Every answer held, by (section, provider, row, index)."""

@@ -121,6 +121,16 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Everything read inside is of one moment; nobody who writes waits for it."""
+    connection.execute("BEGIN")
+    try:
+        yield connection
+    finally:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Everything inside becomes durable together, or not at all."""
     connection.execute("BEGIN IMMEDIATE")

@@ -17,7 +17,7 @@ from pipeline.crypto.keystore import write_durably
 from pipeline.domain.errors import HedxError
 from pipeline.domain.records import Application, Mandate
 from pipeline.province.casefile import CaseFile
-from pipeline.province.database import transaction
+from pipeline.province.database import snapshot, transaction
 from pipeline.province.exports import as_csv, as_json
 from pipeline.province.sealed_packs import pack
 from pipeline.province.sealed_rows import EXPORT, SealedRows
@@ -62,11 +62,11 @@ def hand_over(case: CaseFile, path: Path, kind: Kind, *, unit: str, purpose: str
     """
     _check(case, unit, purpose, sealed=False)
     rows, sections, certificate = case.rows(), case.whole(), _digest(case)
-    with transaction(case.connection):
+    with snapshot(case.connection):
         dossiers = case.assembled(rows, sections)
         about = about_export(case.mandate(), certificate, case.sealed_form(rows))
-        content = as_csv(dossiers, csv_head(about)) if kind == "csv" else as_json(dossiers, about)
-        number = _note(case, rows, "exported", path, content, {"households": len(dossiers), "certificate": certificate})
+    content = as_csv(dossiers, csv_head(about)) if kind == "csv" else as_json(dossiers, about)
+    number = _note(case, rows, "exported", path, content, {"households": len(dossiers), "certificate": certificate})
     write_durably(path, content)
     return Handed(path, _sha256(content), len(dossiers), number)
 
@@ -75,9 +75,9 @@ def hand_over_sealed(case: CaseFile, path: Path, *, unit: str, purpose: str | No
     """Write the sealed pack of a complete application, for the unit that holds its reply key. Raises ExportRefused."""
     _check(case, unit, purpose, sealed=True)
     rows, certificate = case.rows(), _digest(case)
-    with transaction(case.connection):
+    with snapshot(case.connection):
         content = pack(case, rows)
-        number = _note(case, rows, "sealed_pack", path, content, {"certificate": certificate})
+    number = _note(case, rows, "sealed_pack", path, content, {"certificate": certificate})
     write_durably(path, content)
     return Handed(path, _sha256(content), 0, number)
 
@@ -133,9 +133,11 @@ def _refusal(case: CaseFile, unit: str, purpose: str | None, *, sealed: bool) ->
 
 def _note(case: CaseFile, rows: SealedRows, act: str, path: Path, content: bytes, detail: dict[str, int | str]) -> int:
     """The row of the log, and where the file went, under the application's key: a path may name somebody."""
-    number = case.note(act, {**detail, "sha256": _sha256(content), "bytes": len(content), "persons": case.persons})
+    said = {**detail, "sha256": _sha256(content), "bytes": len(content), "persons": case.persons}
     place = rows.seal(EXPORT, str(path.resolve()).encode())
-    case.connection.execute("INSERT INTO export VALUES (?, ?, ?)", (number, case.application_id, place))
+    with transaction(case.connection):
+        number = case.note(act, said)
+        case.connection.execute("INSERT INTO export VALUES (?, ?, ?)", (number, case.application_id, place))
     return number
 
 

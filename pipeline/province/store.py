@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pipeline.codec import framing
 from pipeline.crypto import cose
 from pipeline.crypto.keys import Identity
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Application, Mandate
 from pipeline.kafka.allowance import Allowance
 from pipeline.kafka.rejections import harmless
@@ -55,6 +56,7 @@ class Store:
         self._identity = identity
         self._keys = CaseKeyFolder.beside(connection)
         self._cases: dict[str, _Case] = {}
+        self._lost: set[str] = set()
         self._allowance = Allowance("store")
 
     # -- view --------------------------------------------------------------------------------------------------------
@@ -84,7 +86,9 @@ class Store:
         if shredded_at is None and not held_by_unit:
             if application_id in self._cases or self._keys.holds(application_id):
                 return self._case(application_id).filed
-            log.error("the keys of application %s are lost: its answers are kept sealed", application_id)
+            if application_id not in self._lost:
+                log.error("the keys of application %s are lost: its answers are kept sealed", application_id)
+            self._lost.add(application_id)
         self._cases.pop(application_id, None)  # what was opened before is not used again
         return Filed(application_id, digest, None, mandate_in(mandate))
 
@@ -97,11 +101,13 @@ class Store:
     def file(self, filing: Filing, release: int, now: int) -> None:
         """Keep a new application, and put its bundles into the outbox, in one transaction.
 
-        Its keys are on the disk before that ends. Raises sqlite3.IntegrityError when its id is taken.
+        Its keys are on the disk before that ends. Raises sqlite3.IntegrityError when its id is taken, and ConfigError when
+        the unit's reply key was given with another application.
         """
         application_id = filing.application["application_id"]
         rows = SealedRows(filing.keys.data_key, application_id)
         with transaction(self.connection) as db:
+            self._check_reply_key(filing)
             db.execute(
                 "INSERT INTO application VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'filed', NULL, NULL, NULL)",
                 (
@@ -122,6 +128,14 @@ class Store:
             )
             outbox.put(db, [Posted("requests", bundle) for bundle in filing.bundles])
             self._keys.write(application_id, filing.locked_keys)  # left behind by a crash now, it is cleaned away
+
+    def _check_reply_key(self, filing: Filing) -> None:
+        if not filing.held_by_unit:
+            return
+        key = mandate_in(filing.mandate_raw)["reply_key"]
+        for application_id, raw in self.connection.execute("SELECT application_id, mandate FROM application"):
+            if mandate_in(raw)["reply_key"] == key:
+                raise ConfigError(f"the reply key was given with {application_id}: providers take it for one mandate")
 
     def _file_sections(self, filing: Filing, rows: SealedRows) -> None:
         application_id = filing.application["application_id"]

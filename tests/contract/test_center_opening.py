@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.center.opening import Material, gather, open_result
+from pipeline.center.opening import ACCESS_LOG, Material, gather, open_logged, open_result
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
+from pipeline.province import access
+from pipeline.province.database import access_log
 from pipeline.stages import topics
 from pipeline.stages.keys import application_key
 from tests.network import Network
@@ -87,6 +91,37 @@ def test_opening_needs_every_section_and_bundle(tmp_path: Path, sealed: Sample) 
         open_result(replace(material, bundles=fewer), center, trust)
     with pytest.raises(ConfigError, match="section 2"):
         open_result(replace(material, sections={1: material.sections[1]}), center, trust)
+
+
+def test_every_opening_is_in_the_centers_log(tmp_path: Path, sealed: Sample, sample: Sample) -> None:
+    """Whose result, for which unit and purpose; also when it is refused, and before anything is given out."""
+    unit, purpose = sealed.application["approving_authority"], sealed.application["purpose"]
+    with closing(access_log(tmp_path / "center" / ACCESS_LOG)) as log:
+        for folder, asked in (("sealed", sealed), ("closed", sample)):
+            network = finished(asked, tmp_path / folder)
+            center, trust, now = network.identities[CENTER], network.reference.trust, network.clock()
+            if asked is sealed:
+                theirs = network.case(asked.application).dossiers()
+                assert open_logged(held(network, asked), center, trust, log, now=now, by="user:wang") == theirs
+                fewer = replace(held(network, asked), bundles={})
+                with pytest.raises(ConfigError):
+                    open_logged(fewer, center, trust, log, now=now)
+            else:
+                with pytest.raises(InvalidMessage):
+                    open_logged(held(network, asked), center, trust, log, now=now)
+        rows = access.entries(log)
+        log.execute("CREATE TRIGGER full BEFORE INSERT ON access BEGIN SELECT RAISE(ABORT, 'no space left'); END")
+        with pytest.raises(sqlite3.IntegrityError, match="no space left"):
+            open_logged(held(network, asked), center, trust, log, now=now)
+    assert [(row.act, row.detail.get("code")) for row in rows] == [
+        ("opened", None),
+        ("refused", "incomplete"),
+        ("refused", "not_a_recipient"),
+    ]
+    assert rows[0].actor == "user:wang"
+    assert {(row.unit, row.purpose, row.requester) for row in rows} == {
+        (unit, purpose, sealed.application["requester"])
+    }
 
 
 def test_opening_verifies_what_it_reads(tmp_path: Path, sealed: Sample) -> None:

@@ -210,9 +210,12 @@ def test_roots_come_from_elsewhere(shared: tuple[Network, bytes], sample: Sample
 
 
 def test_a_units_key_is_for_one_application(sample: Sample, tmp_path: Path) -> None:
-    """Providers refuse it under the next mandate."""
+    """Its province does not file it again; providers refuse it under another's mandate, too."""
     network = finished(sample, tmp_path, reply_key=KEY.public)
     second: Any = {**sample.application, "application_id": OTHER_ID}
+    with pytest.raises(ConfigError, match="for one mandate"):
+        network.file(second, sample.persons, reply_key=KEY.public)
+    second["requester"] = "32"
     network.file(second, sample.persons, reply_key=KEY.public)
     network.run()
     assert standing(network, second).of("37", "vehicles") == {("refused", "reply_key_reused"): len(sample.persons)}
