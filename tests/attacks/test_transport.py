@@ -41,7 +41,7 @@ from confluent_kafka.admin import (
 from pipeline.kafka.security import ssl_context
 from tests.secured import ACLS, CONFIGS, CONSOLE_CONSUMER, TOPICS, Secured, secured
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 TOPIC, GROUP = KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED
 CLUSTER, TRANSACTION = KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 OWN, FOREIGN = "hedx.37.requests", "hedx.32.requests"
@@ -379,7 +379,7 @@ def test_new_address_is_let_in_and_the_old_one_no_longer(kafka: Secured) -> None
 
 def test_suspension_cuts_a_live_client_off_within_a_second(kafka: Secured) -> None:
     """A consumer that reads and a producer that writes lose the right at once, connections open or not; 32 goes on."""
-    consumer = Consumer(kafka.client("P37", group_id="hedx.37.live", enable_auto_commit=False))
+    consumer = Consumer(kafka.client("P37", group_id="hedx.37.live", enable_auto_commit=False, fetch_wait_max_ms=100))
     consumer.assign([TopicPartition(OWN, 0, 0)])
     assert answer(consumer) == b"sealed"
     try:
