@@ -20,7 +20,7 @@ from pipeline.crypto import suite
 from pipeline.crypto.certificates import thumbprint
 from pipeline.crypto.keys import CaseKeys, Identity, public_sealing_key
 from pipeline.domain.errors import ConfigError, InvalidMessage
-from pipeline.signer.protocol import FAILED, MAX_ANSWER, SignerGone, SignerRefused, decode, frame, receive
+from pipeline.signer.protocol import FAILED, MAX_ANSWER, RESULTS, SignerGone, SignerRefused, decode, frame, receive
 
 SOCKET = "signer.sock"
 """Beside the identity folder, where a signer of its own runs (`hedx signer run`)."""
@@ -39,13 +39,13 @@ class Connection:
         self._lock = threading.Lock()
         self._broken = False
 
-    def ask(self, *request: object) -> list[Any]:
-        """The results of a request. Raises SignerRefused with the code of a refusal, SignerGone."""
+    def ask(self, operation: str, *arguments: object) -> list[Any]:
+        """The results of a request, as many as the operation has. Raises SignerRefused with the code of a refusal, SignerGone."""
         with self._lock:
             if self._broken:
                 raise SignerGone("the signer is gone")
             try:
-                self._socket.sendall(frame([*request]))
+                self._socket.sendall(frame([operation, *arguments]))
                 body = receive(self._socket, MAX_ANSWER)
                 answer = [] if body is None else decode(body)
             except (OSError, InvalidMessage) as error:
@@ -55,11 +55,11 @@ class Connection:
                 self._broken = True
                 raise SignerGone("the signer has ended")
         match answer:
-            case [True, *results]:
+            case [True, *results] if len(results) == RESULTS[operation]:
                 return results
             case [False, str() as code] if code != FAILED:
                 raise SignerRefused(code)
-            case [False, _]:
+            case [False, str()]:
                 raise SignerGone("the signer failed; it says how in the log")
         raise SignerGone("the signer answers in another language")
 
@@ -181,10 +181,10 @@ def _open(connection: Connection, locked: bytes) -> list[bytes]:
     return _about_message(connection, "open_case", locked)
 
 
-def _about_message(connection: Connection, *request: object) -> list[Any]:
+def _about_message(connection: Connection, operation: str, *arguments: object) -> list[Any]:
     """What is refused here is a message's fault, not the worker's."""
     try:
-        return connection.ask(*request)
+        return connection.ask(operation, *arguments)
     except SignerRefused as refusal:
         raise InvalidMessage(refusal.code, "says the signer") from None
 

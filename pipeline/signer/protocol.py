@@ -27,6 +27,18 @@ from pipeline.domain.errors import HedxError, InvalidMessage
 MAX_REQUEST = 1024 * 1024
 """Bytes of a request: the largest signed object is 900 KiB."""
 MAX_ANSWER = 64 * 1024
+RESULTS = {
+    "identity": 3,
+    "sign": 1,
+    "holds": 1,
+    "agree": 1,
+    "create_case": 3,
+    "open_case": 2,
+    "tend": 1,
+    "published": 0,
+    "protection": 3,
+}
+"""Operation → how many results its answer has."""
 _HEAD = 4
 _DEPTH = 3
 

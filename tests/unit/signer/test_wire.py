@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from pipeline.crypto import cbor
 from pipeline.crypto.keystore import write_identity
 from pipeline.domain.errors import InvalidMessage
+from pipeline.signer.client import Connection
 from pipeline.signer.keyring import CASE_LIFE, Keyring
-from pipeline.signer.protocol import MAX_ANSWER, MAX_REQUEST, decode, frame, receive
+from pipeline.signer.protocol import MAX_ANSWER, MAX_REQUEST, SignerGone, SignerRefused, decode, frame, receive
 from pipeline.signer.server import Server
 from tests.unit.crypto.exchange import NOW, identity
 
@@ -151,3 +152,19 @@ def test_reply_keys_are_let_go_after_ten_minutes_without_use(tmp_path: Path) -> 
     keyring.let_go()
     assert keyring.holds(kept)
     assert not keyring.holds(dropped)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.one_of(st.binary(min_size=1, max_size=100), st.lists(ARGUMENTS, max_size=4).map(cbor.dumps)))
+def test_whatever_answers_a_client_it_gets_results_or_an_error(body: bytes) -> None:
+    """Something else at the socket's other end is no signer: the worker ends, with an error that says so."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(len(body).to_bytes(4, "big") + body)
+        theirs.shutdown(socket.SHUT_WR)
+        try:
+            results = Connection(ours).ask("holds", b"kid")
+        except (SignerGone, SignerRefused):
+            return
+        assert cbor.dumps([True, *results]) == body
+        assert len(results) == 1
