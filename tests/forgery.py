@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.codec import framing
-from pipeline.crypto import bundles, cbor, cose, envelopes, relay, sealing
+from pipeline.crypto import bundles, cbor, cose, envelopes, merkle, relay, sealing, signed, suite
 from pipeline.crypto.bundles import Bundle, SealedBundle
 from pipeline.crypto.headers import Header
-from pipeline.crypto.keys import Identity
+from pipeline.crypto.keys import Identity, Signer
+from pipeline.crypto.suite import H
 from pipeline.domain import members
 from pipeline.domain.parties import CENTER, InboxKind, inbox
 from pipeline.stages.effects import Message
@@ -135,3 +136,45 @@ def relay_of(
     sign1, _ = cbor.loads(envelope.value, 2)
     record = relay.relay_record(sign1, tamper(sealed.raw), 0, 1, [])
     return bundles.clear_bundle(replace(outer, bundle_id=os.urandom(16)), [record])
+
+
+def sign_as(
+    signer: Signer,
+    typ: str,
+    payload: bytes,
+    *,
+    audience: str,
+    issued_at: int,
+    lifetime: int = signed.MAX_LIFETIME,
+    issuer: str | None = None,
+    edit: Callable[[dict[Any, Any]], dict[Any, Any]] = dict,
+) -> bytes:
+    """A COSE_Sign1 that nobody's own program would make; its signature is the signer's, over what it says. Times: ms."""
+    issued = issued_at // 1000 * 1000
+    claims = cose.Claims(issuer or signer.party, audience, issued, issued + lifetime, signed.uuid7(issued))
+    protected = cbor.dumps(edit(cbor.loads(cose.protected_header(typ, signer.thumbprint, claims), 2)))
+    return cose.encode(protected, payload, signer.sign(cose.sig_structure(typ, protected, payload)))
+
+
+def root_of(*sealed: SealedBundle) -> bytes:
+    """The payload of an envelope of these bundles."""
+    return envelopes.encode_root(merkle.root([each.leaf for each in sealed], merkle.BUNDLE_NODE), len(sealed))
+
+
+def envelope_of(sign1: bytes, *sealed: SealedBundle) -> bytes:
+    """The value of an envelope, whatever it is made of."""
+    return cbor.dumps([sign1, [each.raw for each in sealed]])
+
+
+def bundle_of(header: bytes, seal: bytes | None, records: Sequence[bytes], about: Header) -> SealedBundle:
+    """A bundle made of parts that need not fit."""
+    raw = cbor.dumps([header, seal, list(records)])
+    leaf = bundles.bundle_leaf(H(header), seal, records)
+    return SealedBundle(raw, leaf, len(records), about)
+
+
+def malleated(sign1: bytes) -> bytes:
+    """The same statement under the other signature that ECDSA allows: (r, n - s)."""
+    protected, unprotected, payload, signature = cbor.loads(sign1, 2)
+    other = suite._ORDER - int.from_bytes(signature[32:], "big")
+    return cbor.dumps([protected, unprotected, payload, signature[:32] + other.to_bytes(32, "big")])

@@ -21,6 +21,7 @@ from pipeline.domain.errors import InvalidMessage, Retryable
 from pipeline.domain.records import LogHead
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.readers import LiveTable
+from pipeline.kafka.rejections import harmless
 from pipeline.kafka.seen_file import SeenFile
 from pipeline.stages import topics
 from pipeline.stages.anchor import Anchor
@@ -129,7 +130,7 @@ class LiveReference:
             try:
                 self._data.apply(topic, change.key or b"", change.value)
             except InvalidMessage as error:
-                log.log(level, "%s offset %d refused: %s", topic, change.offset, error)
+                log.log(level, "%s offset %d refused: %s", topic, change.offset, harmless(str(error)))
         for alarm in self._data.alarms():
             digest = "" if alarm.digest is None else f", certificate {alarm.digest.hex()}"
             log.error("ALARM %s: %s%s", alarm.code, alarm.party, digest)
