@@ -52,7 +52,7 @@ def command() -> None:
 command.add_command(ca_witnesses.command, "witnesses")
 
 
-@command.command()
+@command.command(short_help="Found the authority: a root in DIR, an issuing CA here.")
 @_root
 @options.lang
 @options.as_json
@@ -64,7 +64,7 @@ def init(root: Path, lang: Language, as_json: bool) -> None:
         remark(f"write both fingerprints into the record of the ceremony, then take {root} away and lock it up")
 
 
-@command.command("renew-issuing")
+@command.command("renew-issuing", short_help="Make a new issuing CA; the earlier one goes on counting.")
 @_root
 @options.lang
 @options.as_json
@@ -76,7 +76,7 @@ def renew_issuing(root: Path, lang: Language, as_json: bool) -> None:
         remark("hand authority/issuing.pem to every party before the first certificate is issued under it")
 
 
-@command.command()
+@command.command(short_help="Issue certificates from requests.")
 @_requests
 @_out
 @options.lang
@@ -86,7 +86,7 @@ def issue(requests: tuple[Path, ...], out: Path | None, lang: Language, as_json:
     _issue(requests, out, lang, as_json, renewal=False)
 
 
-@command.command()
+@command.command(short_help="Issue certificates for new keys beside those in force.")
 @_requests
 @_out
 @options.lang
@@ -124,7 +124,7 @@ def revoke(
     _publish_or_remark(publish, bootstrap, as_json)
 
 
-@command.command()
+@command.command(short_help="Make a new revocation list (吊销列表), good for 7 days.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also as PEM into FILE.")
 @click.option("--publish", is_flag=True, help="Publish it; daily, since readers stop trusting a list after 7 days.")
 @cluster.bootstrap_later
@@ -156,7 +156,7 @@ def status(everything: bool, within: int | None, lang: Language, as_json: bool) 
     _show([row for row in rows if within is None or _days(row) <= within], lang, as_json)
 
 
-@command.command()
+@command.command(short_help="Bring the cluster in step: hedx.trust and rights. Daily.")
 @cluster.bootstrap
 @options.lang
 @options.as_json
@@ -168,7 +168,7 @@ def publish(bootstrap: str, lang: Language, as_json: bool) -> None:
     emit(done if as_json else labelled(done, lang), as_json)
 
 
-@command.command()
+@command.command(short_help="Bring a restored registry up to what hedx.trust says.")
 @cluster.bootstrap
 @options.lang
 @options.as_json
@@ -232,9 +232,9 @@ def _publish_or_remark(publish: bool, bootstrap: str | None, as_json: bool) -> N
         if not as_json:
             remark("nobody knows yet: hedx ca publish tells all parties")
         return
-    from pipeline.cli.publishing import publish_registry
+    from pipeline.cli.publishing import publish_change
 
-    done = publish_registry(cluster.resolve(bootstrap))
+    done = publish_change(cluster.resolve(bootstrap))
     if not as_json:
         remark(f"published: {done['records']} records on hedx.trust")
 

@@ -16,7 +16,7 @@ from pipeline.domain.wording import Language
 from pipeline.settings import data_dir
 
 
-@click.command()
+@click.command(short_help="Show how far new certificates are witnessed and believed.")
 @click.option("--wait", "seconds", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Wait for so long.")
 @cluster.bootstrap
 @options.lang

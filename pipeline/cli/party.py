@@ -74,7 +74,7 @@ def ask(
         remark("send these files to the center, and tell it the SHA-256 by telephone; the keys stay here")
 
 
-@command.command()
+@command.command(short_help="Put certificates beside the keys that wait for them.")
 @click.argument(
     "certificates", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="CERT..."
 )
@@ -119,7 +119,7 @@ def install(
         remark("restart what runs for this party, so that it takes the new keys up")
 
 
-@command.command()
+@command.command(short_help="Register a party, issue its certificates, lay out its folder.")
 @options.member_code
 @click.option("--address", "addresses", multiple=True, help="Address it connects from (Art. 5; repeatable).")
 @click.option(
@@ -182,7 +182,7 @@ def list_(lang: Language, as_json: bool) -> None:
     emit(rows if as_json else [labelled(row, lang) for row in rows], as_json)
 
 
-@command.command()
+@command.command(short_help="Show a party, its certificates, and what was done to it.")
 @options.member_code
 @options.lang
 @options.as_json
@@ -203,7 +203,7 @@ def show(party: str, lang: Language, as_json: bool) -> None:
     emit([labelled(timed(row), lang) for row in actions], as_json)
 
 
-@command.command()
+@command.command(short_help="Suspend a party, at the broker and for all others.")
 @options.member_code
 @click.option("--reason", required=True, help="For the record, without names of persons.")
 @cluster.bootstrap
@@ -228,7 +228,7 @@ def resume(party: str, bootstrap: str, lang: Language, as_json: bool) -> None:
     _publish(party, False, bootstrap, lang, as_json)
 
 
-@command.command()
+@command.command(short_help="Lay out what a party trusts from the start.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="Where it goes."
 )
@@ -243,9 +243,9 @@ def _write_anchor(installation: Installation, folder: Path, now: int) -> None:
 
 
 def _publish(party: str, suspended: bool, bootstrap: str, lang: Language, as_json: bool) -> None:
-    from pipeline.cli.publishing import publish_registry
+    from pipeline.cli.publishing import publish_change
 
-    record = {"party": party, "suspended": suspended, **publish_registry(bootstrap)}
+    record = {"party": party, "suspended": suspended, **publish_change(bootstrap)}
     emit(record if as_json else labelled(record, lang), as_json)
 
 

@@ -19,7 +19,7 @@ from pipeline.stages.clock import CHINA
 
 @click.group()
 def command() -> None:
-    """Registered addresses on the government extranet (电子政务外网), filed in time."""
+    """Registered addresses (Art. 5): list them, change them in time."""
 
 
 @command.command()
@@ -49,7 +49,7 @@ def change(
 
     A change is to be filed before it happens: an --effective day that has passed is taken, and marked as filed late.
     """
-    from pipeline.cli.publishing import publish_registry
+    from pipeline.cli.publishing import publish_change
 
     now = wall_clock()
     since = None if effective is None else _start_of(effective.date())
@@ -61,7 +61,7 @@ def change(
         remark(f"filed late: the change counts from {effective:%Y-%m-%d}, {days} days before it was filed (Art. 5)")
     elif filed.since > now:
         remark(f"the new address is let in from {effective:%Y-%m-%d}: have hedx ca publish run on that day")
-    done = publish_registry(bootstrap)
+    done = publish_change(bootstrap)
     rows = [_row(party, each, now, lang) for each in member.addresses]
     if as_json:
         emit({"party": party, "addresses": rows, **done}, as_json)

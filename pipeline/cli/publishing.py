@@ -34,6 +34,16 @@ def publish_registry(bootstrap: str) -> dict[str, object]:
     return {"records": publish_trust_topic(bootstrap), "rights_changed": rights}
 
 
+def publish_change(bootstrap: str) -> dict[str, object]:
+    """`publish_registry` after a change: should it fail, the change is not lost, and the error says so."""
+    try:
+        return publish_registry(bootstrap)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}\nthe registry holds the change; hedx ca publish brings it to the cluster"
+        ) from error
+
+
 def published_on(bootstrap: str) -> Published | None:
     """What hedx.trust says now, verified; None before the first publication. Raises ConfigError."""
     try:

@@ -28,13 +28,14 @@ def gather(installation: Installation, now: int) -> Facts:
     if installation.has_registry():
         with installation.registry() as registry:
             registered = list(_registered(registry, now))
-    crl = _revocation_list(installation)
+    knows_authority = installation.authority.is_dir() or installation.is_set_up()  # not before a party's first install
+    crl = _revocation_list(installation) if knows_authority else None
     revoked_serials = {f"{serial:040x}" for serial in (() if crl is None else crl.by_serial)}
     installed = {(each.party, each.usage): each for each in _installed(installation, revoked_serials)}
     elsewhere = [each for each in registered if (each.party, each.usage) not in installed]
     return Facts(
         now=now,
-        certificates=[*_authorities(installation), *installed.values(), *elsewhere],
+        certificates=[*(_authorities(installation) if knows_authority else ()), *installed.values(), *elsewhere],
         revocation_list=None if crl is None else HeldList(crl.number, crl.this_update, crl.next_update),
         seal_keys=list(_seal_keys(installation)),
         files=list(_files(installation)),

@@ -146,7 +146,8 @@ def test_publication_is_one_transaction_under_the_centers_name(cluster: Secured,
 def test_a_cluster_that_is_away_loses_nothing(hedx: Hedx, monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry holds the suspension; the same command later brings it to the cluster."""
     monkeypatch.setattr(acls, "TIMEOUT", 2.0)
-    hedx("party", "suspend", "32", "--reason", "test", "--bootstrap", "127.0.0.1:1", expect=Exit.FAILED)
+    told = hedx("party", "suspend", "32", "--reason", "test", "--bootstrap", "127.0.0.1:1", expect=Exit.FAILED)
+    assert "hedx ca publish brings it to the cluster" in told
     assert {row["party"] for row in hedx("party", "list") if row["suspended"]} == {"32"}
     assert hedx("party", "suspend", "32", "--reason", "test")["rights_changed"] != []
     assert hedx("party", "resume", "32")["suspended"] is False

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.center.installation import Installation, set_up
+from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keystore import load_identity
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import ConfigError
@@ -45,6 +46,16 @@ def test_setting_up_again_changes_nothing(installation: Installation) -> None:
     before = {path: path.read_bytes() for path in installation.folder.rglob("*") if path.is_file()}
     set_up(installation, PARTIES, NOW + DAY)
     assert {path: path.read_bytes() for path in installation.folder.rglob("*") if path.is_file()} == before
+
+
+def test_every_certificate_was_asked_for(installation: Installation) -> None:
+    """The log names a request behind each, and each party knows its own: nothing in its name that it did not ask for."""
+    with installation.registry() as registry:
+        leaves = registry.leaves()
+    assert len(leaves) == 3 + 3 * 3
+    for party in (CENTER, *PARTIES):
+        logged = {leaf["request"] for leaf in leaves if leaf["party"] == party}
+        assert known_requests(installation.party(party)) == logged
 
 
 def test_no_file_of_it_is_readable_by_others(installation: Installation) -> None:

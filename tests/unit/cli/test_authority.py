@@ -361,6 +361,16 @@ def test_doctor_writes_metrics(province: Place, tmp_path: Path) -> None:
     assert any(line.startswith("hedx_crl_next_update_seconds ") for line in lines)
 
 
+def test_doctor_looks_at_a_party_that_has_not_joined_yet(place: Callable[[str], Place], tmp_path: Path) -> None:
+    """Its requests wait; after a week that is worth a notice."""
+    made = place("early")
+    made.hedx("party", "request", "--party", "53")
+    assert made.json("doctor")["findings"] == []
+    for path in made.pending("53"):
+        os.utime(path, (0, 0))
+    assert {each["code"] for each in made.json("doctor")["findings"]} == {"request_waits"}
+
+
 def test_doctor_wants_an_installation(place: Callable[[str], Place]) -> None:
     """A wrong HEDX_HOME is not reported as a healthy one."""
     assert "HEDX_HOME" in place("nowhere").hedx("doctor", expect=Exit.FAILED)
