@@ -41,8 +41,8 @@ def describe(broker: EmbeddedBroker) -> dict[str, object]:
 def start(port: int | None, plaintext: bool, as_json: bool) -> None:
     """Start Kafka and leave it running; does nothing when it runs already.
 
-    It takes TLS connections with a certificate of this installation's authority only. An installation that has none yet
-    is set up for the center, without parties.
+    It takes TLS connections with a certificate of this installation's authority only. An empty HEDX_HOME is set up for
+    the center, without parties.
     """
     if os.environ.get("HEDX_BOOTSTRAP"):
         raise ConfigError("HEDX_BOOTSTRAP names a cluster of yours, so there is no broker to start; unset it first")
@@ -53,12 +53,21 @@ def start(port: int | None, plaintext: bool, as_json: bool) -> None:
     if broker.is_running():
         remark("the broker runs already")
     else:
-        if not plaintext and not installation.transport("broker").is_dir():
-            set_up(installation, (), wall_clock())
+        if not plaintext:
+            _provide_certificate(installation)
         broker.start()
         if plaintext and not is_plaintext():
             remark("no TLS: the other commands want HEDX_SECURITY=plaintext to use it")
     emit(describe(broker), as_json)
+
+
+def _provide_certificate(installation: Installation) -> None:
+    """See to it that the broker has its TLS files. Raises ConfigError where an authority would have to issue them."""
+    if installation.transport("broker").is_dir():
+        return
+    if installation.authority.exists() or installation.transport("").exists():
+        raise ConfigError("the broker has no certificate: `hedx party request --service broker --host 127.0.0.1`")
+    set_up(installation, (), wall_clock())
 
 
 @command.command()

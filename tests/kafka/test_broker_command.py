@@ -81,6 +81,19 @@ def test_keystore_is_for_kafkas_own_programs(
     assert run(["broker", "keystore", "P37"]) == Exit.FAILED
 
 
+def test_an_authority_is_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where an authority is and the broker has no certificate yet, the broker asks for one; it does not make its own."""
+    monkeypatch.setenv("HEDX_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HEDX_BOOTSTRAP", raising=False)
+    assert run(["ca", "init", "--root", str(tmp_path / "root")]) == Exit.FINE
+    issuing = (tmp_path / "home" / "authority" / "issuing.pem").read_bytes()
+    assert run(["broker", "start"]) == Exit.FAILED
+    assert "hedx party request --service broker" in capsys.readouterr().err
+    assert (tmp_path / "home" / "authority" / "issuing.pem").read_bytes() == issuing
+
+
 def test_environment_chooses_the_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """HEDX_BOOTSTRAP wins, HEDX_BROKER=docker makes a container, and an unknown word is an error that names it."""
     monkeypatch.setenv("HEDX_BOOTSTRAP", "kafka.example:9092")
