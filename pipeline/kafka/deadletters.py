@@ -14,11 +14,18 @@ TOPIC = "hedx.deadletters"
 HEADER = "hedx.deadletter"
 CONNECT = "__connect.errors."
 """Prefix of the headers Kafka Connect gives its dead letters (KIP-298), so that tools for those read these too."""
+LARGEST = 1024 * 1024
+"""Bytes of key and value that a dead letter keeps. A topic's limit holds for compressed batches: what a reader gets out of one
+may be a thousand times as large, and would fit no topic."""
+MOST_HEADERS = 64 * 1024
+"""Bytes of the message's own headers that it keeps."""
 
 
 def dead_letter(message: Message, error: InvalidMessage, *, stage: str, task: int, topic: str = TOPIC) -> Output:
     """The record that puts `message` aside: its own key, value (sealed as it came) and headers, then the reasons.
 
+    A value beyond `LARGEST` is cut off there, key and headers beyond their limits are left out; the digest in the record is
+    that of the whole value, which stays where it was read.
     Nothing of the message's content gets into the headers: the exception's message is its code alone.
     """
     story = {
@@ -33,7 +40,10 @@ def dead_letter(message: Message, error: InvalidMessage, *, stage: str, task: in
     }
     headers = tuple((CONNECT + name, text.encode()) for name, text in story.items())
     record = encode("DeadLetter", _record(message, error, stage))
-    return Output(topic, message.key, message.value, (*message.headers, *headers, (HEADER, record)))
+    key = message.key if len(message.key or b"") <= MOST_HEADERS else None
+    value = message.value and message.value[: LARGEST - len(key or b"")]
+    own = message.headers if sum(len(name) + len(said or b"") for name, said in message.headers) <= MOST_HEADERS else ()
+    return Output(topic, key, value, (*own, *headers, (HEADER, record)))
 
 
 def _record(message: Message, error: InvalidMessage, stage: str) -> DeadLetter:
