@@ -27,7 +27,8 @@ from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
 from pipeline.province import keeper
-from pipeline.signer.client import RemoteIdentity, open_identity
+from pipeline.signer.client import open_identity
+from pipeline.signer.remote import RemoteIdentity
 from pipeline.stages import topics
 from pipeline.stages.applications import Applications
 from pipeline.stages.collect import Collect

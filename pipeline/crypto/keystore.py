@@ -26,7 +26,8 @@ from pipeline.domain.errors import ConfigError
 def write_identity(directory: Path, identity: LocalIdentity) -> None:
     """Write an identity's files, mode 0600.
 
-    They are `party`, `passphrase`, and for `sign` and `encrypt` a `.key` (encrypted PKCS#8, PEM) and a `.der`. The passphrase is random, so its file may be moved to where the keys' backups do not go, and linked from here.
+    They are `party`, `passphrase`, and for `sign` and `encrypt` a `.key` (encrypted PKCS#8, PEM) and a `.der`. The
+    passphrase is random, so its file may be moved to where the keys' back-ups do not go, and linked from here.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write(directory / "party", identity.party.encode())
@@ -55,7 +56,10 @@ def load_identity(directory: Path) -> LocalIdentity:
 
 
 def load_earlier(directory: Path) -> list[tuple[SealingKey, bytes]]:
-    """The encrypt keys of an identity that were replaced, with their certificates: what was sealed to them may still come."""
+    """The encrypt keys of an identity that were replaced, with their certificates.
+
+    What was sealed to them may still come.
+    """
     passphrase = read_passphrase(directory)
     return [
         (SealingKey(load_key(path, passphrase)), path.with_suffix(".der").read_bytes())
@@ -129,7 +133,7 @@ def write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: bytes) ->
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, mode 0600, so that a crash leaves the old content or the new, on the disk when this returns."""
+    """Put `data` at `path`, mode 0600: on the disk when this returns, and a crash leaves the old content or the new."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)

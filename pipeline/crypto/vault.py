@@ -1,4 +1,4 @@
-"""The keys of applications, locked under a party's encrypt key: a file that can be destroyed, and with it what it opens."""
+"""The keys of applications, locked under a party's encrypt key: a file to be destroyed, and with it what it opens."""
 
 from __future__ import annotations
 

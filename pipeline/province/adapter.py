@@ -31,7 +31,7 @@ from pipeline.province.desks import AnswerDesk, DeliveryDesk
 from pipeline.province.keeper import Keeper
 from pipeline.province.sources import Sources
 from pipeline.province.store import Store
-from pipeline.signer.client import RemoteIdentity
+from pipeline.signer.remote import RemoteIdentity
 from pipeline.stages.answer import Answerer
 from pipeline.stages.deliver import Deliver
 from pipeline.stages.effects import Message, Output

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 TEND_EVERY = 3600 * 1000
 """How often (ms) the signer is asked what is due."""
 RETRY_AFTER = 10_000
-"""How long (ms) after a failure, or after a head was signed that does not come back from the topic, it is tried again."""
+"""How long (ms) after a failure, or after signing a head that does not come back from the topic, it is tried again."""
 
 Send = Callable[[Sequence[Output]], None]
 """Hands records to the brokers. Raises Retryable when they do not take them."""

@@ -1,8 +1,8 @@
 """Seal keys on disk: made, rotated, and destroyed when nobody can need them any more.
 
 The folder holds for each key its `<number>.key` (encrypted PKCS#8), `<number>.cose` (the statement that the encrypt key
-signs about it), `<number>.used` (when it last unsealed, ms) and `<number>.published`; and `tended`, when it was last looked
-after. Several signer processes of one party may share the folder, such as those of the center's stages.
+signs about it), `<number>.used` (when it last unsealed, ms) and `<number>.published`; and `tended`, when it was last
+looked after. Several signer processes of one party may share the folder, such as those of the center's stages.
 
 Numbers are days since 1970, or one more than the last: they grow even where the folder was lost and begins anew, for
 others refuse a lower number than they have seen.
@@ -48,7 +48,8 @@ _RACY = 2_000_000_000
 class SealFolder:
     """The seal keys of one party.
 
-    `encrypting`: its encrypt key with certificate; `replaced`: thumbprints of the certificates it had before. `clock`: ms.
+    `encrypting`: its encrypt key with certificate; `replaced`: thumbprints of the certificates it had before.
+    `clock`: ms.
     """
 
     def __init__(

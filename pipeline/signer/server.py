@@ -48,8 +48,8 @@ class Server:
             return [True, *self._results(decode(body))]
         except (InvalidMessage, SignerRefused) as error:
             return [False, error.code]
-        except Exception as error:  # noqa: BLE001  # a defect or a disk: its kind is logged, for its words may tell more
-            log.error("a request failed: %s", type(error).__name__)  # noqa: TRY400  # no traceback: arguments are secret
+        except Exception as error:  # noqa: BLE001  # a defect or a disk; its words may tell too much
+            log.error("a request failed: %s", type(error).__name__)  # noqa: TRY400  # no traceback of secrets
             return [False, FAILED]
 
     def _results(self, request: list[Any]) -> list[object]:

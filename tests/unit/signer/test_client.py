@@ -16,8 +16,9 @@ from pipeline.crypto import cose, signed, suite
 from pipeline.crypto.keystore import write_identity
 from pipeline.crypto.sealing import new_seal, unseal
 from pipeline.domain.errors import ConfigError, InvalidMessage
-from pipeline.signer.client import RemoteIdentity, open_identity
+from pipeline.signer.client import open_identity
 from pipeline.signer.protocol import SignerGone, SignerRefused
+from pipeline.signer.remote import RemoteIdentity
 from tests.unit.crypto.exchange import NOW, identity, refusal, trust
 
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from pipeline.crypto import cbor
 from pipeline.crypto.keystore import write_identity
 from pipeline.domain.errors import InvalidMessage
-from pipeline.signer.client import Connection
 from pipeline.signer.keyring import CASE_LIFE, Keyring
 from pipeline.signer.protocol import MAX_ANSWER, MAX_REQUEST, SignerGone, SignerRefused, decode, frame, receive
+from pipeline.signer.remote import Connection
 from pipeline.signer.server import Server
 from tests.unit.crypto.exchange import NOW, identity
 
