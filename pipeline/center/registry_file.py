@@ -6,6 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
+
+from pipeline.center.registry_rows import Action
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS certificate (
@@ -68,3 +71,38 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+class RegistryFile:
+    """An open registry: what all its parts share. Close it, or use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = connect(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All changes in the block become durable at once, or none does."""
+        with transaction(self._db):
+            yield
+
+    def trail(self, subject: str | None = None) -> list[Action]:
+        """What was done, oldest first; to one party or principal, or to all."""
+        rows = self._db.execute("SELECT * FROM action WHERE ?1 IS NULL OR subject = ?1 ORDER BY id", (subject,))
+        return [Action(row["at"], row["subject"], row["kind"], row["detail"]) for row in rows]
+
+    def _note(self, now: int, subject: str, kind: str, detail: str) -> None:
+        self._db.execute("INSERT INTO action VALUES (NULL, ?, ?, ?, ?)", (now, subject, kind, detail))
+
+    def _row(self, query: str, *parameters: object) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._db.execute(query, parameters).fetchone()
+        return row
