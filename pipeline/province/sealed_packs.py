@@ -20,7 +20,7 @@ from pipeline.crypto.relay import RelayedBundle
 from pipeline.crypto.sealing import SealCache
 from pipeline.crypto.suite import H, aead_decrypt, aead_encrypt
 from pipeline.crypto.trust import Trust
-from pipeline.domain.dossiers import AnswerKey, Dossier, assemble
+from pipeline.domain.dossiers import AnswerKey, Dossier, MissingAnswer, assemble
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import (
@@ -111,7 +111,11 @@ def open_pack(raw: bytes, keys: Unsealer, roots: Sequence[bytes]) -> OpenedPack:
                 raise InvalidMessage("bundle_missing", named.hex())
             answers.update(_answers(proved[named], mandate, digest, seals))
     # 6. A dossier a household.
-    return OpenedPack(mandate, outer.digest, form, assemble(persons, certificates, answers))
+    try:
+        dossiers = assemble(persons, certificates, answers)
+    except MissingAnswer as error:
+        raise InvalidMessage("bundle_missing", str(error)) from None
+    return OpenedPack(mandate, outer.digest, form, dossiers)
 
 
 def _relay(case: CaseFile, digest: bytes) -> bytes:
@@ -196,21 +200,40 @@ def _roster(
 ) -> tuple[Application, list[list[Person]]]:
     secret = sealing.unseal(parts["seal"], _SEALED, keys)
     inner = cbor.loads(aead_decrypt(secret, _about(parts["seal"], digest), parts["roster"]), 4)
-    match inner:
-        case [str() as form, [*sections]] if len(sections) == len(mandate["sections"]):
-            pass
-        case _:
-            raise InvalidMessage("pack_invalid", "roster")
+    form, sections = _inner(inner, len(mandate["sections"]))
     for number, ((salt, persons), stated) in enumerate(zip(sections, mandate["sections"], strict=True), start=1):
         if len(persons) != stated["count"] or roster.section_root(salt, persons) != stated["root"]:
             raise InvalidMessage("section_root_mismatch", f"section {number}")
     read = [[framing.read("Person", person) for person in persons] for _, persons in sections]
-    return json.loads(form), read  # type: ignore[return-value]
+    return form, read  # type: ignore[return-value]
+
+
+def _inner(inner: object, count: int) -> tuple[Application, list[tuple[bytes, list[bytes]]]]:
+    """Form, and salt and persons of each section. Anybody can seal to the unit's key: nothing is sure of what comes out."""
+    match inner:
+        case [str() as text, [*sections]] if len(sections) == count:
+            shapes = [_is_section(section) for section in sections]
+            try:
+                form = json.loads(text)
+            except ValueError:
+                form = None
+            if all(shapes) and isinstance(form, dict):
+                return form, sections  # type: ignore[return-value]
+    raise InvalidMessage("pack_invalid", "roster")
+
+
+def _is_section(section: object) -> bool:
+    match section:
+        case [bytes(), [*persons]]:
+            return all(isinstance(person, bytes) for person in persons)
+    return False
 
 
 def _proved(record: bytes, trust: Trust) -> RelayedBundle:
-    at = signed.peek(cbor.leading(record)).claims.issued_at
-    return relay.open_relay(record, trust, now=at)
+    sign1 = cbor.leading(record)
+    if not isinstance(sign1, bytes):
+        raise InvalidMessage("relay_invalid")
+    return relay.open_relay(record, trust, now=signed.peek(sign1).claims.issued_at)
 
 
 def _answers(

@@ -202,7 +202,9 @@ class Store:
             db.executemany("INSERT INTO standing VALUES (?)", [("suspended",)] if suspended else [])
 
     def forget_expired(self, now: int, grace: int = 24 * 3600 * 1000) -> None:
-        """Drop the ids of envelopes that expired more than `grace` ms ago, and keys that belong to nothing."""
+        """Drop the ids of envelopes that expired more than `grace` ms ago, and keys that belong to nothing (any more)."""
+        for application_id in list(self._cases):
+            self.filed(application_id)
         with transaction(self.connection) as db:
             db.execute("DELETE FROM seen WHERE expires_at < ?", (now - grace,))
             self._keys.clean(db, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -199,6 +200,34 @@ def test_a_pack_that_was_altered_does_not_open(
     with pytest.raises(InvalidMessage) as caught:
         open_pack(cbor.dumps(parts), KEY, network.authority.certificates)
     assert caught.value.code == code
+
+
+def test_a_pack_of_noise_is_refused_and_no_more(shared: tuple[Network, bytes]) -> None:
+    """Bytes changed, cut out and put in anywhere: a refusal with a code, never an error of the program."""
+    network, raw = shared
+    chance = Random(7)
+    for _ in range(300):
+        at, length = chance.randrange(len(raw)), chance.choice((0, 1, 1, 1, 4, 64))
+        noise = chance.randbytes(chance.choice((1, 1, 1, 4)))
+        altered = raw[:at] + noise + raw[at + length :]
+        if altered != raw:
+            with pytest.raises(InvalidMessage):
+                open_pack(altered, KEY, network.authority.certificates)
+
+
+@pytest.mark.parametrize(
+    "inner", [[], ["{}", []], ["{", [[b"", []]] * 3], ["{}", [[b""]] * 3], ["{}", [[b"", [1]]] * 3], 7]
+)
+def test_what_a_stranger_sealed_to_the_unit_is_refused(shared: tuple[Network, bytes], inner: object) -> None:
+    """Its public key is no secret."""
+    network, raw = shared
+    parts = cbor.loads(raw, 4)
+    secret, seal = sealing.new_seal("sealed-pack", [KEY.public])
+    digest = cose.decode(parts["mandate"]).digest
+    parts["seal"], parts["roster"] = seal, aead_encrypt(secret, H(seal) + digest, cbor.dumps(inner))
+    with pytest.raises(InvalidMessage) as caught:
+        open_pack(cbor.dumps(parts), KEY, network.authority.certificates)
+    assert caught.value.code == "pack_invalid"
 
 
 def test_roots_come_from_elsewhere(shared: tuple[Network, bytes], sample: Sample) -> None:
