@@ -25,6 +25,8 @@ SETTLING = 60.0
 PAUSE = 0.4
 """Seconds between two applications of the latency benchmark: long enough for the receipts of the last to be through."""
 HOUSEHOLD = 3
+SPELL = 12.0
+"""Seconds a flood lasts before anything is measured: quotas are averages over ten."""
 
 
 @click.group()
@@ -140,6 +142,79 @@ def latency(count: int, providers: int, as_json: bool) -> None:
         "p99_ms": percentile(whole, 0.99),
     }
     emit({**summary, "stretches": rows} if as_json else summary, as_json)
+
+
+@command.command()
+@click.option("--count", type=click.IntRange(2, 1000), default=20, show_default=True, help="Households each time.")
+@click.option("--providers", type=click.IntRange(3, 32), default=3, show_default=True, help="Parties that answer.")
+@click.option("--rate", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="Offered a second.")
+@options.as_json
+def flood(count: int, providers: int, rate: int, as_json: bool) -> None:
+    """Another party's latency while one floods the center with bad signatures, under its quota and without one."""
+    from dataclasses import asdict
+
+    from pipeline.bench.figures import percentile
+    from pipeline.bench.filing import clerk
+    from pipeline.bench.flood import Flood, Spell, unaided
+    from pipeline.bench.workload import prepare
+
+    remark("keys, databases and applications …")
+    workload = prepare(data_dir() / "bench", applications=3 * count, persons=HOUSEHOLD, providers=providers)
+    attacker = next(party for party in workload.parties if party not in ("00", workload.requester))
+    warm_up, *samples = workload.applications
+    bare = unaided(workload, attacker, 2 * rate)
+    spells: list[Spell] = []
+    with exchange(workload) as stand, clerk(workload) as office:
+
+        def households(what: str, first: int, attack: Flood | None) -> None:
+            times = []
+            for sample in samples[first : first + count]:
+                filed = time.monotonic()
+                office.file(sample)
+                office.await_complete([sample], PATIENCE, lambda _: None)
+                times.append(1000 * (time.monotonic() - filed))
+                time.sleep(PAUSE)
+            arrived, worked = attack.rates() if attack else (0.0, 0.0)
+            p50, p99 = round(percentile(times, 0.5)), round(percentile(times, 0.99))
+            left = attack.lag() if attack else 0
+            spells.append(Spell(what, p50, p99, round(arrived), round(worked), left))
+            remark(str(spells[-1]))
+
+        office.file(warm_up)
+        office.await_complete([warm_up], PATIENCE, lambda _: None)
+        households("none", 0, None)
+        for number, quota in enumerate((True, False), start=1):
+            if not quota:
+                lift_quota(stand.bootstrap, attacker)
+            with Flood(stand.bootstrap, workload, attacker, rate) as attack:
+                time.sleep(SPELL)
+                attack.begin()
+                households("under quota" if quota else "without quota", number * count, attack)
+            deadline = time.monotonic() + SETTLING
+            while quota and attack.lag() > rate // 10 and time.monotonic() < deadline:
+                time.sleep(0.5)
+    idle, *floods = spells
+    summary: dict[str, object] = {
+        "offered_per_second": rate,
+        "refused_per_cpu_second_in_memory": {name: round(value) for name, value in asdict(bare).items()},
+        "refused_to_verified": round(bare.fresh / bare.verifies, 3),
+        "p50_ratio": {spell.flood: round(spell.p50_ms / idle.p50_ms, 2) for spell in floods},
+        "p99_ratio": {spell.flood: round(spell.p99_ms / idle.p99_ms, 2) for spell in floods},
+    }
+    rows = [asdict(spell) for spell in spells]
+    if not as_json:
+        table(list(rows[0]), [list(row.values()) for row in rows], "Another party's households")
+    emit({**summary, "floods": rows} if as_json else summary, as_json)
+
+
+def lift_quota(bootstrap: str, party: str) -> None:
+    """Let the party write as fast as it can."""
+    from pipeline.kafka import quotas
+
+    folder = cluster.transport("admin")
+    name = f"P{party}"
+    limits = quotas.observe(bootstrap, folder).get(name, {})
+    quotas.apply(bootstrap, [quotas.QuotaChange(name, key, limit, None) for key, limit in limits.items()], folder)
 
 
 @contextmanager

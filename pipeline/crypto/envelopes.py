@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pipeline.crypto import cbor, merkle, signed
 from pipeline.crypto.bundles import Bundle, Parts, SealedBundle, interpret, split
@@ -105,13 +106,20 @@ def open_envelope(value: bytes, trust: Trust, *, audience: str, now: int) -> Ver
 
 
 def claimed_issuer(value: bytes) -> str | None:
-    """Who an envelope says it is from, nothing verified: for logs and counts. None unless that is a party's code."""
+    """Who an envelope says it is from, nothing verified: for logs, counts and order. None unless that is a party's code."""
+    return _recently_claimed(value) if len(value) <= MAX_SIGN1 else _claimed(value)
+
+
+def _claimed(value: bytes) -> str | None:
     try:
         sign1 = cbor.leading(value)
         issuer = signed.peek(sign1).claims.issuer if type(sign1) is bytes else ""
     except InvalidMessage:
         return None
     return issuer if is_party(issuer) else None
+
+
+_recently_claimed = lru_cache(maxsize=8192)(_claimed)  # asked for several times of each message of a flood
 
 
 def pack(bundles: Sequence[SealedBundle], limit: int = SOFT_LIMIT) -> list[list[SealedBundle]]:

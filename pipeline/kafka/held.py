@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeline.kafka.attempts import Place
 from pipeline.stages.effects import Message
 
-MOST = 50_000
-"""Messages held at most: at 10,000 bad signatures a second, of which one process checks some 7,000, for a quarter of a minute."""
+MOST = 100_000
+"""Messages held at most, some 100 MiB: at 10,000 bad signatures a second, of which one process checks 7,000, for half a minute."""
 MOST_BYTES = 64 * 1024 * 1024
 
 
