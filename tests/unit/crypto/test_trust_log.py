@@ -108,11 +108,12 @@ def test_a_fork_at_any_size_is_found(case: tuple[int, int, int]) -> None:
     assert log.accepted == point(leaves(size))
 
 
-def test_after_a_fork_nothing_newer_is_believed() -> None:
+@pytest.mark.parametrize("size", [0, 1, 3, 4])
+def test_after_a_fork_nothing_newer_is_believed(size: int) -> None:
     """Also not what would extend what is believed: which of the two logs the center keeps is not known."""
     log = a_log(leaves(4))
     follow(log, leaves(4))
-    assert refusal(lambda: log.offer(LogHead(log="trust", size=4, root=bytes(32), at=NOW))) == "log_forked"
+    assert refusal(lambda: log.offer(LogHead(log="trust", size=size, root=bytes(32), at=NOW))) == "log_forked"
     read(log, leaves(6))
     log.offer(log_head(leaves(6), NOW))
     assert refusal(log.advance) == "log_forked"

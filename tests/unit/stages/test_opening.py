@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.codec import framing
-from pipeline.crypto import bundles, sealing
+from pipeline.crypto import bundles, sealing, signed
 from pipeline.crypto.bundles import Bundle, SealedBundle, parse_bundle
 from pipeline.crypto.headers import Header
 from pipeline.domain import members
@@ -18,6 +18,7 @@ from pipeline.province.filing import Filing, file_application
 from pipeline.stages.opening import OpenedSection, SectionOpener, answers_in
 from tests.forgery import Opened, take_apart
 from tests.unit.crypto.exchange import DAY, NOW, identity, refusal, trust
+from tests.unit.crypto.test_revocation import a_list
 from tests.unit.domain.samples import a_child, a_person, an_application
 
 CENTER = identity("center")
@@ -103,6 +104,30 @@ def test_another_partys_mandate_does_not_entitle() -> None:
     assert refusal(lambda: read(foreign)) == "mandate_invalid"
     altered = spoilt(lambda opened: opened.rewrite_mandate(purpose="别的用途"))
     assert refusal(lambda: read(altered)) == "mandate_invalid"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "seen", "holds"),
+    [(None, 1, True), (None, 2, False), (None, 3, False), (1, 5, True), (2, 5, False), (3, 5, False), (3, 1, True)],
+)
+def test_a_mandate_is_judged_as_of_when_it_was_there_at_the_latest(
+    accepted: int | None, seen: int, holds: bool
+) -> None:
+    """Its signer's certificate is revoked on day 2: what was accepted or received on day 1 counts on day 5 as well."""
+
+    def accept(opened: Opened) -> None:
+        if accepted is not None:
+            made = signed.sign("acceptance", b"", CENTER.signer, audience="37", now=NOW + accepted * DAY)
+            opened.warrant["acceptance"] = made.raw
+
+    trusted = trust()
+    trusted.revoke(a_list(1, (identity("37").signer.certificate, NOW + 2 * DAY), now=NOW + 2 * DAY))
+    bundle = parse_bundle(spoilt(accept).raw)
+    opener = SectionOpener(CENTER.sealing)
+    if holds:
+        assert opener.warrant(bundle, trusted, seen_at=NOW + seen * DAY).mandate["requester"] == "37"
+    else:
+        assert refusal(lambda: opener.warrant(bundle, trusted, seen_at=NOW + seen * DAY)) == "mandate_invalid"
 
 
 @pytest.mark.parametrize("at", [0, -1])

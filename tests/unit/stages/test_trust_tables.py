@@ -249,6 +249,20 @@ def test_a_revocation_needs_no_witness_and_cannot_be_taken_back() -> None:
     assert refusal(lambda: view.trust.check_revocation(certificate, NOW)) == "certificate_revoked"
 
 
+def test_a_witness_whose_certificate_is_revoked_has_no_say() -> None:
+    """Whoever stole its key signs with any time; its word on the log is refused, and so is the head that needs it."""
+    world = World()
+    view = member(world)
+    certificate = view.trust.signer(identity("53").signer.thumbprint)
+    world.log(renewed("37"))
+    world.revoked.append((certificate.serial, NOW + DAY, "key_compromise"))
+    world.crl = world.new_crl(2)
+    fill(view, world.publication())
+    head = head_of(view)
+    assert fill(view, [cosigned(view, "37", head), cosigned(view, "53", head)]) == ["certificate_revoked"]
+    assert view.log.accepted.size == 6
+
+
 def test_what_says_whom_to_trust_is_not_under_a_revoked_certificate() -> None:
     """Whoever stole the center's key can write any time into an entry; it is refused whatever it says."""
     world = World()
@@ -286,7 +300,9 @@ def test_nothing_goes_back_over_a_restart() -> None:
     assert {"crl_rollback", "log_rollback"} <= set(refused)
     assert {fault.code for fault in restarted.missing()} == {"entry_rollback", "seal_key_rollback", "log_rollback"}
     assert "37" not in restarted.trust.parties()
-    fill(restarted, [*world.publication(), statement("37", 3)])
+    fill(restarted, world.publication())
+    assert fill(restarted, [statement("37", 2)]) == ["seal_key_rollback"]
+    fill(restarted, [statement("37", 3)])
     assert restarted.missing() == []
     assert restarted.trust.suspended("37")
 
