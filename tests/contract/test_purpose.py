@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.codec import framing
 from pipeline.crypto import bundles, cose, sealing
 from pipeline.crypto.bundles import Bundle, parse_bundle
 from pipeline.crypto.suite import hmac
@@ -105,6 +106,27 @@ def test_the_center_takes_no_application_whose_words_were_changed_on_the_way(
     assert {(fault["code"], fault["args"]["reason"]) for fault in rejection["faults"]} == {
         ("section_unreadable", "mandate_invalid")
     }
+
+
+@pytest.mark.parametrize("word", sorted(OTHER_WORDS))
+def test_the_center_takes_no_form_that_says_something_else_than_its_mandate(
+    tmp_path: Path, sample: Sample, word: str
+) -> None:
+    """Signed by the requester itself: providers would see another purpose than the officer who admitted it."""
+    network = network_for(sample, tmp_path)
+    filing = network.file(sample.application, sample.persons)
+    network.parties[REQUESTER].store.connection.execute("DELETE FROM outbox_bundle")
+    requester = network.identities[REQUESTER]
+    for sealed in filing.bundles:
+        opened = take_apart(parse_bundle(sealed.raw), network.identities[CENTER])
+        opened.sign_mandate(requester, network.clock(), **{word: OTHER_WORDS[word]})
+        opened.follow_mandate()
+        send(network, REQUESTER, CENTER, "requests", opened.seal(requester, network))
+    network.run()
+    [notice] = bundles_in(network, REQUESTER, "responses", "rejection")
+    rejection: Any = framing.decode_as("Rejection", cose.decode(notice.records[0]).payload)
+    assert {(fault["code"], fault["args"]["key"]) for fault in rejection["faults"]} == {("mandate_differs", word)}
+    assert bundles_in(network, PROVIDER, "requests", "request") == []
 
 
 # -- mandates exchanged --------------------------------------------------------------------------------------------------

@@ -126,6 +126,15 @@ def test_the_search_finds_what_is_there(home: Home) -> None:
     assert home.found() == {home.persons[0], home.secrets[0]}
 
 
+def test_no_partys_store_has_a_person_in_clear(home: Home) -> None:
+    """Nor a provider's: what it was asked and what it answered is sealed to others, or gone when the step is done."""
+    for party in home.network.parties:
+        folder = home.folder.parent / party
+        contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+        assert any(b"SQLite format 3" in content for content in contents)
+        assert not any(needle in content for needle in home.persons for content in contents)
+
+
 def test_after_shredding_nothing_opens_anything(home: Home) -> None:
     """No file has a key or a person, the key file is gone, and back-ups made before stay closed for ever."""
     application_id = home.sample.application["application_id"]
