@@ -12,6 +12,7 @@ from pipeline.center.installation import Installation
 from pipeline.crypto.keys import Signer
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
+from pipeline.signer.client import open_identity
 from pipeline.stages.anchor import Anchor, trust_of
 from pipeline.stages.reference import make_anchor
 
@@ -24,6 +25,12 @@ def anchor_now(installation: Installation, signer: Signer, now: int) -> Anchor:
             raise ConfigError("the center itself has no certificates yet: let it join first")
         crl = registry.crl(installation.issuing(), now)
         return make_anchor(installation.roots(), center, registry.leaves(), crl, signer, now)
+
+
+def hand_out_anchor(installation: Installation, folder: Path, now: int) -> None:
+    """Lay out in `folder` the anchor of a party that joins `now`, as the center's signer signs it. Raises ConfigError."""
+    with open_identity(installation.identity_folder(CENTER)) as center:
+        write_anchor(folder, anchor_now(installation, center.signer, now))
 
 
 def take_anchor(installation: Installation, folder: Path) -> x509.Certificate:

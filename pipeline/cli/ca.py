@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -14,13 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.center import ceremony
 from pipeline.center.installation import Installation
-from pipeline.center.registry import CRL_LIFE, Registry
-from pipeline.center.registry_rows import Certificate, Reason
+from pipeline.center.registry import CRL_LIFE
+from pipeline.center.registry_rows import Reason
 from pipeline.cli import ca_witnesses, cluster, options
+from pipeline.cli.certifying import issue_all, write_certificates
 from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled, row_of, timed
-from pipeline.crypto.authority import Authority
-from pipeline.crypto.requests import read_request
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
@@ -191,40 +188,6 @@ def _issue(requests: tuple[Path, ...], out: Path | None, lang: Language, as_json
     files = write_certificates(made, out)
     rows = [{**row_of(each, now), "file": str(file)} for each, file in zip(made.values(), files, strict=True)]
     _show(rows, lang, as_json)
-
-
-def issue_all(
-    registry: Registry, authority: Authority, paths: tuple[Path, ...], now: int, *, renewal: bool
-) -> dict[Path, Certificate]:
-    """The certificates that the requests at `paths` ask for, all or none. Raises ConfigError naming the file."""
-    made: dict[Path, Certificate] = {}
-    with registry.together():
-        for path in paths:
-            with naming(path):
-                request = read_request(path.read_bytes())
-                made[path] = (registry.renew if renewal else registry.issue)(authority, request, now)
-    return made
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Of what is wrong in the block, says that it is so of `path`."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def write_certificates(made: dict[Path, Certificate], out: Path | None) -> list[Path]:
-    """Each certificate as PEM, named as its request; the paths."""
-    files = []
-    for path, certificate in made.items():
-        folder = path.parent if out is None else out
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{path.stem}.pem"
-        file.write_bytes(x509.load_der_x509_certificate(certificate.der).public_bytes(Encoding.PEM))
-        files.append(file)
-    return files
 
 
 def _publish_or_remark(publish: bool, bootstrap: str | None, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`hedx party`: a party's keys and certificates at its own place, its registration at the center."""
+"""`hedx party`: registration, listing and suspension at the center; what a party does itself is in `party_own`."""
 
 from __future__ import annotations
 
@@ -6,32 +6,20 @@ from pathlib import Path
 
 import click
 
-from pipeline.center import ceremony
-from pipeline.center.anchor_files import write_anchor
 from pipeline.center.installation import Installation
-from pipeline.center.joining import anchor_now, take_anchor
+from pipeline.center.joining import hand_out_anchor
 from pipeline.center.registry_rows import Certificate, Member
-from pipeline.cli import cluster, options, party_ip, party_keys
-from pipeline.cli.ca import issue_all, naming, write_certificates
+from pipeline.cli import cluster, options, party_ip, party_keys, party_own
+from pipeline.cli.certifying import issue_all, naming, write_certificates
 from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled, row_of, timed, who
-from pipeline.crypto import enrolment
 from pipeline.crypto.certificates import common_name, party_of_principal
-from pipeline.crypto.requests import BROKER, SERVICES, USAGES, Usage, read_request
-from pipeline.crypto.suite import H
+from pipeline.crypto.requests import read_request
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.parties import CENTER, is_party
+from pipeline.domain.parties import CENTER
 from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
 from pipeline.settings import data_dir
-from pipeline.signer.client import open_identity
-
-_holder = click.option(
-    "--service",
-    type=click.Choice(SERVICES),
-    help="Instead of a party: the exchange's own broker, administrator or watch.",
-)
-_party = click.option("--party", envvar="HEDX_PARTY", help="The party, by its code, or center (or HEDX_PARTY).")
 
 
 @click.group()
@@ -41,82 +29,8 @@ def command() -> None:
 
 command.add_command(party_ip.command, "ip")
 command.add_command(party_keys.command, "keys")
-
-
-@command.command("request")
-@_party
-@_holder
-@click.option("--host", "hosts", multiple=True, help="Address or name that a broker is reached under (repeatable).")
-@click.option("--only", "only", type=click.Choice(USAGES), multiple=True, help="Not all three (repeatable).")
-@options.lang
-@options.as_json
-def ask(
-    party: str | None,
-    service: str | None,
-    hosts: tuple[str, ...],
-    only: tuple[Usage, ...],
-    lang: Language,
-    as_json: bool,
-) -> None:
-    """Make new keys and a certificate request for each; also to renew. Only the requests leave this machine."""
-    principal, folder = _place(party, service)
-    Installation(data_dir()).make_folder()
-    if bool(hosts) != (service == BROKER):
-        raise click.UsageError("--host belongs to --service broker, which needs at least one")
-    usages = only or (USAGES if service is None else ("tls",))
-    paths = enrolment.prepare(folder, principal, usages, hosts)
-    rows: list[dict[str, object]] = [
-        {"usage": usage, "digest": read_request(path.read_bytes()).digest.hex(), "file": str(path)}
-        for usage, path in paths.items()
-    ]
-    emit(rows if as_json else [labelled(row, lang) for row in rows], as_json)
-    if not as_json:
-        remark("send these files to the center, and tell it the SHA-256 by telephone; the keys stay here")
-
-
-@command.command(short_help="Put certificates beside the keys that wait for them.")
-@click.argument(
-    "certificates", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="CERT..."
-)
-@_party
-@_holder
-@click.option(
-    "--anchor",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="DIR",
-    help="The anchor that came with the first certificates, or with a new issuing CA.",
-)
-@options.lang
-@options.as_json
-def install(
-    certificates: tuple[Path, ...],
-    party: str | None,
-    service: str | None,
-    anchor: Path | None,
-    lang: Language,
-    as_json: bool,
-) -> None:
-    """Put certificates beside the keys that wait for them; refused unless they fit key, name and authority."""
-    installation = Installation(data_dir())
-    principal, folder = _place(party, service)
-    if anchor is not None:
-        root = ceremony.shown(take_anchor(installation, anchor))
-        remark(f"compare by telephone before anything runs here: root {root.fingerprint}")
-    found = [der for path in certificates for der in enrolment.certificates_in(path.read_bytes())]
-    done = enrolment.install(folder, installation.transport(principal), principal, found, installation.roots())
-    if party == CENTER and installation.has_registry() and not installation.is_set_up():
-        _write_anchor(installation, installation.folder / "anchor", wall_clock())
-    rows: list[dict[str, object]] = [
-        {
-            "usage": each.usage,
-            "digest": H(each.certificate).hex(),
-            "replaced": "" if each.replaced is None else H(each.replaced).hex()[:16],
-        }
-        for each in done
-    ]
-    emit(rows if as_json else [labelled(row, lang) for row in rows], as_json)
-    if not as_json:
-        remark("restart what runs for this party, so that it takes the new keys up")
+command.add_command(party_own.ask, "request")
+command.add_command(party_own.install, "install")
 
 
 @command.command(short_help="Register a party, issue its certificates, lay out its folder.")
@@ -163,7 +77,7 @@ def join(
         made = issue_all(registry, installation.issuing(), requests, now, renewal=False)
     files = write_certificates(made, folder)
     if party != CENTER:
-        _write_anchor(installation, folder / "anchor", now)
+        hand_out_anchor(installation, folder / "anchor", now)
     rows = [{**row_of(each, now), "file": str(file)} for each, file in zip(made.values(), files, strict=True)]
     emit(rows if as_json else [labelled(timed(row), lang) for row in rows], as_json)
     if not as_json:
@@ -234,12 +148,7 @@ def resume(party: str, bootstrap: str, lang: Language, as_json: bool) -> None:
 )
 def anchor(out: Path) -> None:
     """Lay out an anchor as of now: what a party trusts from the start, such as a new issuing CA. Nothing is secret."""
-    _write_anchor(Installation(data_dir()), out, wall_clock())
-
-
-def _write_anchor(installation: Installation, folder: Path, now: int) -> None:
-    with open_identity(installation.identity_folder(CENTER)) as center:
-        write_anchor(folder, anchor_now(installation, center.signer, now))
+    hand_out_anchor(Installation(data_dir()), out, wall_clock())
 
 
 def _publish(party: str, suspended: bool, bootstrap: str, lang: Language, as_json: bool) -> None:
@@ -247,18 +156,6 @@ def _publish(party: str, suspended: bool, bootstrap: str, lang: Language, as_jso
 
     record = {"party": party, "suspended": suspended, **publish_change(bootstrap)}
     emit(record if as_json else labelled(record, lang), as_json)
-
-
-def _place(party: str | None, service: str | None) -> tuple[str, Path]:
-    """Principal, and the folder of its pending keys: a party's own, or a service's TLS folder."""
-    installation = Installation(data_dir())
-    if service is not None:
-        return service, installation.transport(service)
-    if party is None:
-        raise click.UsageError("say for whom: --party CODE (or HEDX_PARTY), or --service NAME")
-    if not is_party(party):
-        raise click.BadParameter(f"{party} is no party: give a province's code, e.g. 37, 00 for 部中心, or center")
-    return common_name(party), installation.party(party)
 
 
 def _summary(member: Member, held: list[Certificate], now: int, lang: Language) -> dict[str, object]:

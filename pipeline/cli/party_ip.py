@@ -19,7 +19,7 @@ from pipeline.stages.clock import CHINA
 
 @click.group()
 def command() -> None:
-    """Registered addresses (Art. 5): list them, change them in time."""
+    """Registered addresses of Article 5: list them, change them in time."""
 
 
 @command.command()

@@ -115,7 +115,7 @@ def pems(folder: Path) -> list[Path]:
 def set_clock(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
     """Let so many days pass for every command."""
     at = time.time_ns() // 1_000_000 + int(days * DAY)
-    for module in ("ca", "party", "party_ip", "doctor"):
+    for module in ("ca", "party", "party_own", "party_ip", "doctor"):
         monkeypatch.setattr(f"pipeline.cli.{module}.wall_clock", lambda: at)
 
 
