@@ -17,7 +17,7 @@ from typing import Self
 from pipeline.crypto.trust import Trust
 from pipeline.crypto.trust_log import TrustLog
 from pipeline.domain.catalog import Release
-from pipeline.domain.errors import InvalidMessage, Retryable
+from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
 from pipeline.domain.records import LogHead
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.readers import LiveTable
@@ -108,6 +108,9 @@ class LiveReference:
                 self._apply(topic, table.poll(0.1), level=logging.INFO)  # superseded ones are among them
         for fault in self._data.missing():
             log.error("what was seen before is gone: %s", fault)
+        for fault in self._data.waiting():
+            log.warning("does not count yet: %s", fault)
+        self._file.keep(self._data.seen())
         self._thread = threading.Thread(target=self._follow, name="reference", daemon=True)
         self._thread.start()
 
@@ -122,10 +125,18 @@ class LiveReference:
     def _follow(self) -> None:
         while not self._stop.is_set():
             for table in self._tables:
-                self._apply(table.topic, table.poll(0.25))
+                if self._apply(table.topic, table.poll(0.25)):
+                    self._keep()
 
-    def _apply(self, topic: str, changes: Sequence[Message], level: int = logging.ERROR) -> None:
-        """A record that does not hold is refused and logged; the one before it stays in force."""
+    def _keep(self) -> None:
+        """A disk that is full stops nobody from reading on: with the next change it is tried again."""
+        try:
+            self._file.keep(self._data.seen())
+        except ConfigError as error:
+            log.error("%s", error)  # noqa: TRY400  # no traceback: it says which file
+
+    def _apply(self, topic: str, changes: Sequence[Message], level: int = logging.ERROR) -> bool:
+        """A record that does not hold is refused and logged; the one before it stays in force. False: there was none."""
         for change in changes:
             try:
                 self._data.apply(topic, change.key or b"", change.value)
@@ -134,8 +145,7 @@ class LiveReference:
         for alarm in self._data.alarms():
             digest = "" if alarm.digest is None else f", certificate {alarm.digest.hex()}"
             log.error("ALARM %s: %s%s", alarm.code, alarm.party, digest)
-        if changes:
-            self._file.keep(self._data.seen())
+        return bool(changes)
 
     def __enter__(self) -> Self:
         self.open()

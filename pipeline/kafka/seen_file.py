@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from pipeline.domain.errors import ConfigError
 from pipeline.stages.anchor import Seen
 
 
@@ -21,16 +22,22 @@ class SeenFile:
         return Seen.from_json(self._path.read_text()) if self._path.exists() else Seen()
 
     def keep(self, seen: Seen) -> None:
-        """Add `seen` to the file, whole or not at all."""
+        """Add `seen` to the file, whole or not at all. Raises ConfigError when it cannot be written."""
         if seen == self._written:
             return
+        try:
+            self._merge(seen)
+        except OSError as error:
+            raise ConfigError(f"{self._path} is not written: {error.strerror}") from error
+        self._written = seen
+
+    def _merge(self, seen: Seen) -> None:
         lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._replace(self.read().merged(seen).to_json())
         finally:
             os.close(lock)
-        self._written = seen
 
     def _replace(self, text: str) -> None:
         draft = self._path.with_suffix(".new")

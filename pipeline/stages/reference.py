@@ -110,6 +110,10 @@ class ReferenceTables:
         release = [InvalidMessage("release_rollback", f"{newest} after {self._seen.release}")] if lost else []
         return self._parties.missing() + release
 
+    def waiting(self) -> list[InvalidMessage]:
+        """Parties with certificates that do not count yet: not logged, or not witnessed."""
+        return self._parties.waiting()
+
     def seen(self) -> Seen:
         """What must not be forgotten over a restart."""
         return self._parties.seen().merged(Seen(release=max(self._releases, default=0)))

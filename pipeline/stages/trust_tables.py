@@ -127,6 +127,16 @@ class TrustTables:
             found.append(InvalidMessage("log_rollback", f"less than the {self.log.accepted.size} leaves there were"))
         return found
 
+    def waiting(self) -> list[InvalidMessage]:
+        """Entries with certificates that do not count yet."""
+        found: list[InvalidMessage] = []
+        for entry in self._entries.values():
+            try:
+                self._check(entry)
+            except InvalidMessage as error:
+                found.append(InvalidMessage(error.code, entry["party"]))
+        return found
+
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _by_center(self, raw: bytes, typ: str, name: str) -> object:
@@ -153,6 +163,9 @@ class TrustTables:
         self._entries[party] = entry
         self._count(entry)
         self._settle()
+        self._check(entry)
+
+    def _check(self, entry: TrustEntry) -> None:
         self.log.check(digest for digest in certificates_of(entry) if digest not in self._given)
 
     def _is_logged(self, digest: bytes) -> bool:

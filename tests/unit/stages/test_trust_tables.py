@@ -83,7 +83,9 @@ def test_a_certificate_outside_the_log_does_not_count() -> None:
     world = World()
     view = member(world)
     world.entries["37"] = entry = renewed("37")
+    assert view.waiting() == []
     assert fill(view, world.publication()) == ["certificate_not_logged"]
+    assert [str(fault) for fault in view.waiting()] == ["certificate_not_logged: 37"]
     assert refusal(lambda: view.trust.signer(thumbprint(entry["signing_certificates"][0]))) == "certificate_unknown"
     assert view.trust.signer(identity("37").signer.thumbprint).party == "37"
 
