@@ -204,7 +204,10 @@ class CaseFile:
         """
         if act in _OPENING:
             self._check_kept()
-        found = access_under(self.mandate(), act, detail)
+            mandate = self.mandate()
+        else:
+            mandate = mandate_in(self.mandate_raw)  # whatever it is by now, what is refused or destroyed is noted
+        found = access_under(mandate, act, detail)
         return access.record(self.connection, found, actor=self._by, at=self._clock())
 
     def sealed_form(self, rows: SealedRows) -> Application:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pipeline.crypto.keystore import write_durably
-from pipeline.domain.errors import HedxError
+from pipeline.domain.errors import HedxError, InvalidMessage
 from pipeline.domain.records import Application, Mandate
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import snapshot, transaction
@@ -101,7 +101,11 @@ def csv_head(about: dict[str, object]) -> dict[str, str]:
 
 
 def _check(case: CaseFile, unit: str, purpose: str | None, *, sealed: bool) -> None:
-    refusal = _refusal(case, unit, purpose, sealed=sealed)
+    refusal: ExportRefused | InvalidMessage | None
+    try:
+        refusal = _refusal(case, unit, purpose, sealed=sealed)
+    except InvalidMessage as error:  # the store holds something else than was filed and certified
+        refusal = error
     if refusal is None:
         return
     detail = {"code": refusal.code, "sealed": sealed, "unit_named": _sha256(_plain(unit).encode())}

@@ -38,19 +38,18 @@ class OutOfReach:
 def shred(case: CaseFile, now: int) -> list[OutOfReach]:
     """Destroy what opens the application and what would be opened; returns the exports that this does not reach.
 
-    May be called again to finish what a crash left. Raises Retryable when a reader of the store keeps its write-ahead log
-    from being emptied: all is done but that, and calling again does it.
+    May be called again to finish what a crash left. Raises Retryable when others use the store, so that it is not rewritten or
+    its write-ahead log not emptied: all is done but that, and calling again does it.
     """
     db, keys = case.connection, CaseKeyFolder.beside(case.connection)
-    exports = out_of_reach(case)
-    if case.shredded_at is None:
-        with transaction(db):
+    with transaction(db):
+        exports = out_of_reach(case)
+        if case.shredded_at is None:
             _delete_rows(db, case, now, exports)
     keys.destroy(case.application_id)
     with transaction(db):
         keys.clean(db, now)
-    db.execute("VACUUM")
-    _empty_log(db)
+    _rewrite(db)
     return exports
 
 
@@ -90,6 +89,14 @@ def _delete_rows(db: sqlite3.Connection, case: CaseFile, now: int, exports: list
     )
     if changed.rowcount:  # else another process has just done it
         case.note("shredded", {**gone, "out_of_reach": [export.sha256 for export in exports]})
+
+
+def _rewrite(db: sqlite3.Connection) -> None:
+    try:
+        db.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        raise Retryable("the keys are destroyed, but the store is in use and not rewritten: shred again") from error
+    _empty_log(db)
 
 
 def _empty_log(db: sqlite3.Connection) -> None:

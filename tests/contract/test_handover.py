@@ -154,6 +154,8 @@ def test_a_mandate_put_in_the_place_of_the_one_filed_is_seen(network: Network, s
     with pytest.raises(InvalidMessage) as caught:
         hand_over(network.case(sample.application), tmp_path / "d.json", "json", unit="某银行")
     assert caught.value.code == "mandate_mismatch"
+    last = log_of(network)[-1]
+    assert (last.act, last.detail["code"]) == ("export_refused", "mandate_mismatch")
 
 
 def test_the_requesters_log_has_every_bundle_opened_and_every_reading(network: Network, sample: Sample) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pipeline.crypto import signed, suite
 from pipeline.crypto.keys import CaseKeys, SealingKey
 from pipeline.demo.application import Sample
-from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
 from pipeline.province import access
 from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.casefile import CaseFile
@@ -272,6 +272,30 @@ def test_a_crash_in_the_middle_is_finished_by_the_next_call(
 
 def _crash(*_: object) -> None:
     raise OSError("power cut")
+
+
+def test_a_reader_that_stays_is_said_and_all_else_is_done(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the write-ahead log; the keys are gone all the same, and the next call empties it."""
+    monkeypatch.setattr("pipeline.province.shredding.PATIENCE", 0.2)
+    with closing(sqlite3.connect(home.folder / "store.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM person").fetchone()
+        home.store.connection.execute("PRAGMA busy_timeout = 200")
+        with pytest.raises(Retryable, match="shred again"):
+            shred(home.case, home.network.clock())
+        assert list((home.folder / "keys").iterdir()) == []
+        reader.execute("ROLLBACK")
+    shred(home.case, home.network.clock())
+    assert (home.folder / "store.db-wal").stat().st_size == 0
+
+
+def test_an_exchanged_mandate_keeps_nothing_from_being_destroyed(home: Home) -> None:
+    """It is no longer what was certified, and so exports nothing; shredding asks for no more than the id."""
+    db = home.store.connection
+    db.execute("UPDATE application SET mandate_digest = ?", (b"\1" * 32,))
+    shred(home.case, home.network.clock())
+    assert list((home.folder / "keys").iterdir()) == []
+    assert access.entries(db)[-1].act == "shredded"
 
 
 def test_shredding_needs_no_key_any_more(home: Home) -> None:
