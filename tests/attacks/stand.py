@@ -29,7 +29,7 @@ from pipeline.crypto import envelopes, sealing, suite
 from pipeline.crypto.authority import certify, create_authority, issue
 from pipeline.crypto.bundles import Bundle, SealedBundle, header_of, parse_bundle
 from pipeline.crypto.certificates import ENCRYPT_USAGE
-from pipeline.crypto.keys import LocalSigner, SealingKey
+from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
 from pipeline.crypto.suite import H
 from pipeline.crypto.trust_log import log_head
 from pipeline.demo.application import Sample
@@ -278,6 +278,14 @@ class Stand:
         filing = self.file(**changes)
         self.network.run()
         return filing
+
+    def finished_once(self) -> str:
+        """The id of a genuine application that is done; the first one will do."""
+        return self.filed[0].application["application_id"]
+
+    def newcomer(self, party: str) -> LocalIdentity:
+        """Somebody who is to be registered."""
+        return issue(self.network.authority, party, self.network.clock())
 
     def produce(self, value: bytes, party: str = CENTER, kind: InboxKind = "requests") -> Message:
         """Put bytes into an inbox."""
