@@ -74,15 +74,16 @@ def read_names(data: bytes) -> None:
         write_roster_csv(again, draft.persons, draft.roster_date or "", draft.roster_dataset or "")
         for line in csv.reader(io.StringIO(again.read_text(encoding="utf-8-sig"), newline="")):
             must(not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in line), "a formula in a roster")
+        must(read_roster(again).persons == draft.persons, "a roster changes when it is written")
 
 
 def operator_file(name: str, load: Callable[[Path], object]) -> Callable[[bytes], None]:
     """A reader of an operator's file: what it says, or ConfigError."""
 
     def read(data: bytes) -> None:
+        """An operator's file: what it says, or a ConfigError that says what is wrong."""
         misconfigured(lambda: load(file(name, data)))
 
-    read.__doc__ = operator_file.__doc__
     return read
 
 

@@ -73,6 +73,7 @@ def several(stage: Callable[[], Stage]) -> Run:
     """Input: `[+ value]`, or one value."""
 
     def run(data: bytes) -> None:
+        """Whatever records come, in whatever order, the stage goes on; what it writes and keeps follows their size."""
         step_through(stage(), _values(data))
 
     return run
@@ -156,6 +157,7 @@ def behind_signature(party: str, audience: str, run: Run) -> Run:
     """Input as of the target `envelope-signed`, signed by `party`."""
 
     def signed_run(data: bytes) -> None:
+        """Bundles of the attacker's choice under a party's own signature: effects, or a dead letter with a code."""
         run(signed_envelope(data, party, audience))
 
     return signed_run
@@ -188,6 +190,7 @@ def section(kind: str, run: Run) -> Run:
     sender, to = ("37", CENTER) if kind == "application" else (CENTER, "53")
 
     def sealed_run(data: bytes) -> None:
+        """Mandate, head and persons of the attacker's choice, signed and sealed as they should be: effects, or a refusal."""
         match _loaded(data):
             case [
                 bytes() as header,

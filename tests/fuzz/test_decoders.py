@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline.codec import framing, schemas
 from pipeline.crypto import cbor
 from pipeline.domain.errors import InvalidMessage
-from tests.fuzz import mutation, past, run, stored
+from tests.fuzz import mutation, past, report, run, stored
 from tests.fuzz.harness import SECONDS_AN_INPUT, Defect, Target, check_refusal, timed
 from tests.fuzz.targets import TARGETS
 from tests.unit.codec.generation import records
@@ -122,6 +122,11 @@ def test_a_refusal_without_a_stable_code_is_a_defect() -> None:
     for error in (InvalidMessage("No code"), InvalidMessage("code", "x" * 1000)):
         with pytest.raises(Defect):
             check_refusal(error)
+
+
+def test_the_page_lists_every_target() -> None:
+    """docs/fuzzing.md has the table that `python -m tests.fuzz.report` makes."""
+    assert report.targets(TARGETS.values()) in report.PAGE.read_text(encoding="utf-8")
 
 
 def test_time_is_shared_by_weight() -> None:
