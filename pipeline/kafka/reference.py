@@ -59,16 +59,17 @@ class LiveReference:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._tables: list[LiveTable] = []
+        self._failure: Exception | None = None
 
     @property
     def trust(self) -> Trust:
         """The parties and their certificates, newest state."""
-        return self._data.trust
+        return self._kept_up().trust
 
     @property
     def current(self) -> Release | None:
         """The newest complete catalog release."""
-        return self._data.current
+        return self._kept_up().current
 
     def release(self, number: int) -> Release | None:
         """Release `number`, if it can still be rebuilt.
@@ -76,7 +77,7 @@ class LiveReference:
         The one after the newest known may be under way from the topic: somebody may have read it a moment before this
         process did. It is waited for, a bounded time.
         """
-        newest = self._data.current
+        newest = self.current
         if number == (newest.number if newest else 0) + 1:
             deadline = monotonic() + CATCH_UP
             while self._data.release(number) is None and monotonic() < deadline:
@@ -123,10 +124,21 @@ class LiveReference:
             table.close()
 
     def _follow(self) -> None:
-        while not self._stop.is_set():
-            for table in self._tables:
-                if self._apply(table.topic, table.poll(0.25)):
-                    self._keep()
+        """Nobody goes on with a view that is not kept up any more: whoever asks for it next is told."""
+        try:
+            while not self._stop.is_set():
+                for table in self._tables:
+                    if self._apply(table.topic, table.poll(0.25)):
+                        self._keep()
+        except Exception as error:  # whatever it is, it ends the process: see `_kept_up`
+            log.exception("the reference topics are not followed any more")
+            self._failure = error
+
+    def _kept_up(self) -> ReferenceTables:
+        """The view. Raises RuntimeError when it is not kept up any more: the process is to be started again."""
+        if self._failure is not None:
+            raise RuntimeError("the reference topics are not followed any more") from self._failure
+        return self._data
 
     def _keep(self) -> None:
         """A disk that is full stops nobody from reading on: with the next change it is tried again."""

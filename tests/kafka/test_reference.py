@@ -169,6 +169,25 @@ def test_a_topic_that_went_back_is_noticed_after_a_restart(
         assert "what was seen before is gone: entry_rollback: 37: 0 after 2" in caplog.text
 
 
+def test_a_process_does_not_go_on_with_a_view_that_is_not_kept_up(site: Site, tmp_path: Path) -> None:
+    """When following the topics fails, whatever the reason, whoever asks next is told, and the process ends."""
+    readable = True
+
+    def requests() -> list[bytes]:
+        if not readable:
+            raise PermissionError("the folder of requests")
+        return []
+
+    with LiveReference(site.bootstrap, site.anchor, tmp_path / "37.seen", party="37", requests=requests) as reference:
+        assert reference.trust.parties() == ["37", "53", CENTER]
+        readable = False
+        entry = trust_entry(issue(site.authority, "37", wall_clock()), 2)
+        site.leaves = log_leaves([entry], wall_clock(), site.leaves)
+        site.write(*site.publication())
+        with pytest.raises(RuntimeError, match="not followed any more"):
+            eventually(lambda: not reference.trust.parties())
+
+
 def await_head(reference: LiveReference, size: int) -> LogHead:
     """Wait until the process has a head of this size to sign."""
     deadline = time.monotonic() + 20
