@@ -36,9 +36,10 @@ from pipeline.stages.intake import Intake
 from pipeline.stages.mailbag import Mailbag
 from pipeline.stages.notices import Notice, post
 from pipeline.stages.reference import publish_catalog
+from tests.attacks.stand import Stand
 from tests.forgery import Opened, send, take_apart
 from tests.network import PARTITIONS, Network
-from tests.scenario import assert_equals_oracle, network_for, small_sample
+from tests.scenario import assert_equals_oracle, network_for
 
 ATTACKER = "37"
 REQUESTER = "53"
@@ -76,15 +77,15 @@ def lines() -> Iterator[Lines]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    """Twelve persons, asked about at four parties."""
-    return small_sample(tmp_path_factory.mktemp("sample"))
+def sample(stand: Stand) -> Sample:
+    """The persons of the stand's applications, asked about at its parties."""
+    return stand.sample
 
 
 @pytest.fixture(scope="module")
-def besieged(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Network:
+def besieged(stand: Stand) -> Network:
     """A network that all single attacks go against, one after the other: it has to survive every one of them."""
-    return network_for(sample, tmp_path_factory.mktemp("besieged"))
+    return stand.network
 
 
 # -- looking ------------------------------------------------------------------------------------------------------------
@@ -424,9 +425,10 @@ ATTACKS: dict[Attack, str] = {
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_a_single_message_is_refused_by_name_at_a_bounded_price(
-    besieged: Network, sample: Sample, lines: Lines, attack: Attack
+    stand: Stand, caplog: pytest.LogCaptureFixture, besieged: Network, lines: Lines, attack: Attack
 ) -> None:
     """One line, one dead letter with the bytes as they came, less than a second, no state, and business goes on."""
+    caplog.set_level(logging.DEBUG)
     worker, value = intake(besieged), attack(besieged)
     before, count = state(worker), len(letters(besieged))
     sent = besieged.broker.produce(inbox(CENTER, "requests"), b"key", value)
@@ -441,7 +443,7 @@ def test_a_single_message_is_refused_by_name_at_a_bounded_price(
     assert lines.lines[0].isprintable()
     assert letters(besieged)[count:] == [(ATTACKS[attack], value)]
     assert_open_for_business(besieged)
-    assert_nothing_personal(besieged, sample, lines)
+    assert stand.leaks(caplog) == []
 
 
 # -- inside what is sealed ----------------------------------------------------------------------------------------------
@@ -559,9 +561,15 @@ def section(sample: Sample, besieged: Network) -> Bundle:
 
 @pytest.mark.parametrize("alteration", ALTERATIONS, ids=lambda alteration: alteration.__name__)
 def test_a_sealed_section_is_refused_by_name_at_a_bounded_price(
-    besieged: Network, sample: Sample, section: Bundle, lines: Lines, alteration: Alteration
+    stand: Stand,
+    caplog: pytest.LogCaptureFixture,
+    besieged: Network,
+    section: Bundle,
+    lines: Lines,
+    alteration: Alteration,
 ) -> None:
     """What only the center can see is refused with a reason for its requester, logged, and not kept."""
+    caplog.set_level(logging.DEBUG)
     opened = take_apart(section, besieged.identities[CENTER])
     sealed = alteration(opened, besieged)
     send(besieged, REQUESTER, CENTER, "requests", sealed)
@@ -577,7 +585,7 @@ def test_a_sealed_section_is_refused_by_name_at_a_bounded_price(
     assert [fault["args"]["reason"] for fault in received["faults"]] == [ALTERATIONS[alteration]]
     assert received["bundle"] is None
     assert_open_for_business(besieged)
-    assert_nothing_personal(besieged, sample, lines)
+    assert stand.leaks(caplog) == []
 
 
 # -- too much -----------------------------------------------------------------------------------------------------------
