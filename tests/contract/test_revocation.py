@@ -19,6 +19,7 @@ from tests.scenario import (
     standing,
     with_form,
 )
+from tests.unit.crypto.exchange import refusal
 
 PROVIDER = "37"
 DAY = 24 * 3600
@@ -67,6 +68,22 @@ def test_old_proofs_outlive_the_centers_certificate(tmp_path: Path, sample: Samp
     network.clock.advance(3 * 365 * DAY)
     assert network.case(sample.application).certificate() is not None
     assert network.case(sample.application).is_complete()
+
+
+def test_a_certificate_received_after_the_revocation_proves_nothing(tmp_path: Path, sample: Sample) -> None:
+    """Whatever time the center's signature states: what the store notes as the time of receipt counts, to the second."""
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons)
+    network.run()
+    network.clock.advance(60)
+    network.revoke(signing(network, CENTER))
+    store = network.parties[REQUESTER].store.connection
+    for later, holds in ((-1000, True), (0, False), (1000, False)):
+        store.execute("UPDATE result SET received_at = ?", (network.clock() + later,))
+        if holds:
+            assert network.case(sample.application).certificate() is not None
+        else:
+            assert refusal(network.case(sample.application).certificate) == "certificate_revoked"
 
 
 def test_a_provider_revoked_before_it_answers_is_not_heard(tmp_path: Path, sample: Sample) -> None:
