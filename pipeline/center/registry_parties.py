@@ -55,6 +55,14 @@ class Parties(RegistryFile):
         """The parties that are suspended."""
         return {member.party for member in self.members() if member.suspended}
 
+    def add_address(self, party: str, address: str, now: int, since: int | None = None) -> Member:
+        """File one more address, in force from `since` (now by default) beside those there are."""
+        with transaction(self._db):
+            held = ip.added(self.member(party).addresses, address, now, since)
+            self._change(party, "addresses = ?", ip.to_json(held))
+            self._note(now, party, "address added", held[-1].address)
+            return self.member(party)
+
     def change_address(
         self, party: str, old: str, new: str, now: int, *, overlap_days: int, since: int | None = None
     ) -> Member:

@@ -24,8 +24,11 @@ QUIET_SECONDS = 2.0
 
 
 def console(stream: TextIO) -> Console:
-    """A console on `stream` that fits the terminal, or folds nothing in a pipe."""
-    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False)
+    """A console on `stream` that fits the terminal, or folds nothing in a pipe.
+
+    It takes texts as they are: a fingerprint with `:AB:` in it has no emoji.
+    """
+    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False, emoji=False)
 
 
 def emit(data: object, as_json: bool) -> None:

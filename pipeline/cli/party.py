@@ -66,6 +66,8 @@ def join(
     registers nobody.
     """
     installation, now = Installation(data_dir()), wall_clock()
+    if not addresses and party != CENTER:
+        raise click.UsageError("a party is let in from registered addresses only: --address says which")
     for path in requests:
         with naming(path):
             principal = read_request(path.read_bytes()).principal

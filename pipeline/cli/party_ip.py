@@ -8,13 +8,18 @@ import click
 
 from pipeline.center.addresses import Address
 from pipeline.center.installation import Installation
+from pipeline.center.registry_rows import Member
 from pipeline.cli import cluster, options
 from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled, timed, who
 from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
 from pipeline.settings import data_dir
-from pipeline.stages.clock import CHINA
+from pipeline.stages.clock import CHINA, local_date
+
+_effective = click.option(
+    "--effective", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Day of the change; today by default."
+)
 
 
 @click.group()
@@ -29,9 +34,7 @@ def command() -> None:
 @click.option(
     "--overlap-days", type=click.IntRange(0, 90), required=True, help="For how long the old one goes on being let in."
 )
-@click.option(
-    "--effective", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Day of the change; today by default."
-)
+@_effective
 @cluster.bootstrap
 @options.lang
 @options.as_json
@@ -49,25 +52,26 @@ def change(
 
     A change is to be filed before it happens: an --effective day that has passed is taken, and marked as filed late.
     """
-    from pipeline.cli.publishing import publish_change
-
     now = wall_clock()
     since = None if effective is None else _start_of(effective.date())
     with Installation(data_dir()).registry() as registry:
         member = registry.change_address(party, old, new, now, overlap_days=overlap_days, since=since)
-    filed = member.addresses[-1]
-    if filed.filed_late:
-        days = (now - filed.since) // 86_400_000
-        remark(f"filed late: the change counts from {effective:%Y-%m-%d}, {days} days before it was filed (Art. 5)")
-    elif filed.since > now:
-        remark(f"the new address is let in from {effective:%Y-%m-%d}: have hedx ca publish run on that day")
-    done = publish_change(bootstrap)
-    rows = [_row(party, each, now, lang) for each in member.addresses]
-    if as_json:
-        emit({"party": party, "addresses": rows, **done}, as_json)
-        return
-    emit([labelled(timed(row), lang) for row in rows], as_json)
-    emit(labelled(done, lang), as_json)
+    _publish(member, now, bootstrap, lang, as_json)
+
+
+@command.command()
+@options.member_code
+@click.argument("address")
+@_effective
+@cluster.bootstrap
+@options.lang
+@options.as_json
+def add(party: str, address: str, effective: datetime | None, bootstrap: str, lang: Language, as_json: bool) -> None:
+    """File one more ADDRESS, such as a second site's, beside those there are."""
+    now = wall_clock()
+    with Installation(data_dir()).registry() as registry:
+        member = registry.add_address(party, address, now, None if effective is None else _start_of(effective.date()))
+    _publish(member, now, bootstrap, lang, as_json)
 
 
 @command.command("list")
@@ -81,6 +85,25 @@ def list_(parties: tuple[str, ...], lang: Language, as_json: bool) -> None:
         members = [registry.member(party) for party in parties] if parties else registry.members()
     rows = [_row(member.party, each, now, lang) for member in members for each in member.addresses]
     emit(rows if as_json else [labelled(timed(row), lang) for row in rows], as_json)
+
+
+def _publish(member: Member, now: int, bootstrap: str, lang: Language, as_json: bool) -> None:
+    """Say when the newest address counts from, and tell the cluster."""
+    from pipeline.cli.publishing import publish_change
+
+    filed = member.addresses[-1]
+    if filed.filed_late:
+        days = (now - filed.since) // 86_400_000
+        remark(f"filed late: it counts from {local_date(filed.since)}, {days} days before it was filed (Art. 5)")
+    elif filed.since > now:
+        remark(f"{filed.address} is let in from {local_date(filed.since)}: have hedx ca publish run on that day")
+    done = publish_change(bootstrap)
+    rows = [_row(member.party, each, now, lang) for each in member.addresses]
+    if as_json:
+        emit({"party": member.party, "addresses": rows, **done}, as_json)
+        return
+    emit([labelled(timed(row), lang) for row in rows], as_json)
+    emit(labelled(done, lang), as_json)
 
 
 def _row(party: str, address: Address, now: int, lang: Language) -> dict[str, object]:

@@ -67,6 +67,7 @@ VALUES: Final[dict[str, tuple[str, str]]] = {
     "registered": ("登记", "registered"),
     "suspended": ("暂停联网", "suspended"),
     "resumed": ("恢复联网", "resumed"),
+    "address added": ("增加地址", "address added"),
     "address changed": ("变更地址", "address changed"),
     "certificate issued": ("签发证书", "certificate issued"),
     "certificate renewed": ("更新证书", "certificate renewed"),

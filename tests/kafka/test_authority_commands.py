@@ -118,8 +118,10 @@ def test_an_address_changes_with_an_overlap(cluster: Secured, hedx: Hedx, refere
     told = hedx("party", "ip", "change", "32", "--from", "127.0.0.2", *late)
     assert told["addresses"][-1]["filed_late"] is True
     assert hosts(cluster, "P32") == {"127.0.0.1", "127.0.0.4"}
+    hedx("party", "ip", "add", "32", "127.0.0.5")
+    assert hosts(cluster, "P32") == {"127.0.0.1", "127.0.0.4", "127.0.0.5"}
     [entry] = [each for each in cluster.installation.trust_entries() if each["party"] == "32"]
-    assert [each["address"] for each in entry["addresses"]] == ["127.0.0.1", "127.0.0.2", "127.0.0.4"]
+    assert [each["address"] for each in entry["addresses"]] == ["127.0.0.1", "127.0.0.2", "127.0.0.4", "127.0.0.5"]
 
 
 def test_a_revocation_reaches_every_reader_at_once(cluster: Secured, hedx: Hedx, reference: LiveReference) -> None:

@@ -183,6 +183,16 @@ def test_a_change_of_address_overlaps_and_ends(registry: Registry) -> None:
     assert [each["address"] for each in entry["addresses"]] == ["10.0.0.1", "10.0.0.2"]
 
 
+def test_a_second_site_is_added(registry: Registry) -> None:
+    """Beside the first, with the next number; once."""
+    before = registry.member("37").number
+    registry.add_address("37", "10.0.9.1", NOW)
+    assert registry.addresses(NOW)["37"] == ["10.0.0.1", "10.0.9.1"]
+    assert registry.member("37").number == before + 1
+    with pytest.raises(ConfigError, match="already"):
+        registry.add_address("37", "10.0.9.1", NOW)
+
+
 def test_everything_done_is_in_the_trail(registry: Registry) -> None:
     """With when and why, oldest first."""
     issued = registry.issue(authority(), request(), NOW)

@@ -165,12 +165,13 @@ def test_joining_registers_nobody_for_a_wrong_request(center: Place, place: Call
     here, there = place("here"), place("there")
     here.hedx("party", "request", "--party", "53")
     there.hedx("party", "request", "--party", "32")
-    mixed = [*here.pending("53")[:2], there.pending("32")[2]]
-    assert "asks for P32" in center.hedx("party", "join", "53", *csr(mixed), expect=Exit.FAILED)
+    mixed, address = [*here.pending("53")[:2], there.pending("32")[2]], ("--address", "10.5.3.1")
+    assert "asks for P32" in center.hedx("party", "join", "53", *csr(mixed), *address, expect=Exit.FAILED)
+    assert "--address" in center.hedx("party", "join", "53", *csr(here.pending("53")), expect=Exit.USAGE)
     damaged = here.pending("53")[0]
     text = damaged.read_text()
     damaged.write_text(text[:100] + ("A" if text[100] != "A" else "B") + text[101:])
-    told = center.hedx("party", "join", "53", *csr(here.pending("53")), expect=Exit.FAILED)
+    told = center.hedx("party", "join", "53", *csr(here.pending("53")), *address, expect=Exit.FAILED)
     assert str(damaged) in told
     assert [row["party"] for row in center.json("party", "list")] == ["center", PARTY]
     assert len(center.json("ca", "status", "--all")) == 6

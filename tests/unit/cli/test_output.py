@@ -37,6 +37,12 @@ def test_table_aligns_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     assert long in lines[0]
 
 
+def test_a_table_shows_texts_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """A fingerprint that happens to spell an emoji's name between colons is not garbled."""
+    output.emit([{"fingerprint": "70:AB:CD:ON:12"}], as_json=False)
+    assert "70:AB:CD:ON:12" in capsys.readouterr().out
+
+
 def test_progress_in_a_pipe_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody watches, progress is whole lines without control characters, seldom, and one at the end."""
     pipe = io.StringIO()
