@@ -65,6 +65,30 @@ def test_center_opens_supplements_too(tmp_path: Path, sealed: Sample) -> None:
     assert_equals_oracle(network, sealed)
 
 
+def test_the_centers_times_of_receipt_decide_what_a_later_revocation_spoils(tmp_path: Path, sealed: Sample) -> None:
+    """Requester and provider are revoked after it all came: it opens. Had either's part come after that, it would not."""
+    network = finished(sealed, tmp_path)
+    material, center = held(network, sealed), network.identities[CENTER]
+    network.clock.advance(60)
+    for party in ("37", sealed.application["requester"]):
+        network.revoke(network.identities[party].signer.certificate)
+    now = network.clock()
+    assert open_result(material, center, network.reference.trust) == network.case(sealed.application).dossiers()
+    bundles = {digest: bundle.copy() for digest, bundle in material.bundles.items()}
+    sections = {number: section.copy() for number, section in material.sections.items()}
+    for bundle in bundles.values():
+        bundle["appended_at"] = now
+    for section in sections.values():
+        section["received_at"] = now
+    for late, code in (
+        (replace(material, bundles=bundles), "certificate_revoked"),
+        (replace(material, sections=sections), "mandate_invalid"),
+    ):
+        with pytest.raises(InvalidMessage) as caught:
+            open_result(late, center, network.reference.trust)
+        assert caught.value.code == code
+
+
 def test_center_cannot_open_what_is_not_sealed_to_it(tmp_path: Path, sample: Sample) -> None:
     """Without `seal_to_center` it holds everything but a key: tried, and refused by the seal itself."""
     network = finished(sample, tmp_path)
