@@ -19,6 +19,7 @@ from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey, Signer
 from pipeline.crypto.keystore import Transport, write_identity, write_transport
 from pipeline.crypto.requests import BROKER, SERVICES, USAGES, certificate_request, read_request
 from pipeline.crypto.vault import LocalVault
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import TrustEntry
 from pipeline.stages.anchor import Anchor, Seen
@@ -140,10 +141,13 @@ def set_up(installation: Installation, parties: Sequence[str], now: int) -> None
     """Make the authority, and keys and certificates for the center and `parties`. Does nothing when done already.
 
     One machine plays all parts here: each key is made in its party's folder, and its certificate is asked for and
-    issued as anywhere else. Every party is registered under the loopback address.
+    issued as anywhere else. Every party is registered under the loopback address. Raises ConfigError where an authority
+    was founded by `hedx ca init`, or a set-up was interrupted: neither is ever overwritten.
     """
     if installation.is_set_up():
         return
+    if (installation.authority / "issuing.key").exists():
+        raise ConfigError(f"{installation.authority} holds an authority already, and no anchor: see docs/authority.md")
     installation.make_folder()
     root = create_root(now)
     authority = create_issuing(root, now)

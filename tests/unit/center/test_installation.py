@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.center import ceremony
 from pipeline.center.installation import Installation, set_up
 from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keystore import load_identity
@@ -46,6 +47,16 @@ def test_setting_up_again_changes_nothing(installation: Installation) -> None:
     before = {path: path.read_bytes() for path in installation.folder.rglob("*") if path.is_file()}
     set_up(installation, PARTIES, NOW + DAY)
     assert {path: path.read_bytes() for path in installation.folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_authority_that_was_founded_is_never_overwritten(tmp_path: Path) -> None:
+    """Setting up a demo's folder over it would end an exchange."""
+    made = Installation(tmp_path / "hedx")
+    ceremony.found(made, tmp_path / "root", NOW)
+    before = (made.authority / "issuing.key").read_bytes()
+    with pytest.raises(ConfigError, match="holds an authority already"):
+        set_up(made, PARTIES, NOW)
+    assert (made.authority / "issuing.key").read_bytes() == before
 
 
 def test_every_certificate_was_asked_for(installation: Installation) -> None:
