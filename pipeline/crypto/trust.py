@@ -36,6 +36,7 @@ class Trust:
         self._entries: dict[str, TrustEntry] = {}
         self._owners: dict[bytes, _Owned] = {}
         self._verified: dict[_Owned, TrustedCertificate] = {}
+        self._sealing: dict[bytes, PublicSealingKey] = {}  # thumbprint -> the certificate's key
         self._stated: dict[str, dict[int, StatedKey]] = {}
         self._revocations: Revocations | None = None
         for entry in entries:
@@ -62,6 +63,7 @@ class Trust:
             for der in certificates
         }
         self._verified.clear()
+        self._sealing.clear()
         return True
 
     def revoke(self, crl: RevocationList) -> bool:
@@ -169,7 +171,11 @@ class Trust:
         for _, stated in sorted(self._stated.get(party, {}).items(), reverse=True):
             if stated.thumbprint in usable and (at is None or stated.valid(at)):
                 return stated.key
-        return public_sealing_key(point(next(iter(usable.values())).public_key))
+        x5t, certificate = next(iter(usable.items()))
+        key = self._sealing.get(x5t)
+        if key is None:
+            key = self._sealing[x5t] = public_sealing_key(point(certificate.public_key))
+        return key
 
     def listed(self, x5t: bytes) -> tuple[str, bytes]:
         """Party and DER of the listed certificate with this thumbprint. Raises InvalidMessage `certificate_unknown`."""
