@@ -122,7 +122,8 @@ class CertificateVerifier:
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: {type(error).__name__}") from None
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: not a P-256 key")
-        if list(name) != [x509.UniformResourceIdentifier(uri_of(party))] or role != role_of(party):
+        names = [entry.value if isinstance(entry, x509.UniformResourceIdentifier) else None for entry in name]
+        if names != [uri_of(party)] or role != role_of(party):
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: made out to another")
         not_before = max(_ms(c.not_valid_before_utc) for c in chain)
         not_after = min(_ms(c.not_valid_after_utc) for c in chain)

@@ -59,7 +59,7 @@ def assemble(
     """Dossiers in order of the households' first roster number.
 
     `sections` hold the roster as it was split, section 1 first; `certificates` are the newest of each section.
-    Raises MissingAnswer when an answer the certificate names is not there.
+    Raises MissingAnswer when an answer the certificate names is not there, or a certificate, or a person.
     """
     households: dict[str, list[PersonResults]] = {}
     for number, section in enumerate(sections, start=1):
@@ -100,10 +100,14 @@ def _section_results(
     answers: Mapping[AnswerKey, ResourceAnswer],
 ) -> list[list[Result]]:
     results: list[list[Result]] = [[] for _ in persons]
+    if section not in certificates:
+        raise MissingAnswer(f"section {section} has no certificate")
     for line in certificates[section]["lines"]:
         for part in line["parts"]:
             covered = range(len(persons)) if part["members"] is None else members.indexes(_mask(part["members"]))
             for index in covered:
+                if index >= len(persons):
+                    raise MissingAnswer(f"section {section} has no person {index}")
                 answer = None
                 if part["status"] == "done":
                     answer = answers.get((section, line["provider"], line["row"], index))

@@ -207,7 +207,8 @@ def _document(text: str) -> str:
 
 
 def _written(person: Person, column: str, lang: str) -> str:
-    value = str(person[column] or "")  # type: ignore[literal-required]
+    held = person[column]  # type: ignore[literal-required]
+    value = "" if held is None else str(held)
     if lang == "en":
         return value
     if column == "document_type":

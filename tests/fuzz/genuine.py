@@ -150,6 +150,7 @@ def journey() -> Journey:
     ]
     made.messages[topics.JOIN] = [*expected, *watermarks]
     _run(stage_targets.join(), made, stores)
+    _run(stage_targets.applications(), made, stores)
     return made
 
 

@@ -20,7 +20,7 @@ from pipeline.stages import topics
 from pipeline.stages.anchor import Seen
 from pipeline.stages.membership import log_leaves
 from pipeline.stages.trust_tables import framed_leaf, leaf_key
-from tests.fuzz import der, genuine, stored, trust_targets, world
+from tests.fuzz import der, genuine, pack_targets, stored, trust_targets, world
 from tests.vectors import scenario
 from tests.vectors.identities import NOW, Draws, member, roots
 
@@ -186,6 +186,34 @@ def of_stages(made: Inputs) -> None:
     _notices(made)
 
 
+def of_packs(made: Inputs) -> None:
+    """A pack of one section that nobody has answered."""
+    certified = next(
+        v
+        for v in genuine.journey().messages[topics.APPLICATIONS]
+        if v.startswith(schemas.schema_id("SectionCertified"))
+    )
+    section = cose.decode(framing.decode_as("SectionCertified", certified)["certificate"]).payload
+    fields = framing.decode_as("ApplicationResult", cose.decode(genuine.journey().messages[topics.RESULTS][0]).payload)
+    fields["sections"] = [{"section": 1, "certificate": b"", "bundles": []}]
+    persons = [framing.write("Person", person) for person in genuine.persons()]
+    form = json.dumps(genuine.application(), ensure_ascii=False)
+    for name, relays in (("silent", []), ("relayed", [bytes.fromhex(vectors("relay")[0]["record"])])):
+        made["pack-sealed"][name] = cbor.dumps(
+            [
+                framing.encode("Mandate", genuine.mandate()),
+                framing.encode("ApplicationResult", fields),
+                section,
+                relays,
+                form,
+                [[scenario.salt(1), persons]],
+            ]
+        )
+    packs: list[bytes] = []
+    pack_targets.collect(made["pack-sealed"]["silent"], packs.append)
+    made["pack"]["silent"] = packs[0]
+
+
 def _notices(made: Inputs) -> None:
     number = 0
     for value in genuine.journey().messages[inbox("37", "responses")]:
@@ -233,7 +261,7 @@ def main() -> None:
     from tests.fuzz.targets import TARGETS
 
     made: Inputs = {name: {} for name in TARGETS}
-    for part in (of_crypto, of_trust, of_codec, of_stages, of_files):
+    for part in (of_crypto, of_trust, of_codec, of_stages, of_packs, of_files):
         part(made)
     for target, inputs in made.items():
         small = {name: data for name, data in inputs.items() if len(data) <= max(LARGEST, TARGETS[target].max_size)}

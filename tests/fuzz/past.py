@@ -142,6 +142,30 @@ def of_form() -> Inputs:
     }
 
 
+def of_packs() -> Inputs:
+    """Files from province to unit."""
+    parts = cbor.loads(stored.load("pack")["silent"], 4)
+    parts["witnesses"][0][0] = "\u4e2d"
+    made = cbor.loads(stored.load("pack-sealed")["silent"], 4)
+    nothing = [made[0], _with("ApplicationResult", made[1], sections=[]), *made[2:]]
+    certificate = framing.decode_as("SectionCertificate", made[2])
+    for line in certificate["lines"]:
+        for part in line["parts"]:
+            part |= {"status": "expired", "members": b"\xff\xff"}
+    crowded = [*made[:2], framing.encode("SectionCertificate", certificate), *made[3:]]
+    return {
+        "pack": {"witness-whose-name-is-no-address": cbor.dumps(parts)},
+        "pack-sealed": {
+            "section-without-certificate": cbor.dumps(nothing),
+            "certificate-for-more-persons-than-there-are": cbor.dumps(crowded),
+        },
+    }
+
+
+def _with(name: str, data: bytes, **changes: Any) -> bytes:
+    return framing.encode(name, framing.decode_as(name, data) | changes)
+
+
 def of_files() -> Inputs:
     """YAML that no office writes."""
     hostile = {
@@ -151,13 +175,18 @@ def of_files() -> Inputs:
         "brackets-3000-deep": b"party: " + b"[" * 3000,
         "date-that-is-none": b"party: !!timestamp 2026-99-99\n",
     }
-    found = dict.fromkeys(("catalog-file", "provider-file", "topics-file"), hostile)
+    roster = stored.load("roster-csv")["en"].replace(b"\r\n1,", b"\r\n0,", 1)
+    found: Inputs = {"roster-csv": {"person-of-number-0": roster}}
+    found |= dict.fromkeys(("catalog-file", "provider-file", "topics-file"), hostile)
     return found | {"catalog-file": hostile | {"aliases-that-multiply": BOMB + b"party: *a10\n"}}
+
+
+PARTS = (of_center, of_parties, of_form, of_packs, of_files)
 
 
 def main() -> None:
     """Write corpus/past."""
-    for part in (of_center, of_parties, of_form, of_files):
+    for part in PARTS:
         for target, inputs in part().items():
             stored.save(target, inputs, stored.PAST)
 

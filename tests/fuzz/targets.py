@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.fuzz import codec_targets, crypto_targets, file_targets, stage_targets, trust_targets
+from tests.fuzz import codec_targets, crypto_targets, file_targets, pack_targets, stage_targets, trust_targets
 from tests.fuzz.harness import Target
 from tests.fuzz.planted import PLANTED
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (crypto_targets, codec_targets, trust_targets, stage_targets, file_targets)
+    for module in (crypto_targets, codec_targets, trust_targets, stage_targets, pack_targets, file_targets)
     for target in module.TARGETS
 }
 

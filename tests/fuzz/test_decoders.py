@@ -96,7 +96,7 @@ def test_records_of_any_content(name: str, data: st.DataObject) -> None:
 
 def test_past_findings_are_in_the_corpus() -> None:
     """The files in corpus/past hold what `python -m tests.fuzz.past` makes, by name: signatures and seals differ each time."""
-    for part in (past.of_center, past.of_parties, past.of_form, past.of_files):
+    for part in past.PARTS:
         for target, inputs in part().items():
             assert stored.load(target, stored.PAST).keys() == inputs.keys()
 
