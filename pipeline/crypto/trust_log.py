@@ -190,7 +190,8 @@ class TrustLog:
 
     def cosigned_by(self, party: str) -> int:
         """The size of the largest head that `party` has signed."""
-        return max(self._seen.get(party, 0), *(point.size for point in self._cosigned.get(party, ())), 0)
+        ahead = tuple(self._cosigned.get(party, ()))  # others may look while the log is followed
+        return max([self._seen.get(party, 0), *(point.size for point in ahead)])
 
     def _compare(self) -> None:
         """Hold cosigned heads against the log held, each once, when it has grown to their size."""
