@@ -194,7 +194,8 @@ def pour(bootstrap: str, folder: Path, envelope: bytes, rate: int, stop: Event) 
     before, after = halves(envelope)
     producer = Producer({**producer_config(bootstrap, extra=extra), "acks": "1", "enable.idempotence": False})
     started, sent = time.monotonic(), 0
-    while not stop.wait(BEAT):
+    parent = multiprocessing.parent_process()
+    while not stop.wait(BEAT) and (parent is None or parent.is_alive()):
         due = int(rate * (time.monotonic() - started))
         while sent < due and not stop.is_set():
             try:

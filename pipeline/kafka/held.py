@@ -1,7 +1,7 @@
 """Messages that were read and can wait (`stages.effects.Wary`): held back while the others' are worked on, never passed over.
 
-No offset beyond a held message is committed, so whatever happens it is read again. What is held is bounded; beyond the bound
-nothing more is read until there is room, and everybody waits.
+No offset beyond a held message is committed, so whatever happens it is read again. What is held is bounded; what there is no
+room for stays on the brokers (`gaps`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeline.kafka.attempts import Place
 from pipeline.stages.effects import Message
 
-MOST = 100_000
-"""Messages held at most, some 100 MiB: at 10,000 bad signatures a second, of which one process checks 7,000, for half a minute."""
+MOST = 20_000
+"""Messages held at most: those that one process checks in a few seconds."""
 MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -28,8 +28,12 @@ class Held:
         return self._count
 
     def is_full(self) -> bool:
-        """Whether nothing more should be read."""
+        """Whether there is no room for another."""
         return self._count >= MOST or self._bytes >= MOST_BYTES
+
+    def has_room(self) -> bool:
+        """Whether at least half is free: time to read what was left on the brokers."""
+        return self._count <= MOST // 2 and self._bytes <= MOST_BYTES // 2
 
     def put(self, messages: Iterable[Message]) -> None:
         """Hold these back, behind what is held of their partitions."""

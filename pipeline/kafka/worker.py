@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 from types import TracebackType
@@ -25,6 +25,7 @@ from pipeline.kafka.clients import Extra, admin_config, consumer_config
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
 from pipeline.kafka.ends import Probes, end_offsets
+from pipeline.kafka.gaps import Gaps
 from pipeline.kafka.held import Held
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
@@ -83,6 +84,7 @@ class TransactionalWorker:
         self._checkpoint = checkpoint
         self._pace = Pace(self.limits)
         self._held = Held()
+        self._gaps = Gaps(bootstrap, extra)
         self._patience = Pace(replace(self.limits, seconds=self.limits.seconds * SHARE))
         self._sent: dict[Place, int] = {}  # offsets as last committed
         self._troubles: Counter[str] = Counter()  # in a row, by what was being done
@@ -150,6 +152,7 @@ class TransactionalWorker:
             self._opened = False
             self._rejections.flush()
             self._assignment.close()
+            self._gaps.close()
             self._transactions.close()
             self.store.close()
 
@@ -168,10 +171,11 @@ class TransactionalWorker:
             self._rejections.turn()
             if self._assignment.added:
                 self._take_up()
-            batch = [] if self._held.is_full() else self._assignment.take(0 if self._held else wait, self._pace.size)
+            batch = self._assignment.take(0 if self._held or self._gaps else wait, self._pace.size)
             first, last = apart(self.stage, batch, self._clock())
-            self._held.put(last)
+            self._hold(last)
             if first:
+                self._gaps.worked_on(first)
                 self._work(first, self._pace)
             if self._held:
                 self._work(self._held.take(self._patience.size), self._patience)
@@ -181,6 +185,16 @@ class TransactionalWorker:
                 self._tick()
         except (Aborted, Retryable) as trouble:
             self._go_back(trouble)
+
+    def _hold(self, messages: Iterable[Message]) -> None:
+        """Hold these back; those for which there is no room are left on the brokers, and all of their partition after them."""
+        for message in messages:
+            if self._held.is_full() or (message.topic, message.partition) in self._gaps:
+                self._gaps.leave(message)
+            else:
+                self._held.put([message])
+        if self._gaps and self._held.has_room():
+            self._held.put(self._gaps.read(self.limits.messages))
 
     def _work(self, batch: Sequence[Message], pace: Pace) -> None:
         """Work through a batch, a transaction at a time.
@@ -200,7 +214,7 @@ class TransactionalWorker:
             owned=owned,
             limits=self.limits,
             pace=pace,
-            held=self._held.oldest(),
+            held=[*self._held.oldest(), *self._gaps.oldest()],
         )
         for effects, remaining in steps:
             self._checkpoint("stepped")
@@ -284,19 +298,21 @@ class TransactionalWorker:
             if times >= MOST_ABORTS:
                 raise trouble
         self._held.clear()
+        self._gaps.clear()
         self._assignment.rewind()
         self._stop.wait(min(LONGEST_PAUSE, 0.05 * 2**times))
 
     def _forget(self, place: Place) -> None:
         """A partition went to another worker, or the group went on without this one."""
         self._held.drop(place)
+        self._gaps.drop(place)
         self.store.drop(place[1])
         self._probes.forget(place)
         self._sent.pop(place, None)
 
     def _positions(self) -> dict[Place, int]:
         """How far each owned partition is read, without what is held back."""
-        return self._held.limit(self._assignment.positions())
+        return self._gaps.limit(self._held.limit(self._assignment.positions()))
 
     def _is_idle(self) -> bool:
         positions = self._positions()

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.codec.framing import decode_as
 from pipeline.domain.errors import ConfigError, Retryable
+from pipeline.kafka import held
 from pipeline.kafka.clients import murmur2_partition
 from pipeline.kafka.limits import Limits
 from pipeline.kafka.stores import DictStore, RocksStore, Store
@@ -209,6 +210,25 @@ def test_what_can_wait_comes_after_the_others_and_is_not_lost(world: World, fail
     if fail is None and isinstance(world, MemoryWorld):  # Kafka may hand over one partition before another
         assert {value[:4] for value in written[:20] if value} == {b"fast"}
     assert (written[0] or b"").startswith(b"fast")
+    worker.close()
+
+
+@pytest.mark.parametrize("fail", [None, b"slow 31", b"fast 30", b"slow 199"])
+def test_what_there_is_no_room_to_hold_is_read_again(
+    world: World, fail: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little can be held back, and whatever fails: all are worked on, once each by their effects; lag returns to 0."""
+    monkeypatch.setattr(held, "MOST", 4)
+    source, log, output = world.create("source", 3), world.create("log", 3), world.create("output")
+    values = mixed(world, source, 200)
+    worker = world.worker(Patient((source,), log, output, fail=fail), limits=Limits(messages=16))
+    worker.run_until_idle()
+    values += mixed(world, source, 230)[200:]
+    worker.run_until_idle()
+    written = [message.value for message in world.messages(output)]
+    assert sorted(set(written), key=repr) == sorted(values, key=repr)
+    assert len(written) == len(values) or isinstance(world, MemoryWorld)
+    assert world.lag(worker, source) == 0
     worker.close()
 
 
