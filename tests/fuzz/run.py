@@ -27,7 +27,7 @@ FINDINGS = Path(__file__).parent / "findings"
 FIGURES = FINDINGS / "figures.json"
 PROCESSES = 2
 SHORTEST = 3
-START_SECONDS = 3
+START_SECONDS = 5
 """About what a process takes to import and instrument, which is no fuzzing time."""
 GRACE = 60
 Figures = dict[str, Any]
