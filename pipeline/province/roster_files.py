@@ -62,7 +62,7 @@ DOCUMENT_WORDS: Final = {
 }
 _CONSENT_BY: Final = {"本人": "self", "监护人": "guardian"}
 _NATIONWIDE: Final = frozenset(("全国各核对机构", "全国", "nationwide"))
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass

@@ -63,7 +63,7 @@ def test_no_cell_starts_a_formula(tmp_path: Path, text: str) -> None:
     with (tmp_path / "d.csv").open(encoding="utf-8-sig", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert f"'{text}" in cells
-    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")) for cell in cells)
 
 
 def test_quotes_commas_and_line_ends_stay_in_their_cell(tmp_path: Path) -> None:
