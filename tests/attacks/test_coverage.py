@@ -30,7 +30,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
     "denial": {
         attack.__name__: code
         for table in (test_denial.ATTACKS, test_denial.ALTERATIONS)
-        for attack, code in table.items()  # type: ignore[attr-defined]
+        for attack, code in table.items()
     },
     "privilege": {case.name: case.code for case in test_privilege.CASES},
 }

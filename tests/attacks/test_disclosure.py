@@ -16,6 +16,7 @@ from pipeline.crypto import bundles, cbor, cose, sealing
 from pipeline.crypto.bundles import Bundle, SealedBundle
 from pipeline.crypto.keys import Identity, SealingKey, public_sealing_key
 from pipeline.crypto.keystore import load_identity, write_identity
+from pipeline.crypto.suite import hmac
 from pipeline.domain.dossiers import Dossier
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.province.case_keys import CaseKeyFolder
@@ -353,7 +354,7 @@ def the_key_shown_of_one_record_tried_on_another(stand: Stand) -> object:
     """A proof pack shows E of one person."""
     [(bundle, _)] = stand.bundles(PROVIDER, "requests", "request", stand.finished())
     secret = sealing.unseal(bundle.seal or b"", CENTER, stand.network.identities[PROVIDER].sealing)
-    shown = bundles.hmac(bundles.bundle_key(secret, bundle.header_digest), b"record" + bytes(3) + b"\2")
+    shown = hmac(bundles.bundle_key(secret, bundle.header_digest), b"record" + bytes(3) + b"\2")
     assert bundles.open_record(bundle.records[2], 2, shown, bundle.header_digest, bundle.header.padded)
     return bundles.open_record(bundle.records[3], 3, shown, bundle.header_digest, bundle.header.padded)
 
@@ -422,7 +423,7 @@ def test_no_cell_of_an_export_starts_a_formula(text: str) -> None:
              "as_of": text, "coverage": text, "entries": [{text: text}]},
         ],
     }  # fmt: skip
-    dossier: Dossier = {"household": text, "persons": [person]}  # type: ignore[typeddict-item]
+    dossier: Dossier = {"household": text, "persons": [person]}
     content = as_csv([dossier], {"注意": text + "\n=1+1"}).decode("utf-8-sig")
     for row in csv.reader(content.splitlines()):
         for cell in row:

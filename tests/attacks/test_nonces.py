@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from pipeline.crypto import suite
-from pipeline.domain.parties import inbox
+from pipeline.domain.parties import InboxKind, inbox
+from pipeline.province.database import transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
 from pipeline.province.sources import Sources
 from pipeline.province.store import Store
@@ -24,6 +27,9 @@ from tests.scenario import REQUESTER, assert_equals_oracle, network_for, small_s
 
 TIMES = 2
 """How often each step of each process is killed before it may commit."""
+
+
+KINDS: tuple[InboxKind, ...] = ("requests", "responses")
 
 
 class Killed(BaseException):
@@ -54,24 +60,20 @@ class Reaper:
     def _arm(self, party: str, store: Store) -> None:
         apply: Callable[..., None] = store.apply
 
+        @contextmanager
+        def cut_off(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+            with transaction(connection) as db:
+                yield db
+                raise Killed
+
         def at_commit(effects: Any, *rest: Any) -> None:
-            def dies(*_: object) -> None:
-                raise Killed
-
-            name = f"{party} {'delivers' if effects.delivered else 'answers' if effects.posts else 'hears'}"
-            if name.endswith("hears") or not self._may_kill(name):
-                apply(effects, *rest)
-                return
+            act = "delivers" if effects.delivered else "answers" if effects.posts else None
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("pipeline.province.store.access.record", dies)
-                patch.setattr(store, "_put_positions", dies, raising=False)
-                try:
-                    apply(effects, *rest)
-                except Killed:
-                    raise
-                raise Killed
+                if act is not None and self._may_kill(f"{party} {act}"):
+                    patch.setattr("pipeline.province.store.transaction", cut_off)
+                apply(effects, *rest)
 
-        store.apply = at_commit  # type: ignore[method-assign]
+        store.apply = at_commit  # type: ignore[method-assign, assignment]
 
     def _may_kill(self, name: str) -> bool:
         if self.killed[name] >= TIMES:
@@ -92,8 +94,8 @@ class Reaper:
             deliveries = DeliveryDesk(Deliver(member.identity, network.reference), store, network.clock)
             positions = {
                 (inbox(party, kind), partition): following
-                for kind in ("requests", "responses")
-                for partition, following in store.positions(inbox(party, kind)).items()  # type: ignore[arg-type]
+                for kind in KINDS
+                for partition, following in store.positions(inbox(party, kind)).items()
             }
             network.parties[party] = replace(
                 member, store=store, answers=answers, deliveries=deliveries, positions=positions

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from pipeline.crypto.enrolment import install, prepare
 from pipeline.crypto.keys import LocalSigner
 from pipeline.crypto.requests import alternative_names, certificate_request, extended_usage, name, read_request, subject
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.parties import CENTER, EVERYONE, PROVINCES
+from pipeline.domain.parties import CENTER, PROVINCES
 from pipeline.kafka import acls
 from pipeline.kafka.acls import Acl
 from pipeline.kafka.topic_rules import validate
@@ -60,7 +59,7 @@ def an_acceptance_by_a_province(stand: Stand) -> None:
 def a_rejection_by_a_province(stand: Stand) -> None:
     """32 would put an end to 53's application."""
     done = stand.finished()
-    record = {
+    record: dict[str, object] = {
         "application_id": done.application["application_id"],
         "mandate_digest": done.mandate_digest,
         "envelope_id": None,
@@ -148,7 +147,7 @@ def a_province_that_sends_in_the_centers_name(stand: Stand) -> None:
 def a_province_that_relays(stand: Stand) -> None:
     """Relays are the center's to make."""
     answer, _ = stand.relayed()
-    header = replace(answer.header, kind="relay", bundle_id=b"\3" * 16, padded=0, outcome=None, code=None)
+    header = replace(answer.header, kind="relay", bundle_id=b"\3" * 16, padded=0, outcome=None, members=b"")
     send(stand.network, PROVIDER, CENTER, "responses", bundles.clear_bundle(header, [b"r" * 40]))
 
 
@@ -165,7 +164,13 @@ def an_answer_signed_with_the_key_to_unseal(stand: Stand) -> None:
 @CASES.row("collect", "party_suspended")
 def a_suspended_party_that_answers(stand: Stand) -> None:
     """Suspended parties have no business at all."""
-    send(stand.network, SUSPENDED, CENTER, "responses", post(Notice("receipt", CENTER, SUSPENDED, "a"), [b"r"], SUSPENDED))
+    send(
+        stand.network,
+        SUSPENDED,
+        CENTER,
+        "responses",
+        post(Notice("receipt", CENTER, SUSPENDED, "a"), [b"r"], SUSPENDED),
+    )
 
 
 @CASES.row("collect", "certificate_revoked")
@@ -180,7 +185,7 @@ def a_province_that_answers_what_another_was_asked(stand: Stand) -> None:
     filing = stand.file()
     stand.network.run(without=(BYSTANDER,))
     [(bundle, _)] = stand.bundles(BYSTANDER, "requests", "request", filing)
-    send(stand.network, BYSTANDER, CENTER, "responses", refused(bundle, BYSTANDER, rows=(2,)))
+    send(stand.network, BYSTANDER, CENTER, "responses", unable(bundle, BYSTANDER, rows=(2,)))
 
 
 @CASES.row("join", "answer_out_of_scope")
@@ -189,15 +194,15 @@ def a_province_that_was_not_asked_at_all(stand: Stand) -> None:
     filing = stand.file()
     stand.network.run(without=(PROVIDER,))
     [(bundle, _)] = stand.bundles(PROVIDER, "requests", "request", filing)
-    send(stand.network, REQUESTER, CENTER, "responses", refused(bundle, REQUESTER, rows=(2,)))
+    send(stand.network, REQUESTER, CENTER, "responses", unable(bundle, REQUESTER, rows=(2,)))
 
 
-def refused(request: Bundle, by: str, **changes: Any) -> SealedBundle:
-    """A provider's answer without records: it refuses the rows given."""
+def unable(request: Bundle, by: str, **changes: Any) -> SealedBundle:
+    """A provider's answer without records: it cannot say anything about the rows given."""
     asked = request.header
     header = replace(
-        asked, kind="answer", bundle_id=b"\4" * 16, sender=by, to=asked.requester, provider=by, outcome="refused",
-        code="sharing_suspended", padded=0, answers=request.leaf, **changes,
+        asked, kind="answer", bundle_id=b"\4" * 16, sender=by, to=asked.requester, provider=by,
+        outcome="unavailable", padded=0, answers=request.leaf, **changes,
     )  # fmt: skip
     return bundles.clear_bundle(header, [])
 
@@ -213,7 +218,7 @@ def extended(stand: Stand, change: Callable[[Opened], dict[str, Any]]) -> None:
     stand.ask(request)
 
 
-@CASES.row("answer", "acceptance_mismatch")
+@CASES.row("answer", "acceptance_mismatch", also=("answer_out_of_scope", "join"))
 def a_row_that_nobody_signed_for(stand: Stand) -> None:
     """A third row, for a third category."""
 
@@ -230,7 +235,7 @@ def a_period_that_nobody_signed_for(stand: Stand) -> None:
     """All that ever was, in place of what stands there today."""
 
     def change(request: Opened) -> dict[str, Any]:
-        period = {"kind": "between", "start": "1949-10-01", "end": "2026-11-20"}
+        period = {"kind": "range", "start": "1949-10-01", "end": "2026-11-20"}
         return {"sub_queries": [{**query, "period": period} for query in request.acceptance["sub_queries"]]}
 
     extended(stand, change)
@@ -251,7 +256,7 @@ def a_request_without_an_acceptance(stand: Stand) -> None:
     stand.ask(request)
 
 
-@CASES.row("answer", "mandate_invalid")
+@CASES.row("answer", "mandate_invalid", also=("mandate_mismatch", "join"))
 def a_mandate_by_the_center(stand: Stand) -> None:
     """The center asks for itself, in 53's name."""
     request = stand.request()
@@ -260,7 +265,7 @@ def a_mandate_by_the_center(stand: Stand) -> None:
     stand.ask(request)
 
 
-@CASES.row("answer", "mandate_expired")
+@CASES.row("answer", "mandate_expired", also=("mandate_mismatch", "join"))
 def a_mandate_used_beyond_its_end(stand: Stand) -> None:
     """Signed by 53, over since."""
     request = stand.request()
@@ -282,7 +287,9 @@ def a_request_under_the_header_of_a_larger_one(stand: Stand) -> None:
 # -- signers -------------------------------------------------------------------------------------------------------------------
 
 
-def asked(stand: Stand, typ: str, *, party: str = PROVIDER, lifetime: int = 86_400_000, outer: str | None = None) -> None:
+def asked(
+    stand: Stand, typ: str, *, party: str = PROVIDER, lifetime: int = 86_400_000, outer: str | None = None
+) -> None:
     """A worker that was taken over has its signer sign."""
     now = stand.network.clock() // 1000 * 1000
     claims = cose.Claims(party, CENTER, now, now + lifetime, bytes(16))
@@ -333,7 +340,9 @@ def request_for(
     more: x509.ExtensionType | None = None,
 ) -> bytes:
     """A request that a party's own program would not make."""
-    builder = x509.CertificateSigningRequestBuilder().subject_name(subject(principal) if unit is None else name(principal, unit))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(
+        subject(principal) if unit is None else name(principal, unit)
+    )
     held = alternative_names(principal, ()) if names is None else x509.SubjectAlternativeName(names)
     builder = builder.add_extension(held, critical=False)
     builder = builder.add_extension(usage or extended_usage("sign"), critical=False)
@@ -433,7 +442,7 @@ def the_issuing_authority_makes_another(stand: Stand) -> object:
     under = Authority(network.authority.root, key, rogue)
     der = certify(under, PROVIDER, suite.generate_key().public_key(), SIGN_USAGE, now)
     known = [*network.authority.certificates, rogue.public_bytes(Encoding.DER)]
-    assert ROOT_NAME == network.authority.root.subject
+    assert network.authority.root.subject == ROOT_NAME
     return CertificateVerifier(known).verify(der, PROVIDER, "province", SIGN_USAGE)
 
 
@@ -444,7 +453,9 @@ def a_province_that_makes_certificates(stand: Stand) -> object:
     held = network.identities[PROVIDER].signer
     under = Authority(network.authority.root, held.key, x509.load_der_x509_certificate(held.certificate))
     der = certify(under, CENTER, suite.generate_key().public_key(), SIGN_USAGE, now)
-    return CertificateVerifier([*network.authority.certificates, held.certificate]).verify(der, CENTER, "center", SIGN_USAGE)
+    return CertificateVerifier([*network.authority.certificates, held.certificate]).verify(
+        der, CENTER, "center", SIGN_USAGE
+    )
 
 
 @CASES.row("enrolment", "config_error", "is not made out to center")

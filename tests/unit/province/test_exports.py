@@ -12,7 +12,7 @@ import pytest
 from pipeline.domain.dossiers import Dossier
 from pipeline.province.exports import COLUMNS, write_csv, write_json
 
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "＋1", "－1", "＠SUM(A1)"]
 
 
 def a_result(**changes: Any) -> dict[str, Any]:
