@@ -67,4 +67,4 @@ lock: .venv  ## Resolve the newest versions that pyproject.toml allows and pin t
 
 clean:  ## Stop the broker; remove what make and hedx made here
 	@if [ -x $(BIN)/hedx ]; then $(BIN)/hedx broker stop >/dev/null; fi
-	rm -rf .venv .hedx deploy/kafka/libs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .hedx deploy/kafka/libs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/fuzz/findings

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from pipeline.domain.wording import explain
 from pipeline.kafka import topology
@@ -25,7 +25,13 @@ from tests.vectors import scenario
 @cache
 def folder() -> Path:
     """Where this process puts the files it reads."""
-    return Path(mkdtemp(prefix="hedx-fuzz-"))
+    return Path(_made().name)
+
+
+@cache
+def _made() -> TemporaryDirectory[str]:
+    """Removed when the process ends."""
+    return TemporaryDirectory(prefix="hedx-fuzz-")
 
 
 def file(name: str, data: bytes) -> Path:
