@@ -52,11 +52,6 @@ def _data(entry: AccessEntry) -> dict[str, Any]:
 
 
 def _words(entry: AccessEntry) -> dict[str, object]:
-    """For a terminal. Some of it was written by others, so what does not print is escaped."""
+    """For a terminal."""
     detail = ", ".join(f"{name} {value}" for name, value in entry.detail.items())
-    told = {**_data(entry), "at": local_time(entry.at), "detail": detail}
-    return {name: _printable(str(value)) for name, value in told.items()}
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+    return {**_data(entry), "at": local_time(entry.at), "detail": detail}

@@ -13,6 +13,7 @@ from pipeline.cli.output import console
 from pipeline.domain.answer_codes import STATUS_MARKS, STATUS_WORDS, explain_code
 from pipeline.domain.catalog import BASIC_CATEGORIES
 from pipeline.domain.dossiers import Dossier, Result
+from pipeline.domain.printing import visible
 from pipeline.domain.wording import Language, provider_words
 from pipeline.stages.clock import local_time
 
@@ -52,7 +53,7 @@ def show_dossiers(dossiers: Sequence[Dossier], names: Mapping[str, str], lang: L
             by_category = {c: [r for r in person["results"] if r["category"] == c] for c in categories}
             cells = [cell(by_category[category], lang) for category in categories]
             household = dossier["household"] if position == 0 else ""
-            drawn.add_row(*map(escape, (household, person["name"], person["relation"], *cells)))
+            drawn.add_row(*map(_shown, (household, person["name"], person["relation"], *cells)))
     _print(_TITLES[0], lang, drawn)
     marks = [(mark[lang == "en"], STATUS_WORDS[status][lang == "en"]) for status, mark in STATUS_MARKS.items()]
     joint = "；" if lang == "zh" else "; "
@@ -87,7 +88,7 @@ def show_statuses(dossiers: Iterable[Dossier], names: Mapping[str, str], lang: L
             counts = [sum(result["status"] == status for result in results) for status in columns]
             cells = (str(count) if count else "" for count in counts)
             first = category_words(category, names, lang), provider_words(provider, lang)
-            drawn.add_row(*map(escape, (*first, *cells, reasons(results, lang))))
+            drawn.add_row(*map(_shown, (*first, *cells, reasons(results, lang))))
     _print(_TITLES[1], lang, drawn)
 
 
@@ -106,6 +107,11 @@ def category_words(category: str, names: Mapping[str, str], lang: Language) -> s
     """A category's full name; in English the id of one that Art. 3 does not name."""
     english = BASIC_CATEGORIES[category][1] if category in BASIC_CATEGORIES else category
     return english if lang == "en" else names.get(category, BASIC_CATEGORIES.get(category, (category,))[0])
+
+
+def _shown(text: str) -> str:
+    """For rich, and for a terminal: providers choose codes, and rosters names."""
+    return escape(visible(text))
 
 
 def _short(category: str, names: Mapping[str, str], lang: Language) -> str:
@@ -127,7 +133,7 @@ def _table(heads: Sequence[str], *, right_from: int, right_to: int | None = None
     last = len(heads) if right_to is None else right_to
     for number, head in enumerate(heads):
         justify = "right" if right_from <= number < last else "left"
-        drawn.add_column(escape(head), justify=justify, overflow="fold")  # type: ignore[arg-type]  # one of rich's words
+        drawn.add_column(_shown(head), justify=justify, overflow="fold")  # type: ignore[arg-type]  # one of rich's words
     return drawn
 
 

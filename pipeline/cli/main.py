@@ -13,6 +13,7 @@ import click
 
 from pipeline.cli.exits import Exit
 from pipeline.domain.errors import HedxError
+from pipeline.domain.printing import visible
 
 COMMANDS = {
     "demo": "Start Kafka, a center and three provinces; file the sample application; print the result.",
@@ -84,7 +85,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("hedx: interrupted", err=True)
         return Exit.INTERRUPTED
     except HedxError as error:
-        click.echo(f"hedx: {error}", err=True)
+        click.echo(visible(f"hedx: {error}", keep="\n"), err=True)
         return Exit.FAILED
     return result if isinstance(result, int) else Exit.FINE
 

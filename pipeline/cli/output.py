@@ -17,6 +17,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipeline.domain.printing import visible, visible_json
+
 PIPE_WIDTH = 1_000
 """Columns assumed when nobody looks: a table is then as wide as its content, never folded."""
 QUIET_SECONDS = 2.0
@@ -38,13 +40,14 @@ def emit(data: object, as_json: bool) -> None:
     the first one's keys as headers, anything else its text.
     """
     if as_json:
-        click.echo(json.dumps(data, ensure_ascii=False, default=_plain))
+        click.echo(visible_json(json.dumps(data, ensure_ascii=False, default=_plain)))
     elif isinstance(data, Mapping):
-        width = max((cell_len(str(name)) for name in data), default=0)
+        names = {name: _cell(name) for name in data}
+        width = max(map(cell_len, names.values()), default=0)
         below = "\n" + " " * (width + 2)
         for name, value in data.items():
-            margin = " " * (width - cell_len(str(name)) + 2)
-            click.echo(f"{name}{margin}{below.join(_lines(value))}")
+            margin = " " * (width - cell_len(names[name]) + 2)
+            click.echo(f"{names[name]}{margin}{below.join(_lines(value))}")
     elif isinstance(data, Sequence) and data and all(isinstance(row, Mapping) for row in data):
         headers = list(data[0])
         table(headers, ([row.get(name) for name in headers] for row in data))
@@ -52,14 +55,14 @@ def emit(data: object, as_json: bool) -> None:
         for item in data:
             click.echo(_cell(item))
     else:
-        click.echo(_cell(data))
+        click.echo(_cell(data, keep="\n"))
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """Print rows aligned under headers on stdout; Chinese counts two columns a character."""
     drawn = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for header in headers:
-        drawn.add_column(escape(header), overflow="fold")
+        drawn.add_column(escape(visible(header)), overflow="fold")
     for row in rows:
         drawn.add_row(*(escape(_cell(value)) for value in row))
     console(sys.stdout).print(drawn)
@@ -67,7 +70,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str |
 
 def remark(text: str) -> None:
     """One line for the person watching, on stderr."""
-    click.echo(text, err=True)
+    click.echo(visible(text, keep="\n"), err=True)
 
 
 @contextmanager
@@ -112,18 +115,19 @@ class _Lines:
 def _lines(value: object) -> list[str]:
     """A mapping's value: a list of texts has a line for each."""
     if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
-        return value
+        return [visible(text) for text in value]
     return [_cell(value)]
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, keep: str = "") -> str:
+    """Some of it was written by others: what nobody can see is written out."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
-    return str(value)
+        return visible_json(json.dumps(value, ensure_ascii=False, default=_plain))
+    return visible(str(value), keep)
 
 
 def _plain(value: object) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from pipeline.domain.periods import iso_date
-
-_UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+from pipeline.domain.printing import UNSEEN
 
 
 def has_control_characters(text: str) -> bool:
@@ -19,7 +18,7 @@ def has_control_characters(text: str) -> bool:
     """
     if text.isascii() and text.isprintable():
         return False
-    return any(unicodedata.category(c) in _UNSEEN or c == "\ufffd" or ord(c) & 0xFFFE == 0xFFFE for c in text)
+    return any(unicodedata.category(c) in UNSEEN or c == "\ufffd" or ord(c) & 0xFFFE == 0xFFFE for c in text)
 
 
 def text_fault(text: str, limit: int) -> str | None:

@@ -15,12 +15,14 @@ from typing import Final
 
 from pipeline.domain.dossiers import Dossier, PersonResults, Result
 from pipeline.domain.parties import provider_name
+from pipeline.domain.printing import visible, visible_json
 from pipeline.province.roster_files import safe_cell
 
 COLUMNS: Final = (
     "household", "number", "name", "document_number", "relation", "row", "category", "provider", "provider_name",
     "status", "code", "until", "as_of", "coverage", "entry", "item", "value",
 )  # fmt: skip
+_WHITE: Final = "\t\r\n"
 
 
 def write_json(path: Path, dossiers: Sequence[Dossier], about: Mapping[str, object]) -> None:
@@ -35,18 +37,19 @@ def write_csv(path: Path, dossiers: Iterable[Dossier], head: Mapping[str, str] |
 
 def as_json(dossiers: Sequence[Dossier], about: Mapping[str, object]) -> bytes:
     """`about` (unit, purpose, application, certificate) and the dossiers, UTF-8."""
-    return json.dumps({**about, "dossiers": dossiers}, ensure_ascii=False, indent=1).encode()
+    return visible_json(json.dumps({**about, "dossiers": dossiers}, ensure_ascii=False, indent=1)).encode()
 
 
 def as_csv(dossiers: Iterable[Dossier], head: Mapping[str, str]) -> bytes:
     """`head` in lines `# name: value`; then one line for every item found, one for every sub-query without.
 
-    No cell starts a formula, and a value of the head stays on its line.
+    No cell starts a formula, none holds what nobody can see (tabs and ends of lines apart), and a value of the head stays on
+    its line.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     for name, value in head.items():
-        writer.writerow([f"# {name}: {' '.join(value.split())}"])
+        writer.writerow([visible(f"# {name}: {' '.join(value.split())}")])
     writer.writerow(COLUMNS)
     for dossier in dossiers:
         for person in dossier["persons"]:
@@ -80,4 +83,4 @@ def _lines(household: str, person: PersonResults, result: Result) -> Iterator[li
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else safe_cell(str(value))
+    return "" if value is None else safe_cell(visible(str(value), keep=_WHITE))

@@ -43,6 +43,28 @@ def test_a_table_shows_texts_as_they_are(capsys: pytest.CaptureFixture[str]) -> 
     assert "70:AB:CD:ON:12" in capsys.readouterr().out
 
 
+HOSTILE = "\x1b]0;owned\x07\x9b2J\u202e\n"
+"""Sets a terminal's title, clears it, turns a line around, and begins another."""
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_strangers_wrote_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
+    """In names, values, lists and tables alike; JSON says what it said."""
+    for data in (
+        {HOSTILE: HOSTILE, "list": [HOSTILE]},
+        [{HOSTILE: HOSTILE}],
+        [HOSTILE],
+        HOSTILE,
+        {"x": {"y": HOSTILE}},
+    ):
+        output.emit(data, as_json)
+        told = capsys.readouterr().out
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & {*told}
+        assert not as_json or json.loads(told) == data
+    output.remark(HOSTILE)
+    assert capsys.readouterr().err == "\\u001b]0;owned\\u0007\\u009b2J\\u202e\n\n"
+
+
 def test_progress_in_a_pipe_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody watches, progress is whole lines without control characters, seldom, and one at the end."""
     pipe = io.StringIO()

@@ -75,6 +75,19 @@ def test_quotes_commas_and_line_ends_stay_in_their_cell(tmp_path: Path) -> None:
     assert tuple(row) == COLUMNS
 
 
+def test_what_nobody_can_see_is_written_out(tmp_path: Path) -> None:
+    """A number turned around, a terminal's sequence: in CSV as text, in JSON escaped, so that it says the same."""
+    hostile = "\u202e370\x1b[2J\x00"
+    held = dossiers(a_result(entries=[{"plate": hostile}]), name=hostile)
+    write_csv(tmp_path / "d.csv", held, {"用途": hostile})
+    write_json(tmp_path / "d.json", held, {"purpose": hostile})
+    for name in ("d.csv", "d.json"):
+        text = (tmp_path / name).read_text(encoding="utf-8-sig")
+        assert not {"\u202e", "\x1b", "\x00"} & {*text}
+        assert r"\u202e370\u001b[2J\u0000" in text
+    assert json.loads((tmp_path / "d.json").read_text(encoding="utf-8")) == {"purpose": hostile, "dossiers": held}
+
+
 def test_spreadsheets_see_that_it_is_unicode(tmp_path: Path) -> None:
     """A byte-order mark, or Chinese comes out as noise."""
     write_csv(tmp_path / "d.csv", dossiers(a_result()))
