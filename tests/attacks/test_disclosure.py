@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.center.installation import Installation
 from pipeline.center.opening import gather, open_logged
 from pipeline.codec import framing
 from pipeline.crypto import bundles, cbor, cose, sealing
@@ -19,6 +20,8 @@ from pipeline.crypto.keystore import load_identity, write_identity
 from pipeline.crypto.suite import hmac
 from pipeline.domain.dossiers import Dossier
 from pipeline.domain.parties import CENTER, inbox
+from pipeline.ops.health import file_modes
+from pipeline.ops.health_facts import gather as gather_facts
 from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.exports import as_csv
 from pipeline.province.filing import Filing
@@ -477,3 +480,35 @@ def test_an_id_number_that_a_stranger_writes_where_it_does_not_belong_is_masked(
     details = stand.network.parties[REQUESTER].store.connection.execute("SELECT detail FROM dead_letter").fetchall()
     assert all(number not in detail for (detail,) in details)
     assert len(stand.network.broker.messages(topics.DEAD_LETTERS)) == before
+
+
+@pytest.mark.parametrize("name", ["王\u202e小明", "王\n小明", "王\u200b小明", "王\x1b[31m小明"])
+def test_names_that_would_turn_a_screen_around_are_not_admitted(
+    stand: Stand, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Bidi overrides, line breaks, invisible and control characters: a reason for the requester, and in no log."""
+    persons = [{**stand.sample.persons[0], "name": name}, *stand.sample.persons[1:]]
+    application: Any = {**stand.sample.application, "application_id": str(uuid.uuid4())}
+
+    def attack(_: Stand) -> None:
+        stand.filed.append(stand.network.file(application, persons))  # type: ignore[arg-type]
+
+    traces = stand.traces_of(attack, caplog)
+    assert "name_characters" in traces.told or "control_characters" in traces.told
+    rejection = stand.network.case(application).rejection()
+    assert rejection is not None
+    assert name not in repr(rejection)
+    assert all(name not in record.getMessage() for record in caplog.records)
+
+
+def test_keys_that_others_may_read_are_an_alarm(stand: Stand) -> None:
+    """What the doctor and the metric say of a key file with loose permissions; as we write it, it has none."""
+    installation = Installation(stand.folder / "loose")
+    folder = installation.identity_folder(BYSTANDER)
+    installation.folder.mkdir(mode=0o700)
+    write_identity(folder, stand.network.identities[BYSTANDER])
+    assert list(file_modes(gather_facts(installation, stand.network.clock()))) == []
+    (folder / "sign.key").chmod(0o640)
+    [finding] = file_modes(gather_facts(installation, stand.network.clock()))
+    assert (finding.code, finding.severity) == ("file_open", "alarm")
+    assert finding.subject.endswith("sign.key")

@@ -205,6 +205,19 @@ def a_receipt_for_an_application_that_never_was(stand: Stand) -> None:
     receipted(stand, delivery(stand, "never"))
 
 
+@CASES.row("applications", "application_unknown")
+def a_receipt_of_another_partys_delivery(stand: Stand) -> None:
+    """32's, about 53's application: so that the center would let its sections go."""
+    raw = delivery(stand, stand.finished_once(), by=BYSTANDER)
+    send(stand.network, BYSTANDER, CENTER, "requests", notice(BYSTANDER, [raw]))
+
+
+@CASES.row("intake", "role_not_allowed")
+def a_receipt_by_who_never_asks(stand: Stand) -> None:
+    """00 provides, and gets no results."""
+    send(stand.network, "00", CENTER, "requests", notice("00", [delivery(stand, "a", by="00")]))
+
+
 @CASES.row("applications", "receipt_invalid")
 def a_receipt_for_a_provider_that_was_not_asked(stand: Stand) -> None:
     """63 has delivered nothing."""
