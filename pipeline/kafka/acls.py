@@ -112,7 +112,7 @@ def _rights(spec: PrincipalSpec) -> Iterator[tuple[str, str, str, str]]:
         yield "write", "topic", "literal", topic
     for topic in spec.consumes:
         yield "read", "topic", "literal", topic
-    if spec.produces:
+    if spec.transactions:
         yield "write", "transactional_id", "prefixed", spec.group
     if spec.consumes:
         yield "read", "group", "prefixed", spec.group

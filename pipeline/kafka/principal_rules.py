@@ -22,7 +22,7 @@ KINDS = ("requests", "responses")
 
 def principal_problems(topology: Topology) -> Iterator[Problem]:
     """The problems of all rules, in their order."""
-    for rule in (_declared, _groups, _tenants, _inboxes, _two_ways, _super_users, _quotas):
+    for rule in (_declared, _groups, _tenants, _inboxes, _two_ways, _super_users, _quotas, _transactions):
         yield from rule(topology)
 
 
@@ -106,6 +106,13 @@ def _quotas(topology: Topology) -> Iterator[Problem]:
         party = party_of_principal(spec.name)
         if party is not None and party != CENTER and not spec.quota:
             yield Problem(_place(spec), "has no quota")
+
+
+def _transactions(topology: Topology) -> Iterator[Problem]:
+    """16. No party writes in transactions: one left open would hold up all who read the center's inboxes."""
+    for spec in topology.principals:
+        if spec.transactions and spec.name != CENTER:
+            yield Problem(_place(spec), "may not write in transactions; the center's processors alone do")
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -42,6 +42,10 @@ def exchange() -> dict[str, str]:
         "message.max.bytes": str(MESSAGE_MAX_BYTES),
         # a stopped worker must delay the readers of its outputs by its transaction time-out, not by ten seconds more
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+        # readers wait for the end of a transaction; ours take ten seconds at most, and nobody may ask for Kafka's 15 min
+        "transaction.max.timeout.ms": "15000",
+        # a party needs a dozen; connections are taken, and TLS greeted, before any right is looked at
+        "max.connections.per.ip": "1000",
     }
 
 

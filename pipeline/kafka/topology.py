@@ -98,6 +98,7 @@ class PrincipalEntry(_Expandable):
     group: str = ""
     hosts: list[Host] = ["*"]
     quota: Quota | None = None
+    transactions: bool = False
     produces: list[Name] = []
     consumes: list[Name] = []
 
@@ -134,8 +135,9 @@ class TopicSpec:
 class PrincipalSpec:
     """One Kafka principal and the topics it may write and read.
 
-    `group` is the prefix of its consumer groups and transactional ids. `hosts`: addresses it may come from, or `*`; a
-    party comes from its registered addresses instead. `quota`: Kafka's key -> limit, empty for none.
+    `group` is the prefix of its consumer groups and, with `transactions`, of its transactional ids. `hosts`: addresses
+    it may come from, or `*`; a party comes from its registered addresses instead. `quota`: Kafka's key -> limit, empty
+    for none.
     """
 
     name: str
@@ -144,6 +146,7 @@ class PrincipalSpec:
     produces: tuple[str, ...]
     consumes: tuple[str, ...]
     hosts: tuple[str, ...] = ("*",)
+    transactions: bool = False
     quota: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -224,6 +227,7 @@ def _principals(entry: PrincipalEntry, parties: Sequence[str]) -> Iterator[Princ
             produces=tuple(name for text in entry.produces for name in _expand(text, meant)),
             consumes=tuple(name for text in entry.consumes for name in _expand(text, meant)),
             hosts=tuple(entry.hosts),
+            transactions=entry.transactions,
             quota=entry.quota.model_dump() if entry.quota else {},
         )
 

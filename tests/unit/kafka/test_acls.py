@@ -35,7 +35,6 @@ def test_a_party_gets_what_the_file_says_from_each_of_its_addresses(wanted: froz
         *{("read", "topic", "literal", f"hedx.{name}") for name in ("trust", "checkpoints")},
         ("read", "group", "prefixed", "hedx.37."),
         ("describe", "group", "literal", "hedx.reader"),
-        ("write", "transactional_id", "prefixed", "hedx.37."),
     }
     for host in ADDRESSES["37"]:
         mine = {acl for acl in wanted if (acl.principal, acl.host) == ("P37", host)}

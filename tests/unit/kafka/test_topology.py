@@ -193,6 +193,8 @@ RULES = [
                  "principal ops", "produces 'hedx.catalog', which the center alone writes", id="ops-writes-catalog"),
     pytest.param("name: ops\n", "name: admin\n", "principal admin", "is a super user", id="super-user-listed"),
     pytest.param(QUOTA, "", "principal P37", "has no quota", id="no-quota"),
+    pytest.param("    group: hedx.{party}.\n", "    group: hedx.{party}.\n    transactions: true\n", "principal P37",
+                 "may not write in transactions", id="party-in-transactions"),
 ]  # fmt: skip
 
 
