@@ -446,7 +446,7 @@ def a_bundle_taken_out_of_the_store(stand: Stand) -> object:
     return hand_over(stand.network.case(done.application), stand.folder / "short.json", "json", unit=unit)
 
 
-@CASES.row("pack", "mandate_mismatch")
+@CASES.row("export", "mandate_mismatch")
 def a_mandate_exchanged_in_the_store(stand: Stand) -> object:
     """For one that names another unit."""
     done, other = stand.finished(), stand.finished(approving_authority="某银行")
