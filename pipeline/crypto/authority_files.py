@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.crypto.authority import Authority, Root
-from pipeline.crypto.keystore import load_key, write_durably, write_key, write_passphrase
+from pipeline.crypto.keystore import load_key, read_passphrase, write_durably, write_key, write_passphrase
 from pipeline.domain.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ def write_root(directory: Path, root: Root) -> None:
 def load_root(directory: Path) -> Root:
     """Read what `write_root` wrote. Raises ConfigError."""
     try:
-        key = load_key(directory / "root.key", (directory / "passphrase").read_bytes())
+        key = load_key(directory / "root.key", read_passphrase(directory))
         return Root(key, _certificates(directory / "root.pem")[0])
     except (OSError, ValueError) as error:
         raise ConfigError(f"root in {directory}: {error}") from error
@@ -40,7 +40,7 @@ def write_authority(directory: Path, authority: Authority) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     has_passphrase = (directory / "passphrase").exists()
-    passphrase = (directory / "passphrase").read_bytes() if has_passphrase else write_passphrase(directory)
+    passphrase = read_passphrase(directory) if has_passphrase else write_passphrase(directory)
     issuing = b"".join(each.public_bytes(Encoding.PEM) for each in (authority.issuing, *authority.earlier))
     (directory / "root.pem").write_bytes(authority.root.public_bytes(Encoding.PEM))
     write_durably(directory / "issuing.pem", issuing)
@@ -50,7 +50,7 @@ def write_authority(directory: Path, authority: Authority) -> None:
 def load_authority(directory: Path) -> Authority:
     """Read what `write_authority` wrote; no root key is needed. Raises ConfigError."""
     try:
-        key = load_key(directory / "issuing.key", (directory / "passphrase").read_bytes())
+        key = load_key(directory / "issuing.key", read_passphrase(directory))
         [root], certificates = _certificates(directory / "root.pem"), _certificates(directory / "issuing.pem")
     except (OSError, ValueError) as error:
         raise ConfigError(f"authority in {directory}: {error}") from error

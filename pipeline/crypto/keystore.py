@@ -105,7 +105,8 @@ def _pem(certificates: Sequence[bytes]) -> bytes:
 
 
 def load_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:
-    """An EC private key from an encrypted PKCS#8 PEM file. Raises ConfigError."""
+    """An EC private key from an encrypted PKCS#8 PEM file. Raises ConfigError, for a file that others may read too."""
+    check_closed(path)
     try:
         key = load_pem_private_key(path.read_bytes(), passphrase)
     except ValueError as error:
@@ -116,8 +117,23 @@ def load_key(path: Path, passphrase: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def read_passphrase(directory: Path) -> bytes:
-    """What the keys in `directory` are encrypted under: its file `passphrase`, a link perhaps to a systemd credential."""
-    return (directory / "passphrase").read_bytes()
+    """What the keys in `directory` are encrypted under: its file `passphrase`, a link perhaps to a systemd credential.
+
+    Raises ConfigError when others may read it.
+    """
+    path = directory / "passphrase"
+    check_closed(path, ours=0o740)
+    return path.read_bytes()
+
+
+def check_closed(path: Path, ours: int = 0o700) -> None:
+    """Raise ConfigError for a file that others may read or change. `ours`: the bits of its mode that may be set.
+
+    A credential that systemd hands to a service's user by an access list shows the list's mask as the group's bits: 0440.
+    """
+    mode = path.stat().st_mode & 0o777
+    if mode & ~ours:
+        raise ConfigError(f"{path}: others may read or change it (mode {mode:03o}); its owner alone should: chmod 600")
 
 
 def write_passphrase(directory: Path) -> bytes:

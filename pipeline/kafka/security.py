@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
-from pipeline.crypto.keystore import load_key
+from pipeline.crypto.keystore import check_closed, load_key, read_passphrase
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.clients import Extra
 
@@ -35,7 +35,7 @@ def is_plaintext() -> bool:
 def client_security(directory: Path) -> Extra:
     """What librdkafka needs to connect as the principal of `directory`; nothing where plaintext was asked for.
 
-    Raises ConfigError when a file is missing: never falls back to plaintext by itself.
+    Raises ConfigError when a file is missing, or a secret one open to others: never falls back to plaintext by itself.
     """
     if is_plaintext():
         return {}
@@ -43,7 +43,7 @@ def client_security(directory: Path) -> Extra:
         "security.protocol": "ssl",
         "ssl.ca.location": str(_file(directory, "authorities.pem")),
         "ssl.certificate.location": str(_file(directory, "tls.pem")),
-        "ssl.key.location": str(_file(directory, "tls.key")),
+        "ssl.key.location": str(_key(directory)),
         "ssl.key.password": _passphrase(directory).decode(),
         "ssl.endpoint.identification.algorithm": "https",
     }
@@ -58,7 +58,7 @@ def ssl_context(directory: Path) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(cafile=_file(directory, "authorities.pem"))
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    certificate, key = _file(directory, "tls.pem"), _file(directory, "tls.key")
+    certificate, key = _file(directory, "tls.pem"), _key(directory)
     context.load_cert_chain(certificate, key, password=lambda: _passphrase(directory))
     return context
 
@@ -116,7 +116,13 @@ def write_java_store(directory: Path) -> None:
 
 
 def _passphrase(directory: Path) -> bytes:
-    return _file(directory, "passphrase").read_bytes()
+    return read_passphrase(_file(directory, "passphrase").parent)
+
+
+def _key(directory: Path) -> Path:
+    path = _file(directory, "tls.key")
+    check_closed(path)
+    return path
 
 
 def _file(directory: Path, name: str) -> Path:

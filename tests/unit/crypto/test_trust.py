@@ -87,6 +87,25 @@ def test_an_identity_survives_its_files(tmp_path: Path) -> None:
     assert b"ENCRYPTED" in (tmp_path / "37" / "sign.key").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["sign.key", "encrypt.key", "passphrase"])
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o644])
+def test_an_identity_that_others_may_read_is_not_used(tmp_path: Path, name: str, mode: int) -> None:
+    """Whoever has copied the keys could act as the party: better no worker than one that goes on."""
+    write_identity(tmp_path, identity("37"))
+    (tmp_path / name).chmod(mode)
+    with pytest.raises(ConfigError, match=rf"{name}: others may read or change it \(mode {mode:o}\)"):
+        load_identity(tmp_path)
+
+
+def test_a_passphrase_that_systemd_hands_over_is_taken(tmp_path: Path) -> None:
+    """A link to a credential, whose access list shows as mode 0440."""
+    write_identity(tmp_path / "identity", identity("37"))
+    credential = (tmp_path / "identity" / "passphrase").rename(tmp_path / "credential")
+    credential.chmod(0o440)
+    (tmp_path / "identity" / "passphrase").symlink_to(credential)
+    assert load_identity(tmp_path / "identity").party == "37"
+
+
 @pytest.mark.parametrize("name", ["passphrase", "sign.key", "encrypt.der"])
 def test_an_identity_with_a_file_missing_is_a_configuration_error(tmp_path: Path, name: str) -> None:
     """The operator is told, with the path."""
