@@ -37,7 +37,9 @@ def work_through(
     in half until one message is left to blame: that one's effects are a dead letter. `Retryable`, `ConfigError`,
     `SignerGone` and `MemoryError` are nobody's message's fault and pass through.
     """
-    chunks = deque(part for part in apart(stage, messages, clock()) if part)
+    bite = max(1, pace.size)
+    parts = apart(stage, messages, clock())
+    chunks = deque(part[start : start + bite] for part in parts for start in range(0, len(part), bite))
     while chunks:
         chunk = chunks.popleft()
         started = perf_counter()

@@ -171,7 +171,7 @@ class TransactionalWorker:
             self._rejections.turn()
             if self._assignment.added:
                 self._take_up()
-            batch = self._assignment.take(0 if self._held or self._gaps else wait, self._pace.size)
+            batch = self._take(wait)
             first, last = apart(self.stage, batch, self._clock())
             self._hold(last)
             if first:
@@ -185,6 +185,12 @@ class TransactionalWorker:
                 self._tick()
         except (Aborted, Retryable) as trouble:
             self._go_back(trouble)
+
+    def _take(self, wait: float) -> list[Message]:
+        """What has come: as much as fits a step, or, while something is held back, as much as there is to be looked through."""
+        if self._held or self._gaps:
+            return self._assignment.take(0, self.limits.messages)
+        return self._assignment.take(wait, self._pace.size)
 
     def _hold(self, messages: Iterable[Message]) -> None:
         """Hold these back; those for which there is no room are left on the brokers, and all of their partition after them."""
