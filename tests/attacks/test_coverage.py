@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,22 @@ def test_most_attacks_are_caught_where_it_is_written_down() -> None:
     """Workers, readers and access logs; of each family at least ten."""
     for table in (test_spoofing, test_tampering, test_repudiation, test_disclosure, test_privilege):
         assert sum(case.place in TOLD for case in table.CASES) >= ENOUGH
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "threat-model.md"
+
+
+def claimed(family: str) -> set[str]:
+    """The codes that the threat model names in the table of a family."""
+    text = PAGE.read_text(encoding="utf-8")
+    [table] = re.findall(rf"^### {family.capitalize()} .*?\n(.*?)^##", text, re.MULTILINE | re.DOTALL)
+    last = [line.rstrip("| ").rpartition("|")[2] for line in table.splitlines() if line.startswith("|")]
+    return {code for cell in last for code in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", cell)}
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"denial"}))
+def test_the_threat_model_claims_what_its_suite_tries(family: str) -> None:
+    """Each code in the table of a family is that of a row in its suite."""
+    codes = claimed(family)
+    assert len(codes) >= 5
+    assert codes <= set(FAMILIES[family].values())
