@@ -184,6 +184,7 @@ def test_missing_file_is_an_error_never_plaintext(kafka: Secured, tmp_path: Path
     folder = kafka.installation.transport("P37")
     for file in set(FILES) - {name}:
         (tmp_path / file).write_bytes((folder / file).read_bytes())
+        (tmp_path / file).chmod(0o600)
     with pytest.raises(ConfigError, match=name):
         client_security(tmp_path)
     with pytest.raises(ConfigError, match=name):
@@ -220,3 +221,14 @@ def test_no_secret_in_configuration_arguments_or_log(kafka: Secured) -> None:
     assert secret not in Path(f"/proc/{pid}/cmdline").read_bytes()
     assert secret not in Path(f"/proc/{pid}/environ").read_bytes()
     assert {path.stat().st_mode & 0o077 for path in broker.iterdir()} == {0}
+
+
+@pytest.mark.parametrize("name", ["passphrase", "tls.key"])
+def test_a_secret_that_others_may_read_connects_nobody(kafka: Secured, tmp_path: Path, name: str) -> None:
+    """The file is named, with its mode, for every kind of client."""
+    for file in FILES:
+        (tmp_path / file).write_bytes((kafka.installation.transport("P37") / file).read_bytes())
+        (tmp_path / file).chmod(0o604 if file == name else 0o600)
+    for connects in (client_security, ssl_context):
+        with pytest.raises(ConfigError, match=rf"{name}: others may read or change it \(mode 604\)"):
+            connects(tmp_path)
