@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 MOST_ABORTS = 8
 """Aborted transactions in a row after which the process gives up: what aborts every time is not a passing fault."""
 LONGEST_PAUSE = 5.0
-SHARE = 0.1
+SHARE = 0.03
 """Of the time a step may take, what one with held-back messages may: meanwhile the others' wait."""
 
 
