@@ -74,13 +74,18 @@ def open_sources(spec_file: Path, database_url: str) -> Sources:
     """The sources of one provider from its file and database URL, compared with each other.
 
     Raises ConfigError when the file is wrong or the database lacks what it names. Errors of this engine never show
-    bound values (document numbers).
+    bound values (document numbers), and none shows the URL, for a password may stand in it.
     """
     try:
         engine = sa.create_engine(database_url, hide_parameters=True)
         sources = Sources(engine, load_provider(spec_file))
         sources.check()
-    except sa.exc.SQLAlchemyError as error:
+    except ImportError as error:
+        raise ConfigError(f"{spec_file}: the database's driver {error.name} is not installed") from None
+    except (
+        sa.exc.SQLAlchemyError,
+        ValueError,
+    ) as error:  # ValueError: of a URL that is none, quoting what it took for a port
         raise ConfigError(f"{spec_file}: the database cannot be opened ({type(error).__name__})") from None
     return sources
 

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import csv
 import logging
+import traceback
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.center.installation import Installation
 from pipeline.center.opening import gather, open_logged
+from pipeline.cli.dossier_table import show_dossiers, show_statuses
+from pipeline.cli.exits import Exit
+from pipeline.cli.main import run
+from pipeline.cli.output import emit
 from pipeline.codec import framing
 from pipeline.crypto import bundles, cbor, cose, sealing
+from pipeline.crypto.authority import create_authority
 from pipeline.crypto.bundles import Bundle, SealedBundle
-from pipeline.crypto.keys import Identity, SealingKey, public_sealing_key
+from pipeline.crypto.keys import Identity, SealingKey, SealingKeys, public_sealing_key
 from pipeline.crypto.keystore import load_identity, write_identity
 from pipeline.crypto.suite import hmac
+from pipeline.demo.providers import PROVIDERS
 from pipeline.domain.dossiers import Dossier
+from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.ops.health import file_modes
 from pipeline.ops.health_facts import gather as gather_facts
 from pipeline.province.case_keys import CaseKeyFolder
-from pipeline.province.exports import as_csv
+from pipeline.province.exports import as_csv, as_json
 from pipeline.province.filing import Filing
+from pipeline.province.form_writing import write_form_yaml
 from pipeline.province.handover import hand_over, hand_over_sealed
+from pipeline.province.roster_files import write_roster_csv
 from pipeline.province.sealed_packs import open_pack
 from pipeline.province.shredding import shred
+from pipeline.province.sources import open_sources
 from pipeline.signer.keyring import Keyring
 from pipeline.signer.protocol import SignerRefused
 from pipeline.signer.server import Server
@@ -35,7 +48,7 @@ from pipeline.stages import topics
 from pipeline.stages.effects import Output
 from pipeline.stages.keys import application_key
 from tests.attacks.stand import BYSTANDER, PROVIDER, Case, Stand, Table
-from tests.forgery import relay_of, send, sign_as, with_header
+from tests.forgery import relay_of, send, sign_as, with_header, withhold
 from tests.scenario import REQUESTER, with_form
 
 CASES = Table()
@@ -257,10 +270,14 @@ def an_export_in_clear_of_what_only_the_unit_opens(stand: Stand) -> object:
 
 
 def packed(stand: Stand) -> bytes:
-    filing, _ = held_by_unit(stand)
+    return packed_with_key(stand)[0]
+
+
+def packed_with_key(stand: Stand) -> tuple[bytes, SealingKey]:
+    filing, key = held_by_unit(stand)
     path = stand.folder / "unit.pack"
     hand_over_sealed(stand.network.case(filing.application), path, unit=filing.application["approving_authority"])
-    return path.read_bytes()
+    return path.read_bytes(), key
 
 
 @CASES.row("pack", "not_a_recipient")
@@ -274,6 +291,21 @@ def a_sealed_pack_with_something_added(stand: Stand) -> object:
     """A channel beside what was signed."""
     parts = cbor.loads(packed(stand), 4)
     return open_pack(cbor.dumps({**parts, "z": b""}), SealingKey.generate(), stand.network.authority.certificates)
+
+
+@CASES.row("pack", "decrypt_failed")
+def the_persons_of_one_pack_in_another(stand: Stand) -> object:
+    """Both of one unit's, which has both keys."""
+    one, two = packed_with_key(stand), packed_with_key(stand)
+    parts = {**cbor.loads(one[0], 4), **{name: cbor.loads(two[0], 4)[name] for name in ("seal", "roster")}}
+    return open_pack(cbor.dumps(parts), SealingKeys([one[1], two[1]]), stand.network.authority.certificates)
+
+
+@CASES.row("pack", "certificate_invalid")
+def a_pack_of_another_exchange(stand: Stand) -> object:
+    """The unit was given its root on another way; what signs itself true is not believed."""
+    raw, key = packed_with_key(stand)
+    return open_pack(raw, key, create_authority(stand.network.clock()).certificates)
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------------
@@ -299,6 +331,79 @@ def a_key_file_that_is_none(stand: Stand) -> object:
     return stand.network.identities[REQUESTER].vault.open(cbor.dumps([*one, b""]))
 
 
+@CASES.row("vault", "unseal_failed")
+def a_seal_from_the_wire_passed_off_as_a_key_file(stand: Stand) -> object:
+    """37's worker would be made to open what was sent to it as if it were its own keys."""
+    bundle, _ = stand.raw_request()
+    ciphertext = cbor.loads(stand.finished().locked_keys, 1)[1]
+    return stand.network.identities[PROVIDER].vault.open(cbor.dumps([bundle.seal, ciphertext]))
+
+
+@CASES.row("seal", "unseal_failed")
+def a_seal_opened_as_another_senders(stand: Stand) -> object:
+    """By the right key: whose answer it is is bound into it."""
+    answer, _ = stand.relayed()
+    return sealing.unseal(answer.seal or b"", BYSTANDER, stand.filed[-1].keys.unsealer)
+
+
+@CASES.row("seal", "not_a_recipient")
+def an_answer_opened_with_the_requesters_own_key(stand: Stand) -> object:
+    """Not even that of 53's certificate: answers are for the reply key, and can be destroyed with it."""
+    answer, _ = stand.relayed()
+    return sealing.unseal(answer.seal or b"", PROVIDER, stand.network.identities[REQUESTER].sealing)
+
+
+def moved(stand: Stand, statement: str, *values: object) -> Filing:
+    """A finished application after somebody with the database's file has changed it."""
+    done = stand.finished()
+    stand.network.parties[REQUESTER].store.connection.execute(statement, (*values, done.application["application_id"]))
+    return done
+
+
+@CASES.row("store", "decrypt_failed")
+def two_persons_exchanged_in_the_store(stand: Stand) -> object:
+    """Each would get the other's answers."""
+    done = moved(stand, "UPDATE person SET idx = -idx - 1 WHERE application_id = ?")
+    stand.network.parties[REQUESTER].store.connection.execute(
+        "UPDATE person SET idx = (-idx) % (SELECT count(*) FROM person AS p WHERE p.application_id = person.application_id)"
+        " WHERE application_id = ?",
+        (done.application["application_id"],),
+    )
+    return stand.network.case(done.application).roster()
+
+
+@CASES.row("store", "decrypt_failed")
+def one_persons_answers_under_anothers_line(stand: Stand) -> object:
+    """In the same bundle, the numbers exchanged."""
+    of_it = "digest IN (SELECT digest FROM bundle WHERE application_id = ?)"
+    done = moved(stand, f"UPDATE answer SET idx = -idx - 1 WHERE {of_it}")  # noqa: S608
+    stand.network.parties[REQUESTER].store.connection.execute(
+        f"UPDATE answer SET idx = (-idx) % 4 WHERE {of_it}",  # noqa: S608
+        (done.application["application_id"],),
+    )
+    return stand.network.case(done.application).dossiers()
+
+
+@CASES.row("store", "decrypt_failed")
+def the_persons_of_another_application(stand: Stand) -> object:
+    """Of the same persons, even: rows are bound to their application."""
+    other = stand.finished().application["application_id"]
+    done = moved(stand, "DELETE FROM person WHERE application_id = ?")
+    stand.network.parties[REQUESTER].store.connection.execute(
+        "INSERT INTO person SELECT ?, section, idx, record FROM person WHERE application_id = ?",
+        (done.application["application_id"], other),
+    )
+    return stand.network.case(done.application).roster()
+
+
+@CASES.row("export", "mandate_mismatch")
+def another_mandate_put_into_the_store(stand: Stand) -> object:
+    """Its unit would be the one to export for."""
+    other = stand.finished()
+    done = moved(stand, "UPDATE application SET mandate = ? WHERE application_id = ?", other.mandate_raw)
+    return exported(stand, done)
+
+
 @CASES.row("store", "decrypt_failed")
 def one_applications_key_file_in_anothers_place(stand: Stand) -> object:
     """Put there by who owns the folder."""
@@ -320,6 +425,24 @@ def a_stolen_identity_without_its_passphrase(stand: Stand) -> object:
     folder = stand.folder / "stolen"
     write_identity(folder, stand.network.identities[BYSTANDER])
     (folder / "passphrase").write_bytes(b"guessed")
+    return load_identity(folder)
+
+
+@CASES.row("keystore", "config_error", "others may read or change it (mode 640)")
+def an_identity_that_others_may_read(stand: Stand) -> object:
+    """A worker that went on with it would go on with keys that somebody else may have."""
+    folder = stand.folder / "open"
+    write_identity(folder, stand.network.identities[BYSTANDER])
+    (folder / "encrypt.key").chmod(0o640)
+    return load_identity(folder)
+
+
+@CASES.row("keystore", "config_error", "not belong together")
+def another_partys_certificate_beside_ones_own_key(stand: Stand) -> object:
+    """What is sealed to it nobody here could open, or what was signed would be another's."""
+    folder = stand.folder / "mixed"
+    write_identity(folder, stand.network.identities[BYSTANDER])
+    (folder / "encrypt.der").write_bytes(stand.network.identities[PROVIDER].sealing_certificate)
     return load_identity(folder)
 
 
@@ -392,7 +515,7 @@ def test_the_search_finds_what_is_planted_in_messages(stand: Stand, caplog: pyte
         for key, value, headers in ((secret, b"", ()), (b"", b"x" + secret, ()), (b"", b"", (("detail", secret),))):
             stand.network.broker.produce(topics.EVENTS, key, value, headers, partition=0)
             found = stand.leaks(caplog)
-            assert len(secret) < 6 or len(found) == 1
+            assert len(found) == 1 or (len(secret) < 6 and value)
             for logs in stand.network.broker._topics[topics.EVENTS]:
                 if logs and secret in (logs[-1].key or b"") + (logs[-1].value or b"") + repr(logs[-1].headers).encode():
                     stand._scanned[topics.EVENTS, 0] -= 1
@@ -512,3 +635,121 @@ def test_keys_that_others_may_read_are_an_alarm(stand: Stand) -> None:
     [finding] = file_modes(gather_facts(installation, stand.network.clock()))
     assert (finding.code, finding.severity) == ("file_open", "alarm")
     assert finding.subject.endswith("sign.key")
+
+
+PATHS = [
+    "../../identity/sign.key",
+    "/etc/hedx",
+    "a/b",
+    "..",
+    ".hidden",
+    "",
+    "a\0b",
+    "a" * 65,
+    "\u202ea",
+    "a b",
+    "a\nb",
+    "C:\\x",
+]
+
+
+@pytest.mark.parametrize("application_id", PATHS, ids=ascii)
+def test_an_application_whose_id_is_a_path_is_not_filed(stand: Stand, application_id: str) -> None:
+    """Its keys would lie elsewhere: refused before anything is on the disk or in the store."""
+    store = stand.network.parties[REQUESTER].store.connection
+    before = sorted(stand.folder.rglob("*")), store.execute("SELECT count(*) FROM application").fetchone()
+    application: Any = {**stand.sample.application, "application_id": application_id}
+    with pytest.raises((ConfigError, InvalidMessage), match="letters, digits, - and _|header_invalid") as caught:
+        stand.network.file(application, stand.sample.persons)
+    assert len(application_id) < 3 or application_id not in str(caught.value)
+    assert (sorted(stand.folder.rglob("*")), store.execute("SELECT count(*) FROM application").fetchone()) == before
+
+
+@pytest.mark.parametrize(
+    "command", [["apply", "status"], ["apply", "shred", "--yes", "a"], ["access", "list"], ["signer", "status"]]
+)
+@pytest.mark.parametrize("party", ["../53", "/var", "53/../37", "53\0", "P53", ""])
+def test_a_party_whose_code_is_a_path_is_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], party: str
+) -> None:
+    """A usage error, and nothing is made or looked for anywhere."""
+    monkeypatch.setenv("HEDX_HOME", str(tmp_path / "home"))
+    assert run([*command, f"--party={party}"]) == Exit.USAGE
+    assert "Traceback" not in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_application_that_is_not_there_opens_no_file(stand: Stand) -> None:
+    """Ids that were never filed, paths among them, are looked for in the store and nowhere else."""
+    for application_id in PATHS:
+        with pytest.raises(ConfigError, match="in this store"):
+            stand.network.case(with_form(stand.sample, application_id=application_id).application)
+
+
+def test_a_roster_of_bad_persons_is_told_by_line_and_by_nothing_else(
+    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wrong digits, missing consents, names of control characters: neither report, stderr nor log names a person."""
+    caplog.set_level(logging.DEBUG)
+    sample = stand.sample
+    release = stand.network.reference.current
+    assert release is not None
+    number = "370102198005061230"
+    spoilt: list[Any] = [
+        {
+            **person,
+            "document_number": number,
+            "name": f"王\u202e小明{i}",
+            "consent_reference": "",
+            "relation": f"@SUM({number})",
+        }
+        for i, person in enumerate(sample.persons)
+    ]
+    write_form_yaml(tmp_path / "form.yaml", sample.application, release)
+    form = sample.application
+    write_roster_csv(tmp_path / "roster.csv", spoilt, form["roster_date"], form["roster_dataset"])
+    files = [str(tmp_path / "form.yaml"), "--roster", str(tmp_path / "roster.csv"), "--catalog", str(sample.catalog)]
+    for lang in ("zh", "en"):
+        for more in ([], ["--json"]):
+            assert run(["apply", "check", *files, "--party", REQUESTER, "--lang", lang, *more]) == Exit.FAILED
+    told = capsys.readouterr()
+    lines = "\n".join(record.getMessage() for record in caplog.records)
+    assert told.out.count("\n") > 10
+    for text in (told.out, told.err, lines):
+        assert not any(secret in text for secret in (number, "小明", "\u202e", "@SUM"))
+
+
+def test_a_providers_code_does_nothing_to_an_officials_terminal(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Providers choose their codes: one that sets a terminal's title is shown as what it is, in tables and as JSON."""
+    filing = stand.file()
+    stand.network.run(without=(PROVIDER,))
+    [(bundle, _)] = stand.bundles(PROVIDER, "requests", "request", filing)
+    withhold(stand.network, PROVIDER, "requests")
+    asked, code = bundle.header, "\x1b]0;owned\x07\x9b2J\u202e"
+    header = replace(
+        asked, kind="answer", bundle_id=b"\7" * 16, sender=PROVIDER, to=asked.requester, outcome="refused", code=code,
+        padded=0, answers=bundle.leaf,
+    )  # fmt: skip
+    send(stand.network, PROVIDER, CENTER, "responses", bundles.clear_bundle(header, []))
+    stand.network.run()
+    case = stand.network.case(filing.application)
+    dossiers = case.dossiers()
+    assert any(result["code"] == code for result in dossiers[0]["persons"][0]["results"])
+    show_dossiers(dossiers, {}, "en")
+    show_statuses(dossiers, {}, "en")
+    emit(dossiers, as_json=True)
+    emit(dossiers, as_json=False)
+    exports = as_csv(dossiers, {}).decode() + as_json(dossiers, {}).decode()
+    for text in (capsys.readouterr().out, exports):
+        assert r"\u001b]0;owned\u0007\u009b2J\u202e" in text
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & {*text}
+
+
+def test_a_wrong_database_url_shows_no_password(tmp_path: Path) -> None:
+    """It is the one secret that a provider's office writes into a file by hand."""
+    for url in ("postgresql://u:hunter2@h:hunter2/db", "hunter2", "nothing://u:hunter2@h/db", "sqlite:////no/hunter2"):
+        with pytest.raises(ConfigError) as caught:
+            open_sources(PROVIDERS / "37.yaml", url)
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))

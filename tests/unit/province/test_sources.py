@@ -282,3 +282,24 @@ def test_tells_what_the_catalog_promises_and_the_file_does_not_keep() -> None:
         "medical: in the provider file, not in the catalog",
         "vehicles.tonnage: catalog integer, provider file decimal",
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("hunter2", "ArgumentError"),
+        ("nothing://u:hunter2@h/db", "NoSuchModuleError"),
+        ("sqlite://u:hunter2@h:hunter2/db", "ValueError"),
+        ("oracle+nodriver://u:hunter2@h/db", "NoSuchModuleError"),
+        ("mysql+cymysql://u:hunter2@h/db", "driver cymysql is not installed"),
+        ("sqlite:////nowhere/hunter2.db", "OperationalError"),
+    ],
+)
+def test_no_error_shows_what_may_be_a_password(tmp_path: Path, url: str, says: str) -> None:
+    """A URL that is wrong is one sentence for the operator, and never in it: passwords stand there."""
+    (tmp_path / "p.yaml").write_text(SPEC)
+    with pytest.raises(ConfigError, match=says) as caught:
+        open_sources(tmp_path / "p.yaml", url)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
