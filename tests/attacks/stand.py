@@ -461,7 +461,12 @@ class Stand:
             for entry in result["entries"]:
                 words |= {value for value in entry.values() if isinstance(value, str) and _is_telling(value)}
         encoded = {word.encode(encoding) for word in words if word for encoding in ("utf-8", "gb18030")}
-        return sorted(word for word in encoded if len(word) >= 6)
+        return sorted(word for word in encoded if len(word) >= 4)
+
+    @property
+    def _long(self) -> list[bytes]:
+        """Those long enough not to turn up in megabytes of ciphertext by chance: two characters of GB18030 are not."""
+        return [word for word in self.personal if len(word) >= 6]
 
     @cached_property
     def private(self) -> list[bytes]:
@@ -487,6 +492,7 @@ class Stand:
         Only what came since the last call is looked at.
         """
         places: list[tuple[str, bytes]] = []
+        values: list[tuple[str, bytes]] = []
         for record in caplog.get_records("call"):
             text = record.getMessage() + (record.exc_text or "") + repr(record.args)
             places.append((f"log of {record.name}", text.encode() + text.encode("gb18030", "replace")))
@@ -496,17 +502,18 @@ class Stand:
                 self._scanned[topic, partition] = len(messages)
                 for message in messages[start:]:
                     headers = b"\n".join(name.encode() + value for name, value in message.headers)
-                    content = b"\n".join((message.key or b"", headers, message.value or b""))
-                    places.append((f"{topic}/{partition}/{message.offset}", content))
-        words = self.personal + forms(self.private + self.secrets(self._keys_scanned))
+                    place = f"{topic}/{partition}/{message.offset}"
+                    places.append((place, b"\n".join((message.key or b"", headers))))
+                    values.append((place, message.value or b""))
+        secret = forms(self.private + self.secrets(self._keys_scanned))
         self._keys_scanned = len(self.ciphers.used)
-        return found_in(places, words)
+        return found_in(places, self.personal + secret) + found_in(values, self._long + secret)
 
     def leaks_in_files(self) -> list[str]:
         """Where anything personal or secret is in the files of all stores, write-ahead logs included."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         assert any(path.name == "store.db" for path in files)
-        words = self.personal + forms(self.private + self.secrets())
+        words = self._long + forms(self.private + self.secrets())
         return found_in([(path.name, path.read_bytes()) for path in files], words)
 
 
