@@ -142,6 +142,6 @@ def test_an_output_topic_that_does_not_exist_ends_the_worker(world: KafkaWorld, 
 
 def transactional(bootstrap: str, name: str) -> Producer:
     """A producer with a transactional id of its own."""
-    producer = Producer(producer_config(bootstrap, f"{name}.other", transaction_ms=60_000))
+    producer = Producer(producer_config(bootstrap, f"{name}.other", transaction_ms=15_000))
     producer.init_transactions(20)
     return producer
