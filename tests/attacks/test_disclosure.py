@@ -659,7 +659,7 @@ def test_an_application_whose_id_is_a_path_is_not_filed(stand: Stand, applicatio
     store = stand.network.parties[REQUESTER].store.connection
     before = sorted(stand.folder.rglob("*")), store.execute("SELECT count(*) FROM application").fetchone()
     application: Any = {**stand.sample.application, "application_id": application_id}
-    with pytest.raises((ConfigError, InvalidMessage), match="letters, digits, - and _|header_invalid") as caught:
+    with pytest.raises((ConfigError, InvalidMessage), match=r"letters, digits, - and _|header_invalid") as caught:
         stand.network.file(application, stand.sample.persons)
     assert len(application_id) < 3 or application_id not in str(caught.value)
     assert (sorted(stand.folder.rglob("*")), store.execute("SELECT count(*) FROM application").fetchone()) == before

@@ -17,10 +17,18 @@ from pipeline.codec import framing
 from pipeline.crypto import bundles, cose, envelopes, signed, suite
 from pipeline.crypto.authority import ROOT_NAME, Authority, certify, certify_transport
 from pipeline.crypto.bundles import Bundle, SealedBundle
-from pipeline.crypto.certificates import SIGN_USAGE, CertificateVerifier
+from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, CertificateVerifier
 from pipeline.crypto.enrolment import install, prepare
 from pipeline.crypto.keys import LocalSigner
-from pipeline.crypto.requests import alternative_names, certificate_request, extended_usage, name, read_request, subject
+from pipeline.crypto.requests import (
+    USAGES,
+    alternative_names,
+    certificate_request,
+    extended_usage,
+    name,
+    read_request,
+    subject,
+)
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, PROVINCES
 from pipeline.kafka import acls
@@ -30,10 +38,12 @@ from pipeline.kafka.topology import TOPICS_FILE, Topology, load
 from pipeline.signer import policy
 from pipeline.stages import topics
 from pipeline.stages.effects import Output
+from pipeline.stages.membership import trust_entry
 from pipeline.stages.notices import Notice, post, sign_record
-from pipeline.stages.reference import publish_catalog
+from pipeline.stages.reference import cosign, publish_catalog, publish_trust
+from pipeline.stages.trust_tables import HEAD
 from tests.attacks.stand import BYSTANDER, PROVIDER, REVOKED, SUSPENDED, Case, Stand, Table
-from tests.forgery import Opened, send, with_header
+from tests.forgery import Opened, send, take_apart, with_header, withhold
 from tests.scenario import REQUESTER
 
 CASES = Table()
@@ -108,6 +118,31 @@ def a_catalog_report_for_another_provider(stand: Stand) -> None:
     stand.read(*publish_catalog(9, [{**entry, "feedback_seconds": 1}], signer, stand.network.clock())[:1])
 
 
+@CASES.row("reader", "issuer_mismatch")
+def a_head_of_the_trust_log_by_a_province(stand: Stand) -> None:
+    """It may sign heads, as a witness; in the center's place it decides which certificates there are."""
+    network = stand.network
+    newcomer = trust_entry(stand.newcomer("11"), 1)
+    signer = network.identities[BYSTANDER].signer
+    outputs = publish_trust([], stand.leaves_with(newcomer), network.crl, signer, network.clock())
+    stand.read(next(output for output in outputs if output.key == HEAD))
+
+
+@CASES.row("reader", "role_not_allowed")
+def a_revocation_list_published_by_a_province(stand: Stand) -> None:
+    """Even a genuine one: which is the newest is for the center to say."""
+    network = stand.network
+    crl = network.new_crl(network.crl["number"] + 1)
+    stand.read(publish_trust((), (), crl, network.identities[BYSTANDER].signer, network.clock())[1])
+
+
+@CASES.row("reader", "key_contradicts_entry")
+def a_witness_in_the_centers_place(stand: Stand) -> None:
+    """32's own cosignature under the center's key: compaction, or a reader, would take it for the center's."""
+    output = cosign(stand.head(), stand.network.identities[BYSTANDER].signer, stand.network.clock())
+    stand.read(replace(output, key=CENTER.encode()))
+
+
 # -- what is not its business -------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +176,33 @@ def a_province_that_sends_the_center_a_request(stand: Stand) -> None:
 def a_province_that_sends_in_the_centers_name(stand: Stand) -> None:
     """From: center, inside an envelope of 32's."""
     send(stand.network, BYSTANDER, CENTER, "requests", post(Notice("receipt", CENTER, CENTER, "a"), [b"r"], CENTER))
+
+
+def delivery_receipt(stand: Stand, by: str) -> None:
+    """A receipt for what 37 has delivered to 53, by somebody else in his own name."""
+    record = {
+        "kind": "delivered",
+        "application_id": stand.finished_once(),
+        "provider": PROVIDER,
+        "envelope_id": None,
+        "envelope_digest": None,
+        "bundles": [bytes(32)],
+        "at": stand.network.clock(),
+    }
+    raw = sign_record("receipt", "Receipt", record, stand.network.identities[by].signer, CENTER, stand.network.clock())
+    send(stand.network, by, CENTER, "requests", post(Notice("receipt", CENTER, by, "a"), [raw], by))
+
+
+@CASES.row("applications", "application_unknown")
+def a_receipt_for_what_another_province_asked(stand: Stand) -> None:
+    """37 would stop sending what 53 has not got yet."""
+    delivery_receipt(stand, BYSTANDER)
+
+
+@CASES.row("intake", "role_not_allowed")
+def a_receipt_by_who_never_asks(stand: Stand) -> None:
+    """00 gets no answers, so it receipts none."""
+    delivery_receipt(stand, "00")
 
 
 @CASES.row("collect", "kind_unexpected")
@@ -246,6 +308,29 @@ def another_mandates_acceptance(stand: Stand) -> None:
     """The center stretches what it accepted once over what it did not."""
     other = stand.request().acceptance["mandate_digest"]
     extended(stand, lambda _: {"mandate_digest": other})
+
+
+@CASES.row("answer", "acceptance_mismatch")
+def an_acceptance_under_another_release_of_the_catalog(stand: Stand) -> None:
+    """One in which the resource has more items than the requester knew of."""
+    extended(stand, lambda _: {"catalog_release": 2})
+
+
+@CASES.row("answer", "acceptance_mismatch", also=("answer_out_of_scope", "join"))
+def a_provider_that_nobody_signed_for(stand: Stand) -> None:
+    """Vehicles were to be asked of 37: the center asks 32 as well."""
+    filing = stand.file()
+    stand.network.run(without=(BYSTANDER,))
+    [(bundle, _)] = stand.bundles(BYSTANDER, "requests", "request", filing)
+    withhold(stand.network, BYSTANDER, "requests")
+    request = take_apart(bundle, stand.network.identities[BYSTANDER])
+    [vehicles] = [query for query in request.acceptance["sub_queries"] if query["category"] == "vehicles"]
+    center, now = stand.network.identities[CENTER], stand.network.clock()
+    request.header = replace(request.header, rows=(vehicles["row"],))
+    request.sign_acceptance(center, now, sub_queries=[{**vehicles, "provider": BYSTANDER}])
+    with stand.ciphers.looking_away():
+        sealed = request.seal(center, stand.network)
+    send(stand.network, CENTER, BYSTANDER, "requests", sealed)
 
 
 @CASES.row("answer", "acceptance_missing")
@@ -413,6 +498,39 @@ def a_certificate_for_a_party_that_is_suspended(stand: Stand) -> object:
         return registry.issue(stand.network.authority, request, now)
 
 
+@CASES.row("registry", "config_error", "renew it")
+def a_second_certificate_in_a_registered_partys_name(stand: Stand) -> object:
+    """Whoever else hands in a request for 13 does not become 13 beside it."""
+    now = stand.network.clock()
+    with Registry(stand.folder / "registry.db") as registry:
+        registry.register("13", now)
+        for _ in range(2):
+            request = read_request(certificate_request("P13", suite.generate_key(), "sign"))
+            made = registry.issue(stand.network.authority, request, now)
+    return made
+
+
+@CASES.row("registry", "config_error", "every certificate is for a new key")
+def one_key_for_two_uses(stand: Stand) -> object:
+    """To sign, and to be sealed to: what opens post would sign mandates."""
+    key, now = suite.generate_key(), stand.network.clock()
+    with Registry(stand.folder / "registry.db") as registry:
+        registry.register("14", now)
+        for usage in USAGES[:2]:
+            made = registry.issue(stand.network.authority, read_request(certificate_request("P14", key, usage)), now)
+    return made
+
+
+@CASES.row("registry", "config_error", "is revoked: ask with a new key")
+def the_request_of_a_revoked_certificate_once_more(stand: Stand) -> object:
+    """The key is in somebody else's hands, and so is the request."""
+    request, now = read_request(certificate_request("P15", suite.generate_key(), "sign")), stand.network.clock()
+    with Registry(stand.folder / "registry.db") as registry:
+        registry.register("15", now)
+        registry.revoke(registry.issue(stand.network.authority, request, now).serial, "key_compromise", now)
+        return registry.issue(stand.network.authority, request, now)
+
+
 @CASES.row("registry", "config_error", "the center cannot suspend itself")
 def a_suspension_of_the_center(stand: Stand) -> object:
     """It would shut out everybody."""
@@ -466,6 +584,24 @@ def a_provinces_tls_certificate_for_the_center(stand: Stand) -> object:
     key, now = asked_for.public_key, stand.network.clock()
     der = certify_transport(stand.network.authority, f"P{PROVIDER}", key, now)
     return install(folder, folder / "transport", CENTER, [der], stand.network.authority.certificates)
+
+
+@CASES.row("enrolment", "config_error", "is for no key that waits")
+def a_certificate_over_somebody_elses_key(stand: Stand) -> object:
+    """The center hands a party a certificate whose private key it has kept."""
+    folder = stand.folder / "enrolment-other"
+    prepare(folder, "P11", ["sign"])
+    der = certify(stand.network.authority, "11", suite.generate_key().public_key(), SIGN_USAGE, stand.network.clock())
+    return install(folder, folder / "transport", "P11", [der], stand.network.authority.certificates)
+
+
+@CASES.row("enrolment", "config_error", "certificate for sign")
+def a_certificate_of_another_use_than_was_asked_for(stand: Stand) -> object:
+    """Over the key to sign, good for being sealed to."""
+    folder, network = stand.folder / "enrolment-use", stand.network
+    asked_for = read_request(prepare(folder, "P11", ["sign"])["sign"].read_bytes())
+    der = certify(network.authority, "11", asked_for.public_key, ENCRYPT_USAGE, network.clock())
+    return install(folder, folder / "transport", "P11", [der], network.authority.certificates)
 
 
 # -- rights on the cluster ----------------------------------------------------------------------------------------------------
@@ -589,3 +725,66 @@ def test_a_party_has_no_right_on_what_is_not_its_own(party: str) -> None:
         (each, "topic", f"hedx.center.{kind}") for each in ("write", "describe") for kind in ("requests", "responses")
     }
     assert may == to_the_center
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_suspended_party_has_no_right_at_all(party: str) -> None:
+    """Whatever the file grants it: denied everything, which wins, and nobody else is touched."""
+    addresses = {each: [f"10.0.0.{number}"] for number, each in enumerate(topology().parties, 1)}
+    suspended = acls.wanted(topology(), addresses, {party})
+    mine = {acl for acl in suspended if acl.principal == f"P{party}"}
+    assert {(acl.permission, acl.operation, acl.name, acl.host) for acl in mine} == {("deny", "all", "*", "*")}
+    assert suspended - mine == {acl for acl in rules() if acl.principal != f"P{party}"}
+
+
+def test_a_party_comes_from_its_own_address_only() -> None:
+    """No rule of a party is for every address, and no two parties share one."""
+    hosts = {principal: {acl.host for acl in rules() if acl.principal == principal} for principal in principals()}
+    of_parties = [hosts[f"P{party}"] for party in PARTIES]
+    assert all(len(held) == 1 and "*" not in held for held in of_parties)
+    assert len(set.union(*of_parties)) == len(PARTIES)
+
+
+def principals() -> set[str]:
+    """Everybody with a right: the center, the watch, 33 parties."""
+    return {acl.principal for acl in rules()}
+
+
+def test_there_is_nobody_else_with_a_right() -> None:
+    """35 principals, none of them a super user, and no rule for everybody."""
+    assert principals() == {CENTER, "ops", *(f"P{party}" for party in PARTIES)}
+
+
+def test_nobody_may_change_anything_of_the_cluster() -> None:
+    """No rule on the cluster, none to create, delete or alter, and no prefix for topics."""
+    assert {acl.resource for acl in rules()} <= {"topic", "group", "transactional_id"}
+    assert {acl.operation for acl in rules()} == {"read", "write", "describe"}
+    assert {acl.pattern for acl in rules() if acl.resource == "topic"} == {"literal"}
+
+
+def test_no_prefix_of_one_covers_a_name_of_another() -> None:
+    """Groups and transactional ids: 3 is no prefix of 37's, the center's is none of anybody's."""
+    prefixed = {(acl.principal, acl.resource, acl.name) for acl in rules() if acl.pattern == "prefixed"}
+    for one, resource, wide in prefixed:
+        assert wide.endswith(".")
+        for other, same, name_ in prefixed:
+            assert one == other or resource != same or not name_.startswith(wide)
+        for spec in topology().principals:
+            assert spec.name == one or not spec.group.startswith(wide)
+
+
+def test_each_inbox_has_one_reader_and_its_writers() -> None:
+    """Parties' inboxes: written by the center alone. The center's: by the parties. Nobody writes what it reads."""
+    for owner in (*PARTIES, CENTER):
+        for kind in ("requests", "responses"):
+            name_ = f"hedx.{owner}.{kind}"
+            may = {each: {p for p in principals() if allowed(p, each, "topic", name_)} for each in ("read", "write")}
+            assert may["read"] == {CENTER if owner == CENTER else f"P{owner}"}
+            assert may["write"] == ({f"P{party}" for party in PARTIES} if owner == CENTER else {CENTER})
+
+
+def test_the_watch_reads_facts_and_writes_nothing() -> None:
+    """No inbox, nothing inside the center, no transaction."""
+    assert {acl.name for acl in rules() if acl.principal == "ops" and acl.operation == "write"} == set()
+    read = {acl.name for acl in rules() if acl.principal == "ops" and acl.resource == "topic"}
+    assert read == {"hedx.events", "hedx.deadletters", "hedx.catalog", "hedx.trust"}
