@@ -56,7 +56,7 @@ def reference_for(
     installation: Installation, bootstrap: str, extra: Extra | None = None, *, party: str | None = None
 ) -> Iterator[LiveReference]:
     """Trust and catalog, complete as of now and followed while the block runs; for `party`'s own process, if one."""
-    requests: Requests = tuple if party is None else partial(known_requests, installation.party(party))
+    requests: Requests = dict if party is None else partial(known_requests, installation.party(party))
     seen = installation.seen_file(party)
     with LiveReference(
         bootstrap, installation.anchor(), seen, party=party, requests=requests, extra=extra

@@ -24,8 +24,8 @@ from pipeline.settings import data_dir
 def command(seconds: float, bootstrap: str, lang: Language, as_json: bool) -> Exit:
     """Show how far the trust log is witnessed; exits 2 while certificates published are not believed yet.
 
-    Every party's adapter signs the log's head as it sees it grow. Two signatures (all, where parties are fewer) make a
-    new certificate count.
+    Every party's adapter signs the log's head as it sees it grow. The signatures of two provinces (of all, where they
+    are fewer) make a new certificate count; 00, the center's own, is no witness.
     """
     from pipeline.app import reference_for
 

@@ -13,6 +13,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from pipeline.crypto.suite import H
@@ -145,6 +146,15 @@ class CertificateVerifier:
             .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=end_entity)
             .build_client_verifier()
         )
+
+
+def certified_key(der: bytes) -> bytes | None:
+    """The public key in a certificate, as SubjectPublicKeyInfo (DER); None where it cannot be read."""
+    try:
+        key = x509.load_der_x509_certificate(der).public_key()
+    except UNREADABLE:
+        return None
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def thumbprint(der: bytes) -> bytes:

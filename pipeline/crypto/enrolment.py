@@ -14,12 +14,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pipeline.crypto import suite
 from pipeline.crypto.certificates import (
     ENCRYPT_USAGE,
     SIGN_USAGE,
+    UNREADABLE,
     CertificateVerifier,
     party_of_principal,
     role_of,
@@ -82,9 +83,20 @@ def note_requests(folder: Path, requests: Iterable[bytes]) -> None:
         write_durably(kept / f"{H(request).hex()}.csr", request)
 
 
-def known_requests(folder: Path) -> set[bytes]:
-    """Digests of all requests ever made in `folder`."""
-    return {bytes.fromhex(path.stem) for path in (folder / "requests").glob("*.csr")}
+def known_requests(folder: Path) -> dict[bytes, bytes]:
+    """All requests ever made in `folder`: the digest of each, and its public key as SubjectPublicKeyInfo (DER).
+
+    Raises ConfigError for a file that is no request: whatever it was, it cannot be told any more that it was one's own.
+    """
+    found = {}
+    for path in (folder / "requests").glob("*.csr"):
+        der = path.read_bytes()
+        try:
+            key = x509.load_der_x509_csr(der).public_key()
+        except UNREADABLE as error:
+            raise ConfigError(f"{path} is no certificate request ({type(error).__name__})") from None
+        found[H(der)] = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return found
 
 
 def install(

@@ -2,26 +2,32 @@
 
 Leaves are the framed `LogLeaf` records as published; the tree has the shape of RFC 6962. A reader holds all leaves, so
 that consistency (RFC 6962, section 2.1.2) needs no proof: it computes the root of every size itself. It believes a head
-that is the center's, extends what it believed before, and is cosigned by two parties (or by all, where they are fewer).
-Pure: whose signature is under a head is for the caller to verify.
+that is the center's, extends what it believed before, and is cosigned by two provinces (or by all, where they are
+fewer); the center and its own resources are no witnesses. Pure: whose signature is under a head is for the caller to
+verify.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from pipeline.codec import framing
 from pipeline.crypto import merkle
 from pipeline.crypto.suite import H
 from pipeline.domain.errors import InvalidMessage
-from pipeline.domain.parties import CENTER, is_party
+from pipeline.domain.parties import PROVINCES
 from pipeline.domain.records import LogHead, LogLeaf
 
 NAME = "trust"
 LEAF, NODE = b"\x07", b"\x08"
 WITNESSES = 2
-"""How many parties must have cosigned a head, where there are so many."""
+"""How many provinces must have cosigned a head, where there are so many; one more while one of them contradicts."""
+CONTRADICTORS = 2
+"""So many provinces that have seen another log are believed: nothing newer is."""
+
+Witness = tuple[str, bytes]
+"""A party, and the thumbprint of the certificate under which it cosigned."""
 
 _MOST_AHEAD = 1000  # cosigned heads of a party that wait for the log to grow to them
 
@@ -63,11 +69,12 @@ class TrustLog:
         self._hashes: list[bytes] = []  # of the leaves from 0 on, without a gap
         self._roots: dict[int, bytes] = {}  # by size, of what the center's newest head covers
         self._leaves: dict[int, tuple[bytes, LogLeaf]] = {}
-        self._cosigned: dict[str, set[Point]] = {}  # not compared yet
-        self._seen: dict[str, int] = {}  # party -> how far it has seen this log
-        self._contradicting: dict[str, int] = {}  # party -> size of which it has seen another
+        self._cosigned: dict[Witness, set[Point]] = {}  # not compared yet
+        self._seen: dict[Witness, int] = {}  # how far it has seen this log
+        self._contradicting: dict[Witness, int] = {}  # size of which it has seen another
+        self._named: tuple[int, set[str]] = 0, set()  # size, the provinces with a certificate below it
         self._fork: str | None = None
-        self._certificates: dict[bytes, int] = {}  # digest -> index, of all leaves without a gap
+        self._certificates: dict[tuple[str, bytes], int] = {}  # party, digest -> index, of all leaves without a gap
 
     @property
     def size(self) -> int:
@@ -98,7 +105,8 @@ class TrustLog:
             self._cut(index)
         while (following := self._leaves.get(len(self._hashes))) is not None:
             if following[1]["kind"] == "certificate":
-                self._certificates.setdefault(following[1]["digest"], len(self._hashes))
+                name = following[1]["party"], following[1]["digest"]
+                self._certificates.setdefault(name, len(self._hashes))
             self._hashes.append(leaf_hash(following[0]))
         return record
 
@@ -127,18 +135,25 @@ class TrustLog:
         self._waiting = point
         return True
 
-    def cosign(self, party: str, head: LogHead) -> None:
-        """Note that `party` has signed `head`. Raises InvalidMessage `log_invalid` for another log's."""
+    def cosign(self, party: str, head: LogHead, thumbprint: bytes = b"") -> None:
+        """Note that `party` has signed `head`, under the certificate with `thumbprint`.
+
+        Raises InvalidMessage `log_invalid` for another log's.
+        """
         if head["log"] != NAME or head["size"] < 0:
             raise InvalidMessage("log_invalid", "not the trust log's head")
-        ahead = self._cosigned.setdefault(party, set())
+        ahead = self._cosigned.setdefault((party, thumbprint), set())
         if len(ahead) < _MOST_AHEAD:
             ahead.add(Point(head["size"], head["root"]))
 
-    def advance(self, suspended: Set[str] = frozenset()) -> bool:
-        """Believe as much as may be believed now; tell whether that is more than before. `suspended` do not count.
+    def advance(
+        self, suspended: Set[str] = frozenset(), holds: Callable[[str, bytes], bool] = lambda party, thumbprint: True
+    ) -> bool:
+        """Believe as much as may be believed now; tell whether that is more than before.
 
-        Raises InvalidMessage `log_forked` when leaves and heads, or heads and cosignatures, contradict each other.
+        `suspended` parties do not count, nor does what was signed under a certificate (of a party, by thumbprint) that
+        does not hold any more. Raises InvalidMessage `log_forked` when leaves and heads contradict each other, or two
+        provinces have seen another log.
         """
         self._follow()
         if self._head is None:
@@ -148,41 +163,61 @@ class TrustLog:
         self._compare()
         if not self._contradicting and self._head.size == self.accepted.size:
             return False
-        witnesses = self.parties() - suspended
-        for party in sorted(witnesses & self._contradicting.keys()):
-            raise InvalidMessage("log_forked", f"{party} has seen another log of size {self._contradicting[party]}")
-        sizes = sorted((self._seen.get(party, 0) for party in witnesses), reverse=True)
-        needed = min(WITNESSES, len(witnesses))
-        size = sizes[needed - 1] if needed else self._head.size
+        named = self.parties()
+        witnesses = named - suspended
+        contradicting = self.contradictors(suspended, holds) & witnesses
+        if len(contradicting) >= CONTRADICTORS:
+            raise InvalidMessage("log_forked", f"{', '.join(sorted(contradicting))} have seen another log")
+        sizes = dict.fromkeys(witnesses - contradicting, 0)
+        for (party, thumbprint), size in self._seen.items():
+            if party in sizes and holds(party, thumbprint):
+                sizes[party] = max(sizes[party], size)
+        size = self._witnessed(sorted(sizes.values(), reverse=True), len(witnesses)) if named else self._head.size
         if size <= self.accepted.size:
             return False
         self.accepted = Point(size, self._root(size))
         return True
 
+    def contradictors(
+        self, suspended: Set[str] = frozenset(), holds: Callable[[str, bytes], bool] = lambda party, thumbprint: True
+    ) -> set[str]:
+        """The parties that signed a head of another log than this one; see `advance`."""
+        found = {party for party, thumbprint in self._contradicting if holds(party, thumbprint)}
+        return found - suspended
+
+    def contradicts(self, party: str, thumbprint: bytes) -> bool:
+        """Whether something that was signed so is a head of another log than this one."""
+        return (party, thumbprint) in self._contradicting
+
     def parties(self) -> set[str]:
-        """The parties, other than the center, with a certificate under what is believed."""
+        """The provinces with a certificate under what is believed: those whose cosignatures count.
+
+        Neither the center nor 00, its own resources, is one: who is to be watched is no witness.
+        """
         if not self.is_whole:
             return set()
-        leaves = (self._leaves[index][1] for index in range(self.accepted.size))
-        named = {leaf["party"] for leaf in leaves if leaf["kind"] == "certificate"}
-        return {party for party in named if is_party(party) and party != CENTER}
+        size = self.accepted.size
+        if self._named[0] != size:  # what is believed never changes
+            held = {party for (party, _), index in self._certificates.items() if index < size}
+            self._named = size, held & PROVINCES.keys()
+        return set(self._named[1])
 
-    def check(self, digests: Iterable[bytes]) -> None:
-        """Refuse certificates (SHA-256 over their DER) that are not in the log as far as it is believed.
+    def check(self, party: str, digests: Iterable[bytes]) -> None:
+        """Refuse certificates (SHA-256 over their DER) that are not in the log, as the party's, as far as it is believed.
 
         Raises InvalidMessage `certificate_not_logged`, or `head_not_witnessed` when all are under the center's newest
         head and only cosignatures are missing.
         """
-        last = max((self._certificates.get(digest, 1 << 62) for digest in digests), default=-1)
+        last = max((self._certificates.get((party, digest), 1 << 62) for digest in digests), default=-1)
         if last < self.accepted.size and self.is_whole:
             return
         if last < self.size:
             raise InvalidMessage("head_not_witnessed", f"size {self.size}")
         raise InvalidMessage("certificate_not_logged")
 
-    def has(self, digest: bytes) -> bool:
-        """Whether a certificate is in the log as far as it is believed."""
-        return self.is_whole and self._certificates.get(digest, 1 << 62) < self.accepted.size
+    def has(self, party: str, digest: bytes) -> bool:
+        """Whether a certificate is in the log as the party's, as far as it is believed."""
+        return self.is_whole and self._certificates.get((party, digest), 1 << 62) < self.accepted.size
 
     def newest(self) -> Point | None:
         """The center's newest head that grows out of what is believed: the one to cosign. None after a fork."""
@@ -190,18 +225,30 @@ class TrustLog:
 
     def cosigned_by(self, party: str) -> int:
         """The size of the largest head that `party` has signed."""
-        ahead = tuple(self._cosigned.get(party, ()))  # others may look while the log is followed
-        return max([self._seen.get(party, 0), *(point.size for point in ahead)])
+        seen, ahead = dict(self._seen), dict(self._cosigned)  # others may look while the log is followed
+        waiting = (point.size for (who, _), points in ahead.items() if who == party for point in tuple(points))
+        return max([0, *(size for (who, _), size in seen.items() if who == party), *waiting])
+
+    def _witnessed(self, sizes: Sequence[int], count: int) -> int:
+        """The size that enough have seen, of `sizes` descending; `count`: how many there are, contradictors included.
+
+        While one contradicts, one more of the others is needed, or all of them where there is no one more; never fewer
+        than without him. Where all are suspended nobody is left to see anything.
+        """
+        needed = min(WITNESSES, count)
+        if len(sizes) < count:
+            needed = max(needed, min(needed + 1, len(sizes)))
+        return sizes[needed - 1] if 0 < needed <= len(sizes) else 0
 
     def _compare(self) -> None:
         """Hold cosigned heads against the log held, each once, when it has grown to their size."""
-        for party, points in self._cosigned.items():
+        for witness, points in self._cosigned.items():
             for point in [point for point in points if point.size <= self.size]:
                 points.discard(point)
                 if self._root(point.size) == point.root:
-                    self._seen[party] = max(self._seen.get(party, 0), point.size)
+                    self._seen[witness] = max(self._seen.get(witness, 0), point.size)
                 else:
-                    self._contradicting[party] = point.size
+                    self._contradicting[witness] = point.size
 
     def _follow(self) -> None:
         """Move to the center's newest head once the leaves held are its own."""
@@ -226,7 +273,7 @@ class TrustLog:
     def _cut(self, index: int) -> None:
         """Forget the hashes from `index` on: a leaf that no head covers was replaced."""
         del self._hashes[index:]
-        self._certificates = {digest: at for digest, at in self._certificates.items() if at < index}
+        self._certificates = {name: at for name, at in self._certificates.items() if at < index}
 
 
 def certificates_of(entry: Mapping[str, object]) -> list[bytes]:

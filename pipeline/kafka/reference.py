@@ -45,7 +45,7 @@ class LiveReference:
         seen_file: Path,
         *,
         party: str | None = None,
-        requests: Requests = tuple,
+        requests: Requests = dict,
         extra: Extra | None = None,
     ) -> None:
         """`seen_file` need not be there yet; processes of one party may share it. `party`, `requests`: ReferenceTables.

@@ -53,7 +53,7 @@ class ReferenceTables:
     """
 
     def __init__(
-        self, anchor: Anchor, seen: Seen | None = None, *, party: str | None = None, requests: Requests = tuple
+        self, anchor: Anchor, seen: Seen | None = None, *, party: str | None = None, requests: Requests = dict
     ) -> None:
         """Raises InvalidMessage when the anchor does not hold by itself, or contradicts what was seen."""
         self._seen = seen or Seen()

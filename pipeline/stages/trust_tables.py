@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.codec import framing
 from pipeline.crypto import signed
+from pipeline.crypto.certificates import certified_key
 from pipeline.crypto.seal_keys import TYPE as SEAL_KEY
 from pipeline.crypto.suite import H
 from pipeline.crypto.trust_log import NAME, TrustLog, certificates_of
@@ -28,8 +29,8 @@ CRL, HEAD = b"crl", b"head"
 _LEAF = re.compile(rb"log/(0|[1-9][0-9]{0,8})")
 _EARLY = 64  # checkpoints of a party that wait for its certificate to count
 
-Requests = Callable[[], Collection[bytes]]
-"""SHA-256 over the certificate requests that a party has made itself."""
+Requests = Callable[[], Mapping[bytes, bytes]]
+"""Of the certificate requests that a party has made itself: SHA-256 over each, and its public key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Alarm:
 class TrustTables:
     """What a process believes of the parties. With a `party` it is that party's own process, which watches its name."""
 
-    def __init__(self, anchor: Anchor, seen: Seen, party: str | None = None, requests: Requests = tuple) -> None:
+    def __init__(self, anchor: Anchor, seen: Seen, party: str | None = None, requests: Requests = dict) -> None:
         """Raises InvalidMessage when the anchor does not hold by itself, or contradicts what was seen."""
         self.trust = trust_of(anchor, seen)
         start = anchor.log_start(self.trust)
@@ -57,6 +58,8 @@ class TrustTables:
         self._entries: dict[str, TrustEntry] = {}  # as published, the newest of each party
         self._counted: dict[str, TrustEntry] = {}  # with the certificates that count
         self._given = {digest for entry in (anchor.center, seen.center) if entry for digest in certificates_of(entry)}
+        self._asked: dict[bytes, LogLeaf] = {}  # request -> the leaf in one's own name for which it was used
+        self._own: set[bytes] = set()  # certificates in one's own name that are for keys of one's own
         self._early: dict[bytes, deque[bytes]] = {}
         self._alarms: list[Alarm] = []
         self._raised: set[Alarm] = set()
@@ -67,7 +70,8 @@ class TrustTables:
             self._checkpoint(key, value)
         elif key == CRL:
             crl: RevocationList = self._by_center(value, "trust", "RevocationList")  # type: ignore[assignment]
-            self.trust.revoke(crl)
+            if self.trust.revoke(crl):
+                self._settle()
         elif key == HEAD:
             head: LogHead = self._by_center(value, "checkpoint", "LogHead")  # type: ignore[assignment]
             with self._watched():
@@ -152,6 +156,8 @@ class TrustTables:
 
     def _entry(self, entry: TrustEntry) -> None:
         party, number = entry["party"], entry["number"]
+        if party == self._party:
+            self._look_at_own(entry)
         held = self._entries.get(party)
         newest = max(self._seen.entries.get(party, 0), held["number"] if held else 0)
         if number < newest:
@@ -166,17 +172,22 @@ class TrustTables:
         self._check(entry)
 
     def _check(self, entry: TrustEntry) -> None:
-        self.log.check(digest for digest in certificates_of(entry) if digest not in self._given)
+        party = entry["party"]
+        self.log.check(party, (digest for digest in certificates_of(entry) if not self._is_given(party, digest)))
 
-    def _is_logged(self, digest: bytes) -> bool:
-        """In the log as far as it is believed; the center's own, given by hand, are believed like the log itself."""
-        return digest in self._given or self.log.has(digest)
+    def _is_logged(self, party: str, digest: bytes) -> bool:
+        """In the log, as the party's, as far as it is believed."""
+        return self._is_given(party, digest) or self.log.has(party, digest)
+
+    def _is_given(self, party: str, digest: bytes) -> bool:
+        """The center's own certificates, given by hand, are believed like the log itself."""
+        return party == CENTER and digest in self._given
 
     def _count(self, entry: TrustEntry) -> None:
         """Let the entry count with its certificates in the log; of a newcomer nothing does before it can sign."""
         counted = entry.copy()
         for name in ("signing_certificates", "sealing_certificates", "transport_certificates"):
-            counted[name] = [der for der in entry[name] if self._is_logged(H(der))]
+            counted[name] = [der for der in entry[name] if self._is_logged(entry["party"], H(der))]
         known = entry["party"] in self.trust.parties()
         speaks = known or (counted["signing_certificates"] and counted["sealing_certificates"])
         if speaks and counted != self._counted.get(entry["party"]):
@@ -201,8 +212,10 @@ class TrustTables:
             return
         head: LogHead = verified(value, "checkpoint", "LogHead", self.trust, party)  # type: ignore[assignment]
         self._in_good_standing(value)
-        self.log.cosign(party, head)
+        self.log.cosign(party, head, sign1.thumbprint)
         self._settle()
+        if self.log.contradicts(party, sign1.thumbprint):
+            raise InvalidMessage("log_forked", f"{party} has seen another log")
 
     def _settle(self) -> None:
         """Believe as much of the log as may be, and let count what that lets count."""
@@ -210,8 +223,10 @@ class TrustTables:
         suspended = {party for party, entry in self._entries.items() if entry["suspended"]}
         try:
             with self._watched():
-                self.log.advance(suspended)
+                self.log.advance(suspended, self._holds)
         finally:
+            for party in self.log.contradictors(suspended, self._holds):
+                self._raise(Alarm("log_forked", party))
             if before != (self.log.is_whole, self.log.accepted):
                 for entry in self._entries.values():
                     self._count(entry)
@@ -227,9 +242,37 @@ class TrustTables:
                 except InvalidMessage:
                     continue  # it was refused, and said so, when it came
 
+    def _holds(self, party: str, x5t: bytes) -> bool:
+        """Whether a certificate of the party counts today: listed, and not revoked."""
+        try:
+            certificate = self.trust.signer(x5t)
+        except InvalidMessage:
+            return False
+        return certificate.party == party and self.trust.revoked(certificate) is None
+
     def _look_for_own(self, leaf: LogLeaf) -> None:
-        if leaf["kind"] == "certificate" and leaf["party"] == self._party and leaf["request"] not in self._requests():
+        """A leaf in one's own name is for a request of one's own, and a request is good for one certificate."""
+        if leaf["kind"] != "certificate" or leaf["party"] != self._party:
+            return
+        request = leaf["request"]
+        if request is None or request not in self._requests():
             self._raise(Alarm("certificate_not_requested", leaf["party"], leaf["digest"]))
+            return
+        first = self._asked.setdefault(request, leaf)
+        if first["index"] != leaf["index"]:
+            self._raise(Alarm("certificate_not_requested", leaf["party"], leaf["digest"]))
+
+    def _look_at_own(self, entry: TrustEntry) -> None:
+        """What is published as one's own certificates, whatever the log says of them, is for keys of one's own."""
+        names = ("signing_certificates", "sealing_certificates", "transport_certificates")
+        new = {H(der): der for name in names for der in entry[name]}  # type: ignore[literal-required]
+        new = {digest: der for digest, der in new.items() if digest not in self._own}
+        keys = set(self._requests().values()) if new else set()
+        for digest, der in new.items():
+            if certified_key(der) in keys:
+                self._own.add(digest)
+            else:
+                self._raise(Alarm("certificate_not_requested", entry["party"], digest))
 
     def _raise(self, alarm: Alarm) -> None:
         """Once is enough."""

@@ -173,10 +173,10 @@ def test_a_process_does_not_go_on_with_a_view_that_is_not_kept_up(site: Site, tm
     """When following the topics fails, whatever the reason, whoever asks next is told, and the process ends."""
     readable = True
 
-    def requests() -> list[bytes]:
+    def requests() -> dict[bytes, bytes]:
         if not readable:
             raise PermissionError("the folder of requests")
-        return []
+        return {}
 
     with LiveReference(site.bootstrap, site.anchor, tmp_path / "37.seen", party="37", requests=requests) as reference:
         assert reference.trust.parties() == ["37", "53", CENTER]

@@ -51,7 +51,7 @@ def test_a_party_knows_all_requests_it_ever_made(tmp_path: Path) -> None:
     placed(tmp_path, certified(folder))
     digests |= {read_request(path.read_bytes()).digest for path in prepare(folder, "P37").values()}
     assert len(digests) == 6
-    assert known_requests(folder) == digests
+    assert known_requests(folder).keys() == digests
 
 
 def test_a_renewal_keeps_the_key_that_still_unseals(tmp_path: Path) -> None:

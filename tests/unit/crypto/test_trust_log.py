@@ -46,6 +46,11 @@ def a_log(made: Sequence[LogLeaf], start: Point = EMPTY) -> TrustLog:
     return log
 
 
+def holds(log: TrustLog, made: LogLeaf) -> bool:
+    """Whether the certificate of a leaf counts as that of the leaf's party."""
+    return log.has(made["party"], made["digest"])
+
+
 def follow(log: TrustLog, made: Sequence[LogLeaf]) -> None:
     """The center publishes, the reader reads."""
     read(log, made)
@@ -70,8 +75,8 @@ def test_growth_in_any_steps_is_followed(steps: list[int]) -> None:
         size += step
         follow(log, leaves(size))
         assert log.accepted == point(leaves(size))
-    assert all(log.has(each["digest"]) for each in leaves(size))
-    assert not log.has(leaf(size)["digest"])
+    assert all(holds(log, each) for each in leaves(size))
+    assert not holds(log, leaf(size))
 
 
 @given(st.permutations(range(9)), st.integers(0, 9))
@@ -125,11 +130,11 @@ def test_what_was_given_must_be_what_is_there() -> None:
     """The leaves of another log than the anchor's are not taken for it."""
     log = a_log(leaves(3), Point(3, bytes(32)))
     assert refusal(log.advance) == "log_forked"
-    assert not log.has(leaf(0)["digest"])
+    assert not holds(log, leaf(0))
     short = a_log(leaves(2), point(leaves(3)))
     assert not short.advance()
     assert not short.is_whole
-    assert refusal(lambda: short.check([leaf(0)["digest"]])) == "certificate_not_logged"
+    assert refusal(lambda: short.check("center", [leaf(0)["digest"]])) == "certificate_not_logged"
 
 
 def test_an_older_head_and_another_logs_are_refused() -> None:
@@ -148,15 +153,15 @@ def test_an_older_head_and_another_logs_are_refused() -> None:
 
 @pytest.mark.parametrize("count", range(5))
 def test_the_quorum_is_two_or_all_there_are(count: int) -> None:
-    """Of the parties with a certificate under what is believed; the center is none of them, nor is the broker."""
-    held = leaves(6, ("center", "broker", *PROVINCES[:count]))
+    """Of the provinces with a certificate under what is believed; neither the center nor its own 00 is one of them."""
+    held = leaves(7, ("center", "broker", "00", *PROVINCES[:count]))
     log = a_log(held, point(held))
     log.advance()
     assert log.parties() == set(PROVINCES[:count])
-    grown = [*held, leaf(6, "65")]
+    grown = [*held, leaf(7, "65")]
     read(log, grown)
     log.offer(log_head(grown, NOW))
-    for party in ("center", "broker", "65"):
+    for party in ("center", "broker", "00", "65"):
         log.cosign(party, log_head(grown, NOW))
     for signed, party in enumerate(PROVINCES[:count]):
         assert log.advance() == (signed == min(2, count) and signed > 0)
@@ -181,22 +186,112 @@ def test_what_is_believed_is_what_two_have_seen(cosigned: list[tuple[str, int]],
     seen = {party: max([size for who, size in cosigned if who == party], default=0) for party in PROVINCES}
     counted = sorted((seen[party] for party in PROVINCES if party not in suspended), reverse=True)
     needed = min(2, len(counted))
-    assert log.accepted == point(whole[: max(start, counted[needed - 1] if needed else 20)])
+    assert log.accepted == point(whole[: max(start, counted[needed - 1] if needed else 0)])
+
+
+LIE = LogHead(log="trust", size=1, root=bytes(32), at=NOW)
 
 
 @given(st.integers(1, 20))
-def test_a_witness_of_another_log_is_found_at_any_size(size: int) -> None:
-    """Its head need not be the newest; one from before it was registered counts as little as its good word."""
+def test_one_witness_of_another_log_is_found_at_any_size_and_costs_one_more(size: int) -> None:
+    """Its head need not be the newest. It does not count, three others must have seen the head, and they are enough."""
     whole = leaves(20, ("center", *PROVINCES))
     log = a_log(whole, point(whole[:10]))
     log.offer(log_head(whole, NOW))
     log.cosign("37", LogHead(log="trust", size=size, root=bytes(32), at=NOW))
-    assert refusal(log.advance) == "log_forked"
+    for party in ("37", "53", "32"):
+        log.cosign(party, log_head(whole, NOW))
+        assert not log.advance()
+    assert log.contradictors() == {"37"}
     assert log.accepted.size == 10
-    assert not log.advance({"37"}), "without it, two others must still sign"
+    log.cosign("11", log_head(whole, NOW))
+    assert log.advance()
+    assert log.accepted == point(whole)
+
+
+@pytest.mark.parametrize(("count", "enough"), [(1, None), (2, None), (3, 2), (4, 3)])
+def test_where_there_is_no_one_more_all_others_must_have_seen_it(count: int, enough: int | None) -> None:
+    """But never fewer than two: of two provinces one alone decides nothing, whatever the other says."""
+    held = leaves(6, ("center", *PROVINCES[:count]))
+    log = a_log(held, point(held))
+    grown = [*held, leaf(6)]
+    follow(log, grown)
+    log.cosign(PROVINCES[0], LIE)
+    for signed, party in enumerate(PROVINCES[1:count], start=1):
+        log.cosign(party, log_head(grown, NOW))
+        assert log.advance() == (signed == enough)
+    assert (log.accepted == point(grown)) == (enough is not None)
+
+
+def test_two_witnesses_of_another_log_are_believed() -> None:
+    """Nothing newer counts, however many others have seen it; unless one is suspended or its certificate does not hold."""
+    whole = leaves(20, ("center", *PROVINCES, "31", "33"))
+
+    def forked() -> TrustLog:
+        log = a_log(whole, point(whole[:10]))
+        log.offer(log_head(whole, NOW))
+        for party in ("37", "53"):
+            log.cosign(party, LIE, b"stolen")
+        for party in ("11", "32", "31", "33"):
+            log.cosign(party, log_head(whole, NOW))
+        assert refusal(log.advance) == "log_forked"
+        assert log.accepted.size == 10
+        return log
+
+    assert forked().advance({"37"})
+    assert forked().advance(holds=lambda party, thumbprint: (party, thumbprint) != ("53", b"stolen"))
+    log = forked()
+    log.cosign("37", LIE, b"another")
+    log.advance(holds=lambda party, thumbprint: thumbprint != b"stolen")
+    assert log.accepted == point(whole)
+
+
+def test_two_that_are_no_witnesses_stop_nobody() -> None:
+    """What the center or 00 signs of another log is told, and takes nothing from anybody."""
+    whole = leaves(20, ("center", "00", *PROVINCES))
+    log = a_log(whole, point(whole[:10]))
+    log.offer(log_head(whole, NOW))
+    for party in ("center", "00"):
+        log.cosign(party, LIE)
     for party in ("53", "32"):
         log.cosign(party, log_head(whole, NOW))
-    assert log.advance({"37"})
+    assert log.advance()
+    assert log.contradictors() == {"center", "00"}
+
+
+def test_what_was_signed_under_a_certificate_that_does_not_hold_does_not_count() -> None:
+    """Also when it was noted before: a thief's word is worth nothing from then on; the party's new one is."""
+    whole = leaves(8, ("center", "37", "53", "32"))
+    log = a_log(whole[:7], point(whole[:7]))
+    follow(log, whole[:7])
+    for party in ("37", "53"):
+        log.cosign(party, log_head(whole, NOW), b"old")
+    read(log, whole)
+    log.offer(log_head(whole, NOW))
+    assert not log.advance(holds=lambda party, thumbprint: (party, thumbprint) != ("37", b"old"))
+    log.cosign("37", log_head(whole, NOW), b"new")
+    assert log.advance(holds=lambda party, thumbprint: (party, thumbprint) != ("37", b"old"))
+
+
+def test_the_center_alone_is_never_enough_once_there_are_provinces() -> None:
+    """It could suspend all of them for a moment, let a certificate of its own making count, and let them go on."""
+    held = leaves(6, ("center", "37", "53"))
+    log = a_log(held, point(held))
+    follow(log, [*held, leaf(6)])
+    assert not log.advance({"37", "53"})
+    assert log.accepted == point(held)
+
+
+@pytest.mark.parametrize("party", ["00", "broker", "53", ""])
+def test_a_certificate_counts_only_as_that_of_the_party_in_its_leaf(party: str) -> None:
+    """Whose name it is in is what the party watches; under another's leaf nobody would look."""
+    held = leaves(4, ("center", "37"))
+    rogue = leaf(4, party)
+    log = a_log([*held, rogue], point([*held, rogue]))
+    log.advance()
+    assert log.has(party, rogue["digest"])
+    assert not log.has("37", rogue["digest"])
+    assert refusal(lambda: log.check("37", [rogue["digest"]])) == "certificate_not_logged"
 
 
 def test_a_cosignature_waits_for_the_log_to_grow_to_it() -> None:
@@ -215,13 +310,14 @@ def test_certificates_that_wait_are_told_apart() -> None:
     held = leaves(4, ("center", "37"))
     log = a_log(held, point(held))
     follow(log, [*held, leaf(4)])
-    log.check([each["digest"] for each in held])
-    log.check([])
-    assert refusal(lambda: log.check([held[0]["digest"], leaf(4)["digest"]])) == "head_not_witnessed"
-    assert refusal(lambda: log.check([leaf(4)["digest"], leaf(5)["digest"]])) == "certificate_not_logged"
+    log.check("center", [each["digest"] for each in held if each["party"] == "center"])
+    log.check("37", [held[1]["digest"]])
+    log.check("53", [])
+    assert refusal(lambda: log.check("center", [held[0]["digest"], leaf(4)["digest"]])) == "head_not_witnessed"
+    assert refusal(lambda: log.check("center", [leaf(4)["digest"], leaf(5)["digest"]])) == "certificate_not_logged"
     revoked: LogLeaf = {**leaf(5), "kind": "revocation"}
     read(log, [*held, leaf(4), revoked])
-    assert refusal(lambda: log.check([revoked["digest"]])) == "certificate_not_logged"
+    assert refusal(lambda: log.check("center", [revoked["digest"]])) == "certificate_not_logged"
 
 
 def test_a_leaf_that_no_head_covers_may_be_written_again() -> None:
@@ -231,5 +327,5 @@ def test_a_leaf_that_no_head_covers_may_be_written_again() -> None:
     assert refusal(log.advance) == "log_forked"
     log.append(3, framed([leaf(3)])[0])
     assert log.advance()
-    assert log.has(leaf(3)["digest"])
-    assert not log.has(leaf(3, salt=1)["digest"])
+    assert holds(log, leaf(3))
+    assert not holds(log, leaf(3, salt=1))

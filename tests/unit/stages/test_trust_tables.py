@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.codec import framing
 from pipeline.crypto.authority import certify
-from pipeline.crypto.certificates import SIGN_USAGE, thumbprint
+from pipeline.crypto.certificates import SIGN_USAGE, certified_key, thumbprint
 from pipeline.crypto.keys import LocalSigner
 from pipeline.crypto.seal_keys import sign_seal_key
 from pipeline.crypto.suite import H, generate_key, point
@@ -22,8 +22,6 @@ from pipeline.stages.reference import ReferenceTables, cosign, publish_seal_key
 from pipeline.stages.trust_tables import CRL, HEAD, Alarm
 from tests.unit.crypto.exchange import DAY, NOW, authority, identity, refusal
 from tests.unit.stages.trust_world import CENTER, World, cosigned, fill
-
-PARTIES = ("37", "53", "00")
 
 
 def member(world: World, party: str | None = None, seen: Seen | None = None) -> ReferenceTables:
@@ -90,23 +88,23 @@ def test_a_certificate_outside_the_log_does_not_count() -> None:
     assert view.trust.signer(identity("37").signer.thumbprint).party == "37"
 
 
-@pytest.mark.parametrize("parties", [(), ("37",), ("37", "53"), ("37", "53", "00")])
+@pytest.mark.parametrize("parties", [(), ("00",), ("37",), ("37", "53"), ("37", "53", "32")])
 def test_a_new_head_needs_two_witnesses_or_all_there_are(parties: Sequence[str]) -> None:
-    """With nobody else registered the center is alone; with one that one must have seen it; from two on, two."""
+    """With no province registered the center is alone; with one that one must have seen it; from two on, two."""
     world = World(("center", *parties))
     view = member(world)
     entry = renewed("center")
     world.log(entry)
     added = H(entry["signing_certificates"][0])
     refused = fill(view, world.publication())
-    needed = min(2, len(parties))
+    needed = min(2, len({*parties} - {"00"}))
     assert refused == (["head_not_witnessed"] if needed else [])
     for count, party in enumerate(parties, start=1):
-        assert view.log.has(added) == (count > needed)
+        assert view.log.has("center", added) == (count > needed)
         witness = member(world_before(world), party)
         fill(witness, world.publication())
         assert fill(view, [cosigned(witness, party)]) == []
-    assert view.log.has(added)
+    assert view.log.has("center", added)
     assert view.trust.signer(added).party == "center"
 
 
@@ -115,21 +113,46 @@ def world_before(world: World) -> World:
     return World(tuple(world.entries))
 
 
-def test_witnesses_count_once_and_the_center_and_the_suspended_not_at_all() -> None:
-    """One party that signs twice is one witness."""
-    world = World(("center", "37", "53", "00"))
+def test_witnesses_count_once_and_the_suspended_and_the_centers_own_not_at_all() -> None:
+    """One party that signs twice is one witness; the center, and 00, which is the center's, are none."""
+    world = World(("center", "37", "53", "00", "32"))
     view = member(world)
-    world.entries["00"] = {**trust_entry(identity("00"), 2), "suspended": True}
+    world.entries["32"] = {**trust_entry(identity("32"), 2), "suspended": True}
     world.log(renewed("53"))
     fill(view, world.publication())
     newest = view.log.newest()
     assert newest is not None
     head = LogHead(log="trust", size=newest.size, root=newest.root, at=NOW)
-    for party in ("37", "37", "center", "00"):
+    for party in ("37", "37", "center", "00", "32"):
         assert fill(view, [cosigned(view, party, head)]) == []
         assert view.log.accepted.size < newest.size
     assert fill(view, [cosigned(view, "53", head)]) == []
     assert view.log.accepted == newest
+
+
+def test_a_code_that_is_logged_and_has_no_entry_is_no_witness() -> None:
+    """The center logs 11 and holds its keys: nobody knows 11, so its word is refused; nor does 11 make others fewer."""
+    world = World(("center", "37", "53"))
+    world.leaves = log_leaves([trust_entry(identity("11"), 1)], NOW, world.leaves)
+    view = member(world)
+    world.log(renewed("53"))
+    fill(view, world.publication())
+    head = head_of(view)
+    told = [cosigned(view, party, head) for party in ("11", "37")]
+    assert fill(view, told) == ["certificate_unknown"]
+    assert view.log.accepted.size < head["size"]
+    assert fill(view, [cosigned(view, "53", head)]) == []
+    assert view.log.accepted.size == head["size"]
+
+
+def test_entries_that_are_not_here_yet_make_no_witness_dispensable() -> None:
+    """A topic tells nobody in which order it will be read: the head alone, before all entries, is not believed."""
+    world = World(("center", "37", "53"))
+    anchor = world.anchor()
+    world.log(renewed("37"))
+    view = ReferenceTables(anchor)
+    fill(view, [output for output in world.publication() if (output.key or b"").startswith((b"log/", HEAD))])
+    assert (view.log.size, view.log.accepted.size) == (7, 6)
 
 
 def test_a_newcomer_waits_until_its_certificates_count() -> None:
@@ -203,20 +226,76 @@ def test_a_second_history_is_an_alarm_and_stops_everything_newer(index: int) -> 
     assert view.uncosigned() is None
 
 
-def test_a_witness_of_another_history_stops_everything_newer() -> None:
-    """The center shows 53 another log than us: 53's signature under it is the proof. Suspended, 53 has no say."""
-    world = World()
+LIE = LogHead(log="trust", size=1, root=bytes(32), at=NOW)
+PROVINCES = ("37", "53", "32", "11")
+
+
+def lied_to(*liars: str) -> tuple[World, ReferenceTables]:
+    """Four provinces, some of which have seen another log of an old size; then a certificate comes."""
+    world = World(("center", *PROVINCES))
     view = member(world)
+    for liar in liars:
+        assert fill(view, [cosigned(view, liar, LIE)]) == ["log_forked"]
     world.log(renewed("37"))
     fill(view, world.publication())
-    lie = LogHead(log="trust", size=8 - 1, root=bytes(32), at=NOW)
-    assert fill(view, [cosigned(view, "53", lie)]) == ["log_forked"]
-    assert fill(view, [cosigned(view, "37", head_of(view))]) == ["log_forked"]
-    assert view.log.accepted.size == 6
+    return world, view
+
+
+def test_one_party_that_lies_holds_nothing_up() -> None:
+    """Whoever has 53's key signs a root of zeros: an alarm, and one more witness is needed, which the others are."""
+    world, view = lied_to("53")
+    assert view.alarms() == [Alarm("log_forked", "53")]
+    head = head_of(view)
+    assert fill(view, [cosigned(view, party, head) for party in ("37", "53", "32")]) == ["log_forked"]
+    assert view.log.accepted.size < head["size"]
+    assert fill(view, [cosigned(view, "11", head)]) == []
+    assert view.log.accepted.size == head["size"]
+    assert view.alarms() == []
+    resumed = [{**trust_entry(identity("53"), number), "suspended": number == 2} for number in (2, 3)]
+    for entry in resumed:
+        world.entries["53"] = entry  # type: ignore[assignment]
+        assert fill(view, world.publication()) == []
+
+
+def test_two_that_have_seen_another_history_stop_everything_newer() -> None:
+    """The center shows 53 and 32 another log than us: their signatures are the proof, and somebody is told."""
+    world, view = lied_to("53", "32")
+    head = head_of(view)
+    assert {*fill(view, [cosigned(view, party, head) for party in ("37", "11")])} == {"log_forked"}
+    assert view.log.accepted.size == len(world.leaves) - 1
+    assert {*view.alarms()} == {Alarm("log_forked", party) for party in ("center", "53", "32")}
     world.entries["53"] = {**trust_entry(identity("53"), 2), "suspended": True}
     fill(view, world.publication())
-    assert view.log.accepted.size == 7
-    assert view.alarms() == [Alarm("log_forked", "center")]
+    assert view.log.accepted.size == len(world.leaves)
+
+
+def test_a_lie_under_a_certificate_revoked_since_does_not_count() -> None:
+    """In the process that heard it, too: once the thieves' certificates are revoked two others are enough again."""
+    world, view = lied_to("53", "32")
+    head = head_of(view)
+    fill(view, [cosigned(view, party, head) for party in ("37", "11")])
+    assert view.log.accepted.size < head["size"]
+    for liar in ("53", "32"):
+        serial = view.trust.signer(identity(liar).signer.thumbprint).serial
+        world.revoked.append((serial, NOW + DAY, "key_compromise"))
+    world.crl = world.new_crl(2)
+    assert fill(view, [output for output in world.publication() if output.key == CRL]) == []
+    assert view.log.accepted.size == head["size"]
+
+
+def test_a_cosignature_under_a_certificate_revoked_since_does_not_count() -> None:
+    """It was noted while the head waited for a second: the thief is none of the two."""
+    world, view = lied_to()
+    head = head_of(view)
+    assert fill(view, [cosigned(view, "53", head)]) == []
+    serial = view.trust.signer(identity("53").signer.thumbprint).serial
+    world.revoked.append((serial, NOW, "key_compromise"))
+    world.crl = world.new_crl(2)
+    fill(view, world.publication())
+    assert fill(view, [cosigned(view, "37", head)]) == []
+    assert view.log.accepted.size < head["size"]
+    assert fill(view, [cosigned(view, "11", head)]) == []
+    assert view.log.accepted.size == head["size"]
 
 
 def test_an_older_head_is_no_news() -> None:
@@ -330,19 +409,94 @@ def test_processes_that_share_a_memory_do_not_undo_each_other() -> None:
 # ---- one's own name ---------------------------------------------------------------------------------------------------
 
 
-def test_a_certificate_in_ones_own_name_that_nobody_asked_for_is_an_alarm() -> None:
-    """Once, with its digest; those of others, and those that were asked for, are none."""
-    asked, digest = H(b"request"), H(b"certificate")
+def watched(world: World) -> tuple[ReferenceTables, ReferenceTables, dict[bytes, bytes]]:
+    """37's own process, which knows a request for each of its certificates; another's; and those requests."""
+    requests: dict[bytes, bytes] = {}
+    for leaf, der in zip(
+        [leaf for leaf in world.leaves if leaf["party"] == "37"],
+        (identity("37").signer.certificate, identity("37").sealing_certificate),
+        strict=True,
+    ):
+        request, key = H(b"request for " + leaf["digest"]), certified_key(der)
+        assert key is not None
+        requests[request] = key
+        world.leaves[leaf["index"]] = {**leaf, "request": request}
+    own = ReferenceTables(world.anchor(), party="37", requests=lambda: requests)
+    fill(own, world.publication())
+    assert own.alarms() == []
+    return own, member(world), requests
+
+
+def lay_out(world: World, der: bytes, party: str, request: bytes | None) -> None:
+    """The center certifies a key of its own in 37's name: listed, numbered, and with a leaf as it likes."""
+    entry = world.entries["37"] = {**world.entries["37"], "number": world.entries["37"]["number"] + 1}
+    entry["signing_certificates"] = [der, *entry["signing_certificates"]]
+    world.leaves.append(
+        LogLeaf(index=len(world.leaves), kind="certificate", party=party, digest=H(der), request=request, at=NOW)
+    )
+
+
+@pytest.mark.parametrize("party", ["37", "00", "ops", "53"])
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_a_certificate_in_ones_own_name_that_nobody_asked_for_is_an_alarm(party: str, is_copied: bool) -> None:
+    """Whatever party and request its leaf names: under another's it does not count, and its own party is told."""
     world = World()
-    requests = {asked} | {b"%d" % n for n in range(6)}
-    world.leaves = [{**leaf, "request": b"%d" % leaf["index"]} for leaf in world.leaves]
-    for party, request in (("37", asked), ("37", H(b"other")), ("53", H(b"other"))):
-        leaf = LogLeaf(index=len(world.leaves), kind="certificate", party=party, digest=digest, request=request, at=NOW)
-        world.leaves.append(leaf)
-    view = ReferenceTables(world.anchor(), party="37", requests=lambda: requests)
-    fill(view, [*world.publication(), *world.publication()])
-    assert view.alarms() == [Alarm("certificate_not_requested", "37", digest)]
-    assert view.alarms() == []
+    own, other, requests = watched(world)
+    rogue = renewed("37")["signing_certificates"][0]
+    lay_out(world, rogue, party, next(iter(requests)) if is_copied else None)
+    for view in (own, other):
+        fill(view, [*world.publication(), *world.publication()])
+    assert own.alarms() == [Alarm("certificate_not_requested", "37", H(rogue))]
+    assert own.alarms() == []
+    head = head_of(other)
+    fill(other, [cosigned(other, witness, head) for witness in ("37", "53")])
+    assert other.log.accepted.size == len(world.leaves)
+    if party == "37":
+        assert other.trust.signer(H(rogue)).party == "37"
+    else:
+        assert refusal(lambda: other.trust.signer(H(rogue))) == "certificate_unknown"
+        assert fill(other, world.publication()) == []
+        assert [str(fault) for fault in other.waiting()] == ["certificate_not_logged: 37"]
+
+
+def test_a_request_is_good_for_one_certificate() -> None:
+    """A second leaf that names it is an alarm also while nobody has seen the certificate itself."""
+    world = World()
+    own, _, requests = watched(world)
+    second = H(b"another certificate")
+    world.leaves.append(
+        LogLeaf(
+            index=len(world.leaves), kind="certificate", party="37", digest=second, request=next(iter(requests)), at=NOW
+        )
+    )
+    fill(own, world.publication())
+    assert own.alarms() == [Alarm("certificate_not_requested", "37", second)]
+
+
+def test_a_certificate_that_was_asked_for_is_no_alarm_nor_is_anothers() -> None:
+    """A renewal, with a request that the party has kept; and what 53 does is 53's."""
+    world = World()
+    own, _, requests = watched(world)
+    for party in ("37", "53"):
+        der = renewed(party)["signing_certificates"][0]
+        key = certified_key(der)
+        assert key is not None
+        if party == "37":
+            requests[H(b"renewal")] = key
+            lay_out(world, der, "37", H(b"renewal"))
+        else:
+            world.log({**renewed(party), "signing_certificates": [der]})
+    fill(own, world.publication())
+    assert own.alarms() == []
+
+
+def test_what_cannot_be_read_in_ones_own_entry_is_an_alarm() -> None:
+    """Nobody has asked for that either."""
+    world = World()
+    own, _, _ = watched(world)
+    lay_out(world, b"no certificate", "53", None)
+    fill(own, world.publication())
+    assert own.alarms() == [Alarm("certificate_not_requested", "37", H(b"no certificate"))]
 
 
 def test_a_party_signs_each_head_once_and_only_one_it_has_seen_grow() -> None:
