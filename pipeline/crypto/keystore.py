@@ -149,13 +149,21 @@ def write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: bytes) ->
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, mode 0600: on the disk when this returns, and a crash leaves the old content or the new."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    """Put `data` at `path`, mode 0600: on the disk when this returns, and a crash leaves the old content or the new.
+
+    The draft is a file of our own under a name that nobody can foresee: in a folder that others may write to, none of
+    theirs, and no link, is written into.
+    """
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            new.replace(path)
+        except OSError:  # a full disk, a folder in the way
+            new.unlink(missing_ok=True)
+            raise
     _sync(path.parent)
 
 
