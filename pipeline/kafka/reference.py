@@ -108,9 +108,9 @@ class LiveReference:
                     raise Retryable(f"{topic} could not be read to its end within {seconds:g} s")
                 self._apply(topic, table.poll(0.1), level=logging.INFO)  # superseded ones are among them
         for fault in self._data.missing():
-            log.error("what was seen before is gone: %s", fault)
+            log.error("what was seen before is gone: %s", harmless(str(fault)))
         for fault in self._data.waiting():
-            log.warning("does not count yet: %s", fault)
+            log.warning("does not count yet: %s", harmless(str(fault)))
         self._file.keep(self._data.seen())
         self._thread = threading.Thread(target=self._follow, name="reference", daemon=True)
         self._thread.start()
