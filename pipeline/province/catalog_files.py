@@ -112,12 +112,21 @@ def load_entries(path: Path) -> list[CatalogEntry]:
 def load_release(paths: Iterable[Path], number: int = 0) -> Release:
     """A catalog release made of files, and of the `*.yaml` files in folders.
 
-    Raises ConfigError for a faulty file, for none at all, and when a party reports a category twice.
+    Raises ConfigError for a faulty file, for none at all, when a party reports a category twice, and when a file that is
+    named after one party reports for another.
     """
     files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     if not files:
         raise ConfigError("no catalog file (*.yaml) there")
     try:
-        return Release.of(number, [{**entry, "release": number} for file in files for entry in load_entries(file)])
+        return Release.of(number, [{**entry, "release": number} for file in files for entry in _own(file)])
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _own(file: Path) -> list[CatalogEntry]:
+    """The entries of a file, which are its party's where it is named after one: nobody reports for another (Art. 13)."""
+    entries = load_entries(file)
+    if is_provider(file.stem) and (party := entries[0]["provider"]) != file.stem:
+        raise ConfigError(f"{file}: named after party {file.stem}, reports for party {party}")
+    return entries

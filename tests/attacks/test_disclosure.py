@@ -665,6 +665,29 @@ def test_an_application_whose_id_is_a_path_is_not_filed(stand: Stand, applicatio
     assert (sorted(stand.folder.rglob("*")), store.execute("SELECT count(*) FROM application").fetchone()) == before
 
 
+@pytest.mark.parametrize("application_id", ["../../x", "/etc/hedx", "a/1", "53/a", "a\0b"], ids=ascii)
+def test_nor_does_the_center_take_one(stand: Stand, caplog: pytest.LogCaptureFixture, application_id: str) -> None:
+    """From a province whose program files it all the same: a fault of the form, and nothing accepted."""
+
+    def attack(_: Stand) -> None:
+        section = stand.section()
+        form = {**section.head["application"], "application_id": application_id}
+        section.head = {**section.head, "application": form}
+        section.header = replace(section.header, application_id=application_id)
+        identity = stand.network.identities[REQUESTER]
+        section.sign_mandate(identity, stand.network.clock(), application_id=application_id)
+        section.follow_mandate()
+        stand.submit(section)
+
+    before = set(stand.folder.rglob("*"))
+    traces = stand.traces_of(attack, caplog)
+    assert traces.told == {"application_id", "application_unknown"}
+    [made] = set(stand.folder.rglob("*")) - before
+    assert made.parent.name == "keys", "of the genuine application that the attack was made from"
+    assert uuid.UUID(made.name)
+    stand.prove_alive()
+
+
 @pytest.mark.parametrize(
     "command", [["apply", "status"], ["apply", "shred", "--yes", "a"], ["access", "list"], ["signer", "status"]]
 )

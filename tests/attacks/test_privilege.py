@@ -35,6 +35,7 @@ from pipeline.kafka import acls
 from pipeline.kafka.acls import Acl
 from pipeline.kafka.topic_rules import validate
 from pipeline.kafka.topology import TOPICS_FILE, Topology, load
+from pipeline.province.catalog_files import load_release
 from pipeline.signer import policy
 from pipeline.stages import topics
 from pipeline.stages.effects import Output
@@ -141,6 +142,15 @@ def a_witness_in_the_centers_place(stand: Stand) -> None:
     """32's own cosignature under the center's key: compaction, or a reader, would take it for the center's."""
     output = cosign(stand.head(), stand.network.identities[BYSTANDER].signer, stand.network.clock())
     stand.read(replace(output, key=CENTER.encode()))
+
+
+@CASES.row("catalog", "config_error", "named after party 32, reports for party 37")
+def a_catalog_file_that_speaks_for_another_provider(stand: Stand) -> object:
+    """32 hands in its yearly report, with 37's code in it."""
+    folder = stand.folder / "catalog"
+    folder.mkdir()
+    (folder / f"{BYSTANDER}.yaml").write_bytes((stand.sample.catalog / f"{PROVIDER}.yaml").read_bytes())
+    return load_release([folder])
 
 
 # -- what is not its business -------------------------------------------------------------------------------------------------

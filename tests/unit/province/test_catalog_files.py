@@ -90,3 +90,12 @@ def test_a_party_reports_a_category_in_one_place(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="no catalog file"):
         load_release([tmp_path / "empty"])
+
+
+def test_a_file_named_after_a_party_is_that_partys(tmp_path: Path) -> None:
+    """Else 32 could say what 37 offers by what stands in its file."""
+    (tmp_path / "32.yaml").write_text(ENTRY, encoding="utf-8")
+    with pytest.raises(ConfigError, match="named after party 32, reports for party 37"):
+        load_release([tmp_path])
+    (tmp_path / "32.yaml").rename(tmp_path / "2026-11.yaml")
+    assert load_release([tmp_path]).entry("37", "fishing_boats")["provider"] == "37"
