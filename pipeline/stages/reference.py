@@ -89,7 +89,8 @@ class ReferenceTables:
         """Take one record of hedx.trust, hedx.checkpoints or hedx.catalog in.
 
         Raises InvalidMessage when its signature does not hold, when it is older than what is held, contradicts it, or
-        is not to be believed yet; and when a manifest does not match its entries.
+        is not to be believed yet; when a manifest does not match its entries; and when a tombstone, which nobody signs, is
+        of the newest complete release: that stays in force, so `current` never goes back.
         """
         if topic == topics.CATALOG:
             match = _KEY.fullmatch(key)
@@ -123,6 +124,8 @@ class ReferenceTables:
         return self._parties.uncosigned()
 
     def _catalog(self, number: int, name: str, value: bytes | None) -> None:
+        if value is None and number == max(self._releases, default=0):
+            raise InvalidMessage("release_rollback", f"nobody signed that release {number} is gone")
         if value is None:
             self._releases.pop(number, None)
             self._entries.get(number, {}).pop(name, None)

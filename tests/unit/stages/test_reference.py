@@ -74,13 +74,24 @@ def test_the_newest_complete_release_is_current_and_older_ones_stay() -> None:
 
 
 def test_a_deleted_key_takes_its_release_along() -> None:
-    """Compacted away on purpose: the release cannot be rebuilt any more."""
+    """An older one, compacted away on purpose: the release cannot be rebuilt any more."""
     view = tables()
     outputs = release(1)
-    fill(view, outputs)
+    fill(view, [*outputs, *release(2)])
     view.apply(topics.CATALOG, outputs[0].key or b"", None)
     assert view.release(1) is None
-    assert view.current is None
+    assert view.current is not None
+    assert view.current.number == 2
+
+
+@pytest.mark.parametrize("key", [b"2/manifest", b"2/37/household_registration"])
+def test_a_tombstone_does_not_put_the_catalog_back(key: bytes) -> None:
+    """Nobody signs one: the newest release stays in force, whatever of it is said to be gone."""
+    view = tables()
+    fill(view, [*World(PARTIES).publication(), *release(1), *release(2)])
+    assert code_of(view, Output(topics.CATALOG, key, None)) == "release_rollback"
+    assert view.current is not None
+    assert (view.current.number, view.seen().release, view.missing()) == (2, 2, [])
 
 
 @pytest.mark.parametrize("missing", [0, 1])
