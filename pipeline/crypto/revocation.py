@@ -1,13 +1,14 @@
 """Revocation lists (吊销列表): X.509 CRLs version 2 (RFC 5280, section 5), written by the issuing CA, read by everyone.
 
 A certificate is revoked from an instant on; what was first received before it stays as good as it was. A list names
-every certificate ever revoked, expired ones too, so that the newest one is enough to judge an old proof.
+every certificate ever revoked, expired ones too, so that the newest one is enough to judge an old proof. A list that takes
+a revocation back, or dates it later, is not followed in that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,15 @@ def read_crl(der: bytes, issuing: Sequence[x509.Certificate]) -> Revocations:
     if len(by_serial) != len(lines):
         raise InvalidMessage("crl_invalid", "a serial number twice")
     return Revocations(number, _ms(crl.last_update_utc), _ms(next_update), by_serial, crl.tbs_certlist_bytes, der)
+
+
+def with_earlier(newest: Revocations, earlier: Mapping[int, Revoked]) -> Revocations:
+    """The list, with what `earlier` ones named: none revoked by them is free again, and none revoked later than by them."""
+    lines = dict(newest.by_serial)
+    for serial, line in earlier.items():
+        said = lines.get(serial, line)
+        lines[serial] = said if said.at <= line.at else replace(said, at=line.at)
+    return replace(newest, by_serial=lines)
 
 
 def build_crl(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 from cryptography import x509
 
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, CertificateVerifier, TrustedCertificate, thumbprint
 from pipeline.crypto.keys import PublicSealingKey, public_sealing_key
-from pipeline.crypto.revocation import Revocations, Revoked, read_crl
-from pipeline.crypto.seal_keys import StatedKey, read_seal_key
+from pipeline.crypto.revocation import Revocations, Revoked, read_crl, with_earlier
+from pipeline.crypto.seal_keys import StatedKey, read_seal_key, series_of
 from pipeline.crypto.suite import point
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.records import RevocationList, TrustEntry
 
 _KEPT = 4
-"""Seal keys of a party that are remembered: the one in use, one ahead, and those before, for reading back."""
+"""Seal keys under a certificate that are remembered: the one in use, one ahead, and those before, for reading back."""
 
 _Owned = tuple[str, bytes, x509.ObjectIdentifier]
 """A party, a certificate (DER) that its entry lists, and what for."""
@@ -37,7 +36,7 @@ class Trust:
         self._owners: dict[bytes, _Owned] = {}
         self._verified: dict[_Owned, TrustedCertificate] = {}
         self._sealing: dict[bytes, PublicSealingKey] = {}  # thumbprint -> the certificate's key
-        self._stated: dict[str, dict[int, StatedKey]] = {}
+        self._stated: dict[str, dict[int, StatedKey]] = {}  # series -> number -> statement
         self._revocations: Revocations | None = None
         for entry in entries:
             self.update(entry)
@@ -69,8 +68,8 @@ class Trust:
     def revoke(self, crl: RevocationList) -> bool:
         """Take a revocation list over unless it is the one held; tell whether it was.
 
-        A certificate once revoked stays so, whatever a later list leaves out. Raises InvalidMessage `crl_invalid`, and
-        `crl_rollback` for a list numbered lower than the one held.
+        A certificate once revoked stays so, whatever a later list leaves out, and from the earliest date that any list
+        has named. Raises InvalidMessage `crl_invalid`, and `crl_rollback` for a list numbered lower than the one held.
         """
         read = read_crl(crl["crl"], self._verifier.issuing)
         if read.number != crl["number"]:
@@ -83,10 +82,19 @@ class Trust:
                 if read.signed != held.signed:
                     raise InvalidMessage("crl_invalid", f"two lists of number {read.number}")
                 return False
-            lines = {**held.by_serial, **read.by_serial}
-            read = replace(read, by_serial=lines)
-        self._revocations = read
+        self._revocations = read if held is None else with_earlier(read, held.by_serial)
         return True
+
+    def remember_revoked(self, since: Mapping[int, int]) -> None:
+        """Hold certificates revoked that an earlier list named: serial number -> since when (ms). Takes a list held."""
+        if self._revocations is not None:
+            earlier = {serial: Revoked(at) for serial, at in since.items()}
+            self._revocations = with_earlier(self._revocations, earlier)
+
+    def revoked_since(self) -> dict[int, int]:
+        """All certificates revoked, by any list: serial number -> since when (ms)."""
+        held = self._revocations
+        return {} if held is None else {serial: line.at for serial, line in held.by_serial.items()}
 
     @property
     def issuing(self) -> list[x509.Certificate]:
@@ -129,11 +137,14 @@ class Trust:
     def seal_key(self, raw: bytes, at_least: int = 0) -> bool:
         """Take the statement of a seal key over unless it is held; tell whether it was.
 
-        Raises InvalidMessage: those of `read_seal_key`; `seal_key_rollback` when its number is below `at_least` or the
-        highest held, and `seal_key_invalid` when another key is held under its number.
+        Raises InvalidMessage: those of `read_seal_key`; `certificate_revoked` when its certificate is by now, whatever
+        time it states; `seal_key_rollback` when its number is below `at_least` or the highest held under the same
+        certificate, and `seal_key_invalid` when another key is held under its number.
         """
         stated = read_seal_key(raw, self)
-        held = self._stated.get(stated.party, {})
+        if self.revoked(self.signer(stated.thumbprint)) is not None:
+            raise InvalidMessage("certificate_revoked", f"certificate of {stated.party}")
+        held = self._stated.get(stated.series, {})
         newest = max(at_least, max(held, default=0))
         if stated.number < newest:
             raise InvalidMessage("seal_key_rollback", f"{stated.number} after {newest}")
@@ -142,18 +153,19 @@ class Trust:
                 raise InvalidMessage("seal_key_invalid", f"two keys of number {newest}")
             return False
         kept = sorted(held)[-(_KEPT - 1) :]
-        self._stated[stated.party] = {number: held[number] for number in kept} | {stated.number: stated}
+        self._stated[stated.series] = {number: held[number] for number in kept} | {stated.number: stated}
         return True
 
     def seal_key_numbers(self) -> dict[str, int]:
-        """Of every party with seal keys the highest number held."""
-        return {party: max(held) for party, held in self._stated.items()}
+        """Of every series of seal keys (`StatedKey.series`) the highest number held."""
+        return {series: max(held) for series, held in self._stated.items()}
 
     def sealing_key(self, party: str, at: int | None = None) -> PublicSealingKey:
         """The key to seal to for `party`: its newest seal key, else its newest encrypt certificate's.
 
-        Of each only those count that are valid `at` (ms), when given. Raises InvalidMessage `party_unknown`, `certificate_unknown`, `certificate_invalid`, `certificate_expired` or
-        `certificate_revoked`.
+        The newest is that of the newest certificate with any, and of those the one with the highest number. Of each only
+        those count that are valid `at` (ms), when given. Raises InvalidMessage `party_unknown`, `certificate_unknown`,
+        `certificate_invalid`, `certificate_expired` or `certificate_revoked`.
         """
         refusal = InvalidMessage("certificate_unknown", f"no sealing certificate of {party}")
         usable: dict[bytes, TrustedCertificate] = {}
@@ -168,9 +180,10 @@ class Trust:
                 usable[thumbprint(der)] = certificate
         if not usable:
             raise refusal
-        for _, stated in sorted(self._stated.get(party, {}).items(), reverse=True):
-            if stated.thumbprint in usable and (at is None or stated.valid(at)):
-                return stated.key
+        for x5t in usable:
+            for _, stated in sorted(self._stated.get(series_of(party, x5t), {}).items(), reverse=True):
+                if at is None or stated.valid(at):
+                    return stated.key
         x5t, certificate = next(iter(usable.items()))
         key = self._sealing.get(x5t)
         if key is None:

@@ -5,7 +5,8 @@ signs about it), `<number>.used` (when it last unsealed, ms) and `<number>.publi
 looked after. Several signer processes of one party may share the folder, such as those of the center's stages.
 
 Numbers are days since 1970, or one more than the last: they grow even where the folder was lost and begins anew, for
-others refuse a lower number than they have seen.
+others refuse a lower number than they have seen; and one far ahead of the day, such as those that a clock that jumped
+has led to, which are therefore left out of the count.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -111,10 +113,10 @@ class SealFolder:
                 destroy(left)  # of somebody who was stopped while he made a key, or destroyed one
             self.look()
             now = self._clock()
-            newest = max(self._keys, default=0)
+            newest = self._newest(now)
             if newest == 0 or self._is_due(newest, now):
-                newest = self._make(max(newest + 1, now // DAY), now)
-            due = [number for number in sorted(self._keys) if number < newest and self._is_over(number, now)]
+                newest = self._make(self._next(newest, now), now)
+            due = [number for number in sorted(self._keys) if number != newest and self._is_over(number, now)]
             if self._is_steady(now):
                 for number in due:
                     self._destroy(number)
@@ -123,7 +125,7 @@ class SealFolder:
             return [
                 (number, self._statement(number))
                 for number in sorted(self._keys)
-                if not self._path(number, "published").exists()
+                if number <= newest and not self._path(number, "published").exists()
             ]
 
     def published(self, number: int) -> None:
@@ -132,6 +134,21 @@ class SealFolder:
             if number not in self._keys:
                 raise InvalidMessage("not_a_recipient")
             write_durably(self._path(number, "published"), b"")
+
+    def _newest(self, now: int) -> int:
+        """The highest number of those that others take from whoever signs `now`; 0 where there is none."""
+        from pipeline.crypto.seal_keys import highest_number
+
+        ahead = [number for number in self._keys if number >= highest_number(now)]
+        if ahead:
+            log.warning(
+                "seal keys %s were made by a clock far ahead: if they were published, renew the certificate", ahead
+            )
+        return max((number for number in self._keys if number not in ahead), default=0)
+
+    def _next(self, newest: int, now: int) -> int:
+        """A number that no key has: none is written over."""
+        return next(number for number in count(max(newest + 1, now // DAY)) if number not in self._keys)
 
     def _is_over(self, number: int, now: int) -> bool:
         return self._last_use(number, now) + self._retention <= now

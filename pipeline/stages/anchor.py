@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.codec import framing
 from pipeline.crypto import signed
 from pipeline.crypto.revocation import read_crl
+from pipeline.crypto.seal_keys import series_of
 from pipeline.crypto.trust import Trust
 from pipeline.crypto.trust_log import EMPTY, Point
 from pipeline.domain.errors import ConfigError, InvalidMessage
@@ -48,7 +49,8 @@ class Anchor:
 class Seen:
     """The newest of everything that a process has believed, kept over restarts so that no topic can be rolled back.
 
-    `entries` and `seal_keys`: highest number of each party; `release`: highest complete catalog release.
+    `entries`: highest number of each party; `seal_keys`: of each series of seal keys; `release`: highest complete catalog
+    release; `revoked`: serial numbers of all certificates that any list revoked, and since when (ms).
     """
 
     entries: Mapping[str, int] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Seen:
     crl: RevocationList | None = None
     log: Point = EMPTY
     release: int = 0
+    revoked: Mapping[int, int] = field(default_factory=dict)
 
     def merged(self, other: Seen) -> Seen:
         """The newer of both, field by field: several processes may share a file."""
@@ -67,6 +70,10 @@ class Seen:
             max(self.crl, other.crl, key=lambda crl: crl["number"] if crl else 0),
             max(self.log, other.log, key=lambda log: log.size),
             max(self.release, other.release),
+            {
+                serial: min(seen.revoked[serial] for seen in (self, other) if serial in seen.revoked)
+                for serial in {*self.revoked, *other.revoked}
+            },
         )
 
     def to_json(self) -> str:
@@ -79,6 +86,7 @@ class Seen:
                 "crl": _framed("RevocationList", self.crl),
                 "log": {"size": self.log.size, "root": self.log.root.hex()},
                 "release": self.release,
+                "revoked": {str(serial): at for serial, at in sorted(self.revoked.items())},
             },
             indent=1,
         )
@@ -90,11 +98,12 @@ class Seen:
             held = json.loads(text)
             return cls(
                 {str(party): int(number) for party, number in held["entries"].items()},
-                {str(party): int(number) for party, number in held["seal_keys"].items()},
+                {_series(series): int(number) for series, number in held["seal_keys"].items()},
                 _unframed("TrustEntry", held["center"]),
                 _unframed("RevocationList", held["crl"]),
                 Point(int(held["log"]["size"]), bytes.fromhex(held["log"]["root"])),
                 int(held["release"]),
+                {int(serial): int(at) for serial, at in held.get("revoked", {}).items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError, InvalidMessage) as error:
             raise ConfigError(f"what was seen before cannot be read ({type(error).__name__})") from None
@@ -109,6 +118,7 @@ def trust_of(anchor: Anchor, seen: Seen | None = None) -> Trust:
     held = trust.revocation_list
     if seen.crl is not None and (held is None or seen.crl["number"] > held["number"]):
         trust.revoke(seen.crl)
+    trust.remember_revoked(seen.revoked)
     return trust
 
 
@@ -121,6 +131,12 @@ def verified(raw: bytes, typ: str, name: str, trust: Trust, issuer: str) -> obje
 
 def _highest(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return {party: max(one.get(party, 0), other.get(party, 0)) for party in {*one, *other}}
+
+
+def _series(text: str) -> str:
+    """Raises ValueError when it is none."""
+    party, _, x5t = text.partition("/")
+    return series_of(party, bytes.fromhex(x5t))
 
 
 def _framed(name: str, record: Mapping[str, Any] | None) -> str | None:

@@ -16,6 +16,7 @@ from pipeline.codec import framing
 from pipeline.crypto import signed
 from pipeline.crypto.certificates import certified_key
 from pipeline.crypto.seal_keys import TYPE as SEAL_KEY
+from pipeline.crypto.seal_keys import series_of
 from pipeline.crypto.suite import H
 from pipeline.crypto.trust_log import NAME, TrustLog, certificates_of
 from pipeline.domain.errors import InvalidMessage
@@ -110,6 +111,7 @@ class TrustTables:
             self._counted.get(CENTER),
             self.trust.revocation_list,
             self.log.accepted,
+            revoked=self.trust.revoked_since(),
         )
         return self._seen.merged(now)
 
@@ -123,9 +125,9 @@ class TrustTables:
             if held.get(party, 0) < number
         ]
         found += [
-            InvalidMessage("seal_key_rollback", f"{party}: {keys.get(party, 0)} after {number}")
-            for party, number in self._seen.seal_keys.items()
-            if keys.get(party, 0) < number
+            InvalidMessage("seal_key_rollback", f"{party}: {keys.get(series_of(party, x5t), 0)} after {number}")
+            for party, x5t, number in self._expected()
+            if keys.get(series_of(party, x5t), 0) < number
         ]
         if not self.log.is_whole:
             found.append(InvalidMessage("log_rollback", f"less than the {self.log.accepted.size} leaves there were"))
@@ -140,6 +142,16 @@ class TrustTables:
             except InvalidMessage as error:
                 found.append(InvalidMessage(error.code, entry["party"]))
         return found
+
+    def _expected(self) -> Iterator[tuple[str, bytes, int]]:
+        """Of the seal keys seen before those that must still be there: party, thumbprint and highest number.
+
+        Under a certificate that was revoked or dropped since, none must.
+        """
+        for series, number in self._seen.seal_keys.items():
+            party, _, x5t = series.partition("/")
+            if party not in self.trust.parties() or self._holds(party, bytes.fromhex(x5t)):
+                yield party, bytes.fromhex(x5t), number
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -208,7 +220,7 @@ class TrustTables:
         if party.encode() != key:
             raise InvalidMessage("key_contradicts_entry", topics.CHECKPOINTS)
         if sign1.typ == SEAL_KEY:
-            self.trust.seal_key(value, self._seen.seal_keys.get(party, 0))
+            self.trust.seal_key(value, self._seen.seal_keys.get(series_of(party, sign1.thumbprint), 0))
             return
         head: LogHead = verified(value, "checkpoint", "LogHead", self.trust, party)  # type: ignore[assignment]
         self._in_good_standing(value)

@@ -10,7 +10,7 @@ from pipeline.crypto.authority import certify
 from pipeline.crypto.certificates import ENCRYPT_USAGE
 from pipeline.crypto.keys import LocalSigner, SealingKey
 from pipeline.crypto.revocation import build_crl
-from pipeline.crypto.seal_keys import LONGEST, sign_seal_key
+from pipeline.crypto.seal_keys import AHEAD, LONGEST, series_of, sign_seal_key
 from pipeline.crypto.trust import Trust
 from pipeline.domain.records import RevocationList, SealKey
 from tests.unit.crypto.exchange import DAY, NOW, START, authority, entry, identity, refusal, trust
@@ -59,7 +59,7 @@ def test_many_rotations_keep_the_last_few() -> None:
         start = NOW + (number - 1) * 27 * DAY
         assert trusted.seal_key(stated(number, key, start))
         assert trusted.sealing_key("37", start).kid == key.kid
-    assert trusted.seal_key_numbers() == {"37": 14}
+    assert trusted.seal_key_numbers() == {series_of("37", encrypting().thumbprint): 14}
     assert trusted.sealing_key("37", NOW).kid == identity("37").sealing.kid
 
 
@@ -84,14 +84,18 @@ def test_numbers_do_not_go_back_and_name_one_key() -> None:
         {"point": bytes(65)},
         {"point": b"\x04" + b"\xff" * 64},
         {"point": b""},
+        {"number": NOW // DAY + AHEAD + 1},
+        {"number": 2**31 - 1},
+        {"number": -1},
     ],
 )
 def test_statements_that_say_what_they_must_not_are_refused(changes: dict[str, object]) -> None:
-    """Another's name, longer than 37 days, no time at all, no point of the curve."""
+    """Another's name, longer than 37 days, no time at all, no point of the curve, a number that no day leads to."""
     key = SealingKey.generate()
-    bad, longest = (record(1, key, NOW, **each) for each in (changes, {"not_after": NOW + LONGEST}))
+    bad: SealKey = {**record(1, key), **changes}  # type: ignore[typeddict-item]
+    last = record(NOW // DAY + AHEAD, key, not_after=NOW + LONGEST)
     assert refusal(lambda: trust().seal_key(sign_seal_key(bad, encrypting(), NOW))) == "seal_key_invalid"
-    assert trust().seal_key(sign_seal_key(longest, encrypting(), NOW))
+    assert trust().seal_key(sign_seal_key(last, encrypting(), NOW))
 
 
 def test_only_the_certificate_to_be_sealed_to_vouches() -> None:
@@ -128,3 +132,25 @@ def test_a_statement_outlives_its_own_end() -> None:
     trusted, key = trust(), SealingKey.generate()
     assert trusted.seal_key(stated(1, key, NOW - 29 * DAY))
     assert trusted.sealing_key("37", NOW).kid == key.kid
+
+
+def test_a_stolen_key_uses_up_the_numbers_of_its_own_certificate_only() -> None:
+    """The thief states the highest number there is; with a renewed certificate the party begins afresh, and is sealed to.
+
+    What the thief states once the certificate is revoked is refused, whatever time it says it is of.
+    """
+    certificate, own = SealingKey.generate(), SealingKey.generate()
+    der = certify(authority(), "37", certificate.public.public_key, ENCRYPT_USAGE, START)
+    held = entry("37")
+    held["sealing_certificates"] = [der, *held["sealing_certificates"]]
+    trusted = Trust(authority().certificates, [held])
+    assert trusted.seal_key(stated(NOW // DAY + AHEAD, SealingKey.generate()))
+    renewed = sign_seal_key(record(NOW // DAY, own), LocalSigner("37", certificate.private_key, der), NOW)
+    assert trusted.seal_key(renewed)
+    assert trusted.sealing_key("37", NOW).kid == own.kid
+    line = (serial_of(identity("37").sealing_certificate), NOW + DAY, "key_compromise")
+    crl = RevocationList(number=1, crl=build_crl(authority(), [line], number=1, now=NOW, lifetime=7 * DAY))
+    trusted.revoke(crl)
+    late = stated(NOW // DAY + AHEAD, SealingKey.generate(), NOW + 1)
+    assert refusal(lambda: trusted.seal_key(late)) == "certificate_revoked"
+    assert trusted.sealing_key("37", NOW).kid == own.kid

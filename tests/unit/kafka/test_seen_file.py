@@ -17,7 +17,7 @@ def test_what_is_kept_is_read_by_the_next_process(tmp_path: Path) -> None:
     """A file that is not there says that nothing was seen."""
     path = tmp_path / "reference.seen"
     assert SeenFile(path).read() == Seen()
-    held = Seen({"37": 3}, {"37": 9}, log=Point(4, bytes(32)), release=2)
+    held = Seen({"37": 3}, {f"37/{'ab' * 32}": 9}, log=Point(4, bytes(32)), release=2, revoked={2**159: 7})
     SeenFile(path).keep(held)
     assert SeenFile(path).read() == held
     assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from cryptography import x509
 
 from pipeline.codec import framing
-from pipeline.crypto.authority import certify
+from pipeline.crypto.authority import certify, issue
 from pipeline.crypto.certificates import SIGN_USAGE, certified_key, thumbprint
 from pipeline.crypto.keys import LocalSigner
 from pipeline.crypto.seal_keys import sign_seal_key
@@ -330,6 +331,63 @@ def test_a_revocation_needs_no_witness_and_cannot_be_taken_back() -> None:
     assert refusal(lambda: view.trust.check_revocation(certificate, NOW)) == "certificate_revoked"
 
 
+def test_no_later_list_moves_or_drops_a_revocation_not_even_over_a_restart() -> None:
+    """The earliest date that any list named holds, also where the next one leaves the certificate out altogether."""
+    world = World()
+    view = member(world)
+    certificate = view.trust.signer(identity("37").signer.thumbprint)
+    for number, line in (
+        (2, [(certificate.serial, NOW, None)]),
+        (3, [(certificate.serial, NOW + 3650 * DAY, None)]),
+        (4, []),
+    ):
+        world.revoked = line  # type: ignore[assignment]
+        world.crl = world.new_crl(number)
+        assert fill(view, world.publication()) == []
+        restarted = ReferenceTables(World().anchor(), Seen.from_json(view.seen().to_json()))
+        assert fill(restarted, world.publication()) == []
+        for each in (view, restarted):
+            revoked = each.trust.revoked(certificate)
+            assert revoked is not None
+            assert revoked.at == NOW, number
+    world.revoked = [(certificate.serial, NOW - DAY, "key_compromise")]
+    world.crl = world.new_crl(5)
+    fill(view, world.publication())
+    earlier = view.trust.revoked(certificate)
+    assert earlier is not None
+    assert (earlier.at, earlier.reason) == (NOW - DAY, "key_compromise")
+
+
+def test_a_thief_of_an_encrypt_key_ends_no_partys_seal_keys() -> None:
+    """Found out and renewed, the party's next statement counts, here and after a restart; nothing is said to be missing."""
+    world = World()
+    view = member(world)
+    assert fill(view, [statement("37", 2**31 - 1)]) == ["seal_key_invalid"]
+    assert fill(view, [statement("37", NOW // DAY + 60)]) == []
+    held, new = identity("37"), issue(authority(), "37", NOW)
+    serial = x509.load_der_x509_certificate(held.sealing_certificate).serial_number
+    world.revoked.append((serial, NOW, "key_compromise"))
+    world.crl = world.new_crl(2)
+    entry = trust_entry(new, 2)
+    entry["signing_certificates"] += world.entries["37"]["signing_certificates"]
+    entry["sealing_certificates"] += world.entries["37"]["sealing_certificates"]
+    world.log(entry)
+    fill(view, world.publication())
+    head = head_of(view)
+    fill(view, [cosigned(view, party, head) for party in ("37", "53")])
+    sec1 = point(generate_key().public_key())
+    record = SealKey(party="37", number=NOW // DAY, point=sec1, not_before=NOW, not_after=NOW + 30 * DAY)
+    own = publish_seal_key(
+        sign_seal_key(record, LocalSigner("37", new.sealing.private_key, new.sealing_certificate), NOW), "37"
+    )
+    restarted = ReferenceTables(World().anchor(), Seen.from_json(view.seen().to_json()))
+    fill(restarted, world.publication())
+    for each in (view, restarted):
+        assert fill(each, [own, statement("37", NOW // DAY + 60, NOW - 1)]) == ["certificate_revoked"]
+        assert each.trust.sealing_key("37", NOW).point == sec1
+        assert each.missing() == []
+
+
 def test_a_witness_whose_certificate_is_revoked_has_no_say() -> None:
     """Whoever stole its key signs with any time; its word on the log is refused, and so is the head that needs it."""
     world = World()
@@ -388,9 +446,12 @@ def test_nothing_goes_back_over_a_restart() -> None:
     assert restarted.trust.suspended("37")
 
 
+BAD_SERIES = Seen(seal_keys={"37/ab": 1}).to_json().replace("37/ab", "37/no hex")
+
+
 def test_a_memory_that_cannot_be_read_is_the_operators_error() -> None:
     """It must not pass for one that says nothing."""
-    for text in ("", "{}", "[]", '{"entries": 1}', Seen().to_json().replace('"size": 0', '"size": "x"')):
+    for text in ("", "{}", "[]", '{"entries": 1}', Seen().to_json().replace('"size": 0', '"size": "x"'), BAD_SERIES):
         with pytest.raises(ConfigError):
             Seen.from_json(text)
     assert Seen.from_json(Seen().to_json()) == Seen()
@@ -399,11 +460,14 @@ def test_a_memory_that_cannot_be_read_is_the_operators_error() -> None:
 def test_processes_that_share_a_memory_do_not_undo_each_other() -> None:
     """The newer of both, field by field."""
     world = World()
-    ahead = Seen({"37": 4}, {"53": 2}, trust_entry(CENTER, 3), world.crl, release=1)
-    behind = Seen({"37": 2, "53": 1}, {}, trust_entry(CENTER, 1), None, release=3)
+    ahead = Seen({"37": 4}, {"53/ab": 2}, trust_entry(CENTER, 3), world.crl, release=1, revoked={1: 5, 2: 6})
+    behind = Seen({"37": 2, "53": 1}, {}, trust_entry(CENTER, 1), None, release=3, revoked={2: 4, 3: 7})
     merged = ahead.merged(behind)
     assert merged == behind.merged(ahead)
-    assert merged == Seen({"37": 4, "53": 1}, {"53": 2}, trust_entry(CENTER, 3), world.crl, release=3)
+    revoked = {1: 5, 2: 4, 3: 7}
+    assert merged == Seen(
+        {"37": 4, "53": 1}, {"53/ab": 2}, trust_entry(CENTER, 3), world.crl, release=3, revoked=revoked
+    )
 
 
 # ---- one's own name ---------------------------------------------------------------------------------------------------
