@@ -475,6 +475,19 @@ def a_signer_asked_to_agree_with_a_key_that_it_has_not(stand: Stand) -> None:
     asked_of_signer(stand, "agree", stand.network.identities[CENTER].sealing.kid, SealingKey.generate().public_bytes)
 
 
+@CASES.row("signer", "not_a_recipient")
+def a_signer_asked_to_open_another_partys_applications(stand: Stand) -> None:
+    """53's key file, shown to 37's signer."""
+    asked_of_signer(stand, "open_case", stand.finished().locked_keys)
+
+
+@CASES.row("signer", "unseal_failed")
+def a_signer_asked_to_open_post_as_if_it_were_a_key_file(stand: Stand) -> None:
+    """It would hand out what is in it as a data key."""
+    bundle, _ = stand.raw_request()
+    asked_of_signer(stand, "open_case", cbor.dumps([bundle.seal, bytes(96)]))
+
+
 @CASES.row("proof", "key_commitment_mismatch")
 def the_key_shown_of_one_record_tried_on_another(stand: Stand) -> object:
     """A proof pack shows E of one person."""
