@@ -229,6 +229,11 @@ class TrustLog:
         waiting = (point.size for (who, _), points in ahead.items() if who == party for point in tuple(points))
         return max([0, *(size for (who, _), size in seen.items() if who == party), *waiting])
 
+    def seen_by(self, party: str, holds: Callable[[str, bytes], bool]) -> int:
+        """How far `party` has seen this log grow, by what it signed under certificates that hold."""
+        seen = dict(self._seen)  # others may look while the log is followed
+        return max((size for (who, x5t), size in seen.items() if who == party and holds(who, x5t)), default=0)
+
     def _witnessed(self, sizes: Sequence[int], count: int) -> int:
         """The size that enough have seen, of `sizes` descending; `count`: how many there are, contradictors included.
 

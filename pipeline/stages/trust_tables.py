@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,17 +18,20 @@ from pipeline.crypto.certificates import certified_key
 from pipeline.crypto.seal_keys import TYPE as SEAL_KEY
 from pipeline.crypto.seal_keys import series_of
 from pipeline.crypto.suite import H
+from pipeline.crypto.trust import Trust
 from pipeline.crypto.trust_log import NAME, TrustLog, certificates_of
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, is_party
 from pipeline.domain.records import LogHead, LogLeaf, RevocationList, TrustEntry
 from pipeline.stages import topics
-from pipeline.stages.anchor import Anchor, Seen, trust_of, verified
+from pipeline.stages.anchor import EVERYONE, Anchor, Seen, trust_of, verified
 
 CRL, HEAD = b"crl", b"head"
 """Keys on hedx.trust that are no party's."""
 _LEAF = re.compile(rb"log/(0|[1-9][0-9]{0,8})")
 _EARLY = 64  # checkpoints of a party that wait for its certificate to count
+_UNLISTED = 8  # those that wait for the party's entry to list it: anybody may have written them
+_LARGEST_EARLY = 4096  # bytes; a checkpoint has some hundreds
 
 Requests = Callable[[], Mapping[bytes, bytes]]
 """Of the certificate requests that a party has made itself: SHA-256 over each, and its public key."""
@@ -61,7 +64,9 @@ class TrustTables:
         self._given = {digest for entry in (anchor.center, seen.center) if entry for digest in certificates_of(entry)}
         self._asked: dict[bytes, LogLeaf] = {}  # request -> the leaf in one's own name for which it was used
         self._own: set[bytes] = set()  # certificates in one's own name that are for keys of one's own
+        self._listed = Trust(anchor.roots)  # entries as published, to know who wrote what waits
         self._early: dict[bytes, deque[bytes]] = {}
+        self._unlisted: dict[bytes, deque[bytes]] = {}
         self._alarms: list[Alarm] = []
         self._raised: set[Alarm] = set()
 
@@ -98,8 +103,8 @@ class TrustTables:
     def uncosigned(self) -> LogHead | None:
         """The center's newest head, when this process's party has seen the log grow to it and not yet said so."""
         newest = self.log.newest()
-        if self._party is None or newest is None or newest.size <= self.log.cosigned_by(self._party):
-            return None
+        if self._party is None or newest is None or newest.size <= self.log.seen_by(self._party, self._holds):
+            return None  # not by the largest size signed: whoever had its key for a moment could have signed any
         return LogHead(log=NAME, size=newest.size, root=newest.root, at=0)
 
     def seen(self) -> Seen:
@@ -179,8 +184,12 @@ class TrustTables:
                 raise InvalidMessage("entry_contradicts", f"{party}: two entries of number {number}")
             return
         self._entries[party] = entry
+        self._listed.update(entry)
         self._count(entry)
-        self._settle()
+        try:
+            self._settle()
+        finally:
+            self._hear_each(party.encode(), self._unlisted.pop(party.encode(), ()))
         self._check(entry)
 
     def _check(self, entry: TrustEntry) -> None:
@@ -211,8 +220,23 @@ class TrustTables:
             self._hear(key, value)
         except InvalidMessage as error:
             if error.code == "certificate_unknown" and is_party(key.decode(errors="replace")):
-                self._early.setdefault(key, deque(maxlen=_EARLY)).append(value)
+                self._keep_early(key, value)
             raise
+
+    def _keep_early(self, key: bytes, value: bytes) -> None:
+        """Keep a checkpoint until the certificate it is under counts: bounded, and nobody else's can push it out."""
+        if len(value) > _LARGEST_EARLY:
+            return
+        try:
+            self._listed.signer(signed.peek(value).thumbprint)
+        except InvalidMessage:
+            self._unlisted.setdefault(key, deque(maxlen=_UNLISTED)).append(value)
+            return
+        typ, issuer = signed.peek(value).typ, key.decode()
+        signed.verify(value, typ, self._listed, now=_issued(value), audience=EVERYONE, issuer=issuer, published=True)
+        early = self._early.setdefault(key, deque(maxlen=_EARLY))
+        if value not in early:
+            early.append(value)
 
     def _hear(self, key: bytes, value: bytes) -> None:
         sign1 = signed.peek(value)
@@ -248,11 +272,14 @@ class TrustTables:
         """Checkpoints that came before the certificate they are under counted; what still does not hold is dropped."""
         early, self._early = self._early, {}
         for key, values in early.items():
-            for value in values:
-                try:
-                    self._checkpoint(key, value)
-                except InvalidMessage:
-                    continue  # it was refused, and said so, when it came
+            self._hear_each(key, values)
+
+    def _hear_each(self, key: bytes, values: Iterable[bytes]) -> None:
+        for value in values:
+            try:
+                self._checkpoint(key, value)
+            except InvalidMessage:
+                continue  # it was refused, and said so, when it came
 
     def _holds(self, party: str, x5t: bytes) -> bool:
         """Whether a certificate of the party counts today: listed, and not revoked."""
@@ -301,6 +328,10 @@ class TrustTables:
             if error.code == "log_forked":
                 self._raise(Alarm(error.code, CENTER))
             raise
+
+
+def _issued(raw: bytes) -> int:
+    return signed.peek(raw).claims.issued_at
 
 
 def leaf_key(index: int) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
 from cryptography import x509
 
 from pipeline.codec import framing
+from pipeline.crypto import signed
 from pipeline.crypto.authority import certify, issue
 from pipeline.crypto.certificates import SIGN_USAGE, certified_key, thumbprint
 from pipeline.crypto.keys import LocalSigner
@@ -168,6 +170,57 @@ def test_a_newcomer_waits_until_its_certificates_count() -> None:
     fill(view, [cosigned(member(World(("center", "37")), "37"), "37", head_of(view))])
     assert view.trust.parties() == ["37", "53", "center"]
     assert view.trust.sealing_key("53", NOW).kid != identity("53").sealing.kid
+
+
+class Nobody:
+    """Writes in a party's name what nobody signed; `thumbprint`: that of the certificate it claims."""
+
+    def __init__(self, party: str, thumbprint: bytes) -> None:
+        self.party, self.thumbprint, self.certificate = party, thumbprint, b""
+
+    def sign(self, data: bytes) -> bytes:
+        return bytes(64)
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_junk_in_a_newcomers_name_does_not_push_out_what_it_said(is_copied: bool) -> None:
+    """Whoever may write to the topic may write under any key, and copy a thumbprint: what was signed is what is kept."""
+    world = World(("center", "37"))
+    view = member(world)
+    world.log(trust_entry(identity("53"), 1))
+    fill(view, [*world.publication(), statement("53")])
+    for number in range(100):
+        claimed = identity("53").signer.thumbprint if is_copied else H(b"%d" % number)
+        junk = signed.sign("checkpoint", b"x", Nobody("53", claimed), audience="all", now=NOW + number)
+        code = "signature_invalid" if is_copied else "certificate_unknown"
+        assert fill(view, [Output(topics.CHECKPOINTS, b"53", junk.raw)]) == [code]
+    fill(view, [cosigned(view, "37", head_of(view))])
+    assert view.trust.sealing_key("53", NOW).kid != identity("53").sealing.kid
+
+
+def test_what_is_kept_for_later_is_bounded() -> None:
+    """In every party's name junk of any size, under certificates that nobody lists: some hundred KiB at most are held."""
+    view = member(World())
+    tracemalloc.start()
+    try:
+        for party in ("11", "12", "13", "53"):
+            for number in range(100):
+                junk = signed.sign(
+                    "checkpoint", bytes(60_000), Nobody(party, H(b"%d" % number)), audience="all", now=NOW
+                )
+                assert fill(view, [Output(topics.CHECKPOINTS, party.encode(), junk.raw)]) == ["certificate_unknown"]
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_statement_read_before_its_partys_entry_counts_once_the_entry_is_there() -> None:
+    """Two topics have no common order."""
+    world = World()
+    view = ReferenceTables(world.anchor())
+    assert fill(view, [statement("37")]) == ["certificate_unknown"]
+    assert fill(view, world.publication()) == []
+    assert view.trust.sealing_key("37", NOW).kid != identity("37").sealing.kid
 
 
 def head_of(view: ReferenceTables) -> LogHead:
@@ -578,6 +631,21 @@ def test_a_party_signs_each_head_once_and_only_one_it_has_seen_grow() -> None:
     assert view.uncosigned() is None
     fill(view, outputs)
     assert (view.uncosigned() or head)["size"] == 7
+
+
+def test_a_thief_of_the_sign_key_does_not_silence_the_witness() -> None:
+    """He signs a size that there is not, once, in 37's name: 37 goes on signing what it has seen grow, also renewed."""
+    world = World(("center", "37", "53"))
+    view = member(world, "37")
+    assert fill(view, [cosigned(view, "37", LogHead(log="trust", size=2**40, root=bytes(32), at=NOW))]) == []
+    assert (view.uncosigned() or LIE)["size"] == 6
+    assert fill(view, [cosigned(view, "37")]) == []
+    assert view.uncosigned() is None
+    serial = view.trust.signer(identity("37").signer.thumbprint).serial
+    world.revoked.append((serial, NOW, "key_compromise"))
+    world.crl = world.new_crl(2)
+    fill(view, world.publication())
+    assert (view.uncosigned() or LIE)["size"] == 6
 
 
 # ---- keys and kinds ---------------------------------------------------------------------------------------------------
