@@ -772,6 +772,11 @@ def test_nobody_may_change_anything_of_the_cluster() -> None:
     assert {acl.pattern for acl in rules() if acl.resource == "topic"} == {"literal"}
 
 
+def test_no_party_writes_in_transactions() -> None:
+    """One left open would hold up everybody who reads the center's inboxes: the right is the center's alone."""
+    assert {acl.principal for acl in rules() if acl.resource == "transactional_id"} == {CENTER}
+
+
 def test_no_prefix_of_one_covers_a_name_of_another() -> None:
     """Groups and transactional ids: 3 is no prefix of 37's, the center's is none of anybody's."""
     prefixed = {(acl.principal, acl.resource, acl.name) for acl in rules() if acl.pattern == "prefixed"}

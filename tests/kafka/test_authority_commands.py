@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from pipeline.app import publish, reference_for
+from pipeline.app import reference_for
 from pipeline.cli.exits import Exit
 from pipeline.cli.main import run
 from pipeline.kafka import acls
+from pipeline.kafka.posting import Poster
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.security import client_security
 from pipeline.signer.client import open_identity
@@ -172,7 +173,9 @@ def test_new_certificates_are_not_believed_before_they_are_witnessed(cluster: Se
             head = live.uncosigned()
             assert head is not None
             output = cosign(head, identity.signer, time.time_ns() // 1_000_000)
-            publish(cluster.bootstrap, [output], f"hedx.{party}.test", extra=extra)
+            poster = Poster(cluster.bootstrap, extra=extra)
+            poster.send([output])
+            poster.close()
     told = hedx("ca", "witnesses", "--wait", "15")
     assert told["believed"] == told["size"]
     assert [each["witnessed"] for each in told["witnesses"]] == [told["size"]] * 2
