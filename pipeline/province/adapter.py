@@ -216,7 +216,10 @@ def _locked(lock: IO[bytes]) -> bool:
 
 
 class OutboxRunner:
-    """Seals and sends: at once after a quiet spell, gathering for `LINGER` when bundles keep coming."""
+    """Seals and sends: at once after a quiet spell, gathering for `LINGER` when bundles keep coming.
+
+    What an earlier process signed under a certificate that was replaced since is signed again.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, identity: Identity, send: Callable[[Sequence[Output]], None]
@@ -226,6 +229,8 @@ class OutboxRunner:
         self._send = send
         self._last_sealed = 0
         self._version = -1
+        with transaction(connection) as db:
+            outbox.renew_under(db, identity.signer.thumbprint)
 
     def turn(self, now: int) -> float:
         """Seal and send what is due; returns how long (s) there is nothing to do unless something is put in.

@@ -3,7 +3,8 @@
 Sealed bundles are put in with the transaction that makes them due. `seal` packs what is waiting into signed envelopes
 (at once when the outbox was idle, after at most `LINGER` when it is busy); `due` gives what must be sent now, and what
 was not receipted in time, again.
-What outlives its envelope (an outage of two weeks) is sealed into a new one: nobody would take the old one any more.
+What outlives its envelope (an outage of two weeks, or the certificate it was signed under) is sealed into a new one:
+nobody would take the old one any more.
 An envelope of `requests` is settled by the center's receipt; one of `responses` when the requester's delivery receipts
 have named all its bundles.
 """
@@ -30,6 +31,8 @@ LONGEST_RETRY = 3_600_000
 SEAL_AT_ONCE = 200
 """How many waiting bundles one transaction seals at most."""
 SEND_AT_ONCE = 32
+_SIGNATURE_WITHIN = 256
+"""Bytes at an envelope's start that are its signature's protected header and no bundle's; the thumbprint stands there."""
 
 
 def put(connection: sqlite3.Connection, posts: Iterable[Posted]) -> None:
@@ -75,16 +78,16 @@ def renew(connection: sqlite3.Connection, now: int) -> None:
 
     The bundles stay as they are, so receivers that know them already take them for what they are.
     """
-    rows = connection.execute("SELECT id, topic, value FROM outbox_envelope WHERE expires_at <= ?", (now,)).fetchall()
-    for envelope_id, topic, value in rows:
-        opened = connection.execute("SELECT digest FROM outbox_open WHERE envelope_id = ?", (envelope_id,))
-        unsettled_ones = {row[0] for row in opened}
-        _, raws = cbor2.loads(value)
-        kept = [raw for raw in raws if not unsettled_ones or parse_bundle(raw).leaf in unsettled_ones]
-        kind = topic.rpartition(".")[2]
-        connection.executemany("INSERT INTO outbox_bundle (inbox, raw) VALUES (?, ?)", [(kind, raw) for raw in kept])
-        connection.execute("DELETE FROM outbox_open WHERE envelope_id = ?", (envelope_id,))
-        connection.execute("DELETE FROM outbox_envelope WHERE id = ?", (envelope_id,))
+    _take_apart(connection, connection.execute("SELECT id FROM outbox_envelope WHERE expires_at <= ?", (now,)))
+
+
+def renew_under(connection: sqlite3.Connection, thumbprint: bytes) -> None:
+    """`renew` for the envelopes that were signed under another certificate than the one with this SHA-256.
+
+    For after a renewal: if it was because the old certificate was revoked, nobody takes what it signed and is still here.
+    """
+    query = "SELECT id FROM outbox_envelope WHERE instr(substr(value, 1, ?), ?) = 0"
+    _take_apart(connection, connection.execute(query, (_SIGNATURE_WITHIN, thumbprint)))
 
 
 def due(connection: sqlite3.Connection, now: int) -> list[Output]:
@@ -121,6 +124,20 @@ def settled(connection: sqlite3.Connection, digests: Iterable[bytes]) -> None:
         rows = connection.execute("SELECT envelope_id FROM outbox_open WHERE digest = ?", (digest,)).fetchall()
         connection.execute("DELETE FROM outbox_open WHERE digest = ?", (digest,))
         receipted(connection, [row[0] for row in rows])
+
+
+def _take_apart(connection: sqlite3.Connection, ids: Iterable[tuple[bytes]]) -> None:
+    for (envelope_id,) in list(ids):
+        query = "SELECT topic, value FROM outbox_envelope WHERE id = ?"
+        topic, value = connection.execute(query, (envelope_id,)).fetchone()
+        opened = connection.execute("SELECT digest FROM outbox_open WHERE envelope_id = ?", (envelope_id,))
+        unsettled_ones = {digest for (digest,) in opened}
+        _, raws = cbor2.loads(value)
+        kept = [raw for raw in raws if not unsettled_ones or parse_bundle(raw).leaf in unsettled_ones]
+        kind = topic.rpartition(".")[2]
+        connection.executemany("INSERT INTO outbox_bundle (inbox, raw) VALUES (?, ?)", [(kind, raw) for raw in kept])
+        connection.execute("DELETE FROM outbox_open WHERE envelope_id = ?", (envelope_id,))
+        connection.execute("DELETE FROM outbox_envelope WHERE id = ?", (envelope_id,))
 
 
 def _sealed(raw: bytes) -> SealedBundle:

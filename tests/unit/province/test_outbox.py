@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.crypto import envelopes
+from pipeline.crypto.authority import issue
 from pipeline.crypto.bundles import SealedBundle, clear_bundle
 from pipeline.crypto.envelopes import SOFT_LIMIT
 from pipeline.crypto.signed import MAX_LIFETIME
+from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import Retryable
 from pipeline.domain.parties import CENTER, InboxKind
 from pipeline.province import outbox
@@ -19,7 +21,7 @@ from pipeline.province.adapter import IDLE, PAUSE, OutboxRunner
 from pipeline.province.database import connect, transaction
 from pipeline.stages.effects import Output
 from pipeline.stages.local import Posted
-from tests.unit.crypto.exchange import NOW, header, identity, trust
+from tests.unit.crypto.exchange import NOW, START, authority, entry, header, identity, trust
 
 PARTY = "37"
 SECOND = 1000
@@ -54,6 +56,24 @@ def sent(db: sqlite3.Connection, now: int = NOW) -> list[Output]:
     with transaction(db):
         outbox.sent(db, due, now)
     return due
+
+
+class Wire:
+    """Where a runner sends to: a list, or nowhere while `down`."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Output] = []
+        self.down = False
+
+    def send(self, outputs: Sequence[Output]) -> None:
+        if self.down:
+            raise Retryable("the brokers do not answer")
+        self.outputs += outputs
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
 
 
 def test_bundles_that_wait_together_travel_together(db: sqlite3.Connection) -> None:
@@ -152,6 +172,27 @@ def test_what_outlives_its_envelope_is_sealed_into_a_new_one(db: sqlite3.Connect
     assert outbox.unsettled(db) == 0
 
 
+def test_after_a_renewal_what_is_unsettled_is_signed_again(db: sqlite3.Connection, wire: Wire) -> None:
+    """The old certificate may have been revoked: the same bundles go in new envelopes, once, but for those settled."""
+    renewed = issue(authority(), PARTY, START)
+    told = clear_bundle(header("receipt", bundle_id=bytes(16)), [renewed.signer.thumbprint])  # under the old one yet
+    bundles = [bundle(n) for n in range(1, 4)]
+    put(db, told)
+    put(db, *bundles, kind="responses")
+    seal(db)
+    old = {output.key for output in sent(db)}
+    with transaction(db):
+        outbox.settled(db, [bundles[1].leaf])
+    OutboxRunner(db, renewed, wire.send).turn(NOW + SECOND)
+    assert len(wire.outputs) == 2
+    assert not old & {output.key for output in wire.outputs}
+    everyone = Trust(authority().certificates, [{**entry(PARTY), "signing_certificates": [renewed.signer.certificate]}])
+    opened = [envelopes.open_envelope(o.value or b"", everyone, audience=CENTER, now=NOW) for o in wire.outputs]
+    assert {b.leaf for each in opened for b in each.bundles} == {told.leaf, bundles[0].leaf, bundles[2].leaf}
+    OutboxRunner(db, renewed, wire.send).turn(NOW + 2 * SECOND)
+    assert len(wire.outputs) == outbox.unsettled(db) == 2
+
+
 def test_what_was_put_in_survives_the_process(tmp_path: Path) -> None:
     """Sealed or not, sent or not: another connection finds it."""
     db = connect(tmp_path / "store.db")
@@ -186,24 +227,6 @@ def test_a_turn_sends_a_bounded_number_of_envelopes(db: sqlite3.Connection) -> N
     first = sent(db, NOW + 100)
     second = sent(db, NOW + 100)
     assert (len(first), len(second)) == (outbox.SEND_AT_ONCE, 3)
-
-
-class Wire:
-    """Where a runner sends to: a list, or nowhere while `down`."""
-
-    def __init__(self) -> None:
-        self.outputs: list[Output] = []
-        self.down = False
-
-    def send(self, outputs: Sequence[Output]) -> None:
-        if self.down:
-            raise Retryable("the brokers do not answer")
-        self.outputs += outputs
-
-
-@pytest.fixture
-def wire() -> Wire:
-    return Wire()
 
 
 @pytest.fixture
