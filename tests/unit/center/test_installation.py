@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.center import ceremony
 from pipeline.center.installation import Installation, set_up
+from pipeline.crypto.certificates import certified_key
 from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keystore import load_identity
 from pipeline.crypto.trust import Trust
@@ -62,11 +63,16 @@ def test_an_authority_that_was_founded_is_never_overwritten(tmp_path: Path) -> N
 def test_every_certificate_was_asked_for(installation: Installation) -> None:
     """The log names a request behind each, and each party knows its own: nothing in its name that it did not ask for."""
     with installation.registry() as registry:
-        leaves = registry.leaves()
+        leaves, entries = registry.leaves(), registry.entries()
     assert len(leaves) == 3 + 3 * 3
     for party in (CENTER, *PARTIES):
         logged = {leaf["request"] for leaf in leaves if leaf["party"] == party}
-        assert known_requests(installation.party(party)).keys() == logged
+        known = known_requests(installation.party(party))
+        assert known.keys() == logged
+        [entry] = [entry for entry in entries if entry["party"] == party]
+        names = ("signing_certificates", "sealing_certificates", "transport_certificates")
+        listed = {certified_key(der) for name in names for der in entry[name]}  # type: ignore[literal-required]
+        assert listed == set(known.values())
 
 
 def test_no_file_of_it_is_readable_by_others(installation: Installation) -> None:

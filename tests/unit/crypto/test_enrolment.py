@@ -54,6 +54,15 @@ def test_a_party_knows_all_requests_it_ever_made(tmp_path: Path) -> None:
     assert known_requests(folder).keys() == digests
 
 
+def test_a_kept_request_that_cannot_be_read_is_the_operators_error(tmp_path: Path) -> None:
+    """It must not pass for a request that was never made: every certificate asked for with it would be an alarm."""
+    prepare(tmp_path, "P37")
+    damaged = next((tmp_path / "requests").glob("*.csr"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(ConfigError, match="is no certificate request"):
+        known_requests(tmp_path)
+
+
 def test_a_renewal_keeps_the_key_that_still_unseals(tmp_path: Path) -> None:
     """What was sealed to the encrypt key before may still be on its way."""
     placed(tmp_path, certified(tmp_path / "37"))
