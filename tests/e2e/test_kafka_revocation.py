@@ -222,6 +222,7 @@ def stolen(completed: Story) -> Story:
     exchange.file(application, exchange.sample.persons[:FEW], release=HURRIED)
     others = set(exchange.sample.parties) - {PROVIDER}
     wait_until("the others answered", lambda: answered(exchange, application) == others, LONG, pause=0.1)
+    assert exchange.case(application).certificate() is None, "this machine was too busy: B is not in flight any more"
     completed.returned = completed.hedx.revoke(PROVIDER)
     while not thief.is_refused():
         assert now_ms() < completed.returned + LONG * 1000, "the thief is still heard"
