@@ -25,5 +25,9 @@ class Retryable(HedxError):
     """Nobody's fault, for now: the same call may succeed later. The worker aborts, rewinds and tries again."""
 
 
+class ViewLost(HedxError):
+    """The process's fault: it can no longer keep up what it judges messages by. It ends; its supervisor starts it again."""
+
+
 class ConfigError(HedxError):
     """The operator's fault: a file, setting or environment is wrong. The process says so and exits."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from time import perf_counter
 
-from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
+from confluent_kafka import KafkaException
+
+from pipeline.domain.errors import ConfigError, HedxError, InvalidMessage
 from pipeline.kafka.deadletters import dead_letter
 from pipeline.kafka.limits import Limits, Load, Pace, load_of
-from pipeline.signer.protocol import SignerGone
 from pipeline.stages.effects import Batch, Effects, Message, Output, Progress, Stage, State, Wary
 
 Place = tuple[str, int]
 """A partition: topic and number."""
+
+NOT_THE_MESSAGES = MemoryError, OSError, sqlite3.Error, KafkaException
+"""Beside every HedxError but InvalidMessage: what a disk, a database, a socket or the brokers do to this process."""
 
 
 def work_through(
@@ -34,8 +39,8 @@ def work_through(
     Yields each step's effects with the offsets of the first messages still to do, by partition; the caller commits and
     applies them before it goes on. What can wait (`Wary`) comes last; `held`: the first of each partition's messages that
     wait even longer. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
-    in half until one message is left to blame: that one's effects are a dead letter. `Retryable`, `ConfigError`,
-    `SignerGone` and `MemoryError` are nobody's message's fault and pass through.
+    in half until one message is left to blame: that one's effects are a dead letter. What is this process's
+    fault or nobody's (every HedxError but InvalidMessage, and `NOT_THE_MESSAGES`) passes through.
     """
     bite = max(1, pace.size)
     parts = apart(stage, messages, clock())
@@ -78,7 +83,9 @@ def _attempt(stage: Stage, state: State, batch: Batch, limits: Limits) -> Effect
     alone = batch.messages[0] if len(batch.messages) == 1 else None
     try:
         effects = stage.step(state, batch)
-    except (Retryable, ConfigError, SignerGone, MemoryError):
+    except InvalidMessage as failure:
+        return _put_aside(alone, failure) if alone else None
+    except (HedxError, *NOT_THE_MESSAGES):
         raise
     except Exception as failure:  # noqa: BLE001 - a stage's fault may be of any class; it is put aside, with its place
         return _put_aside(alone, failure) if alone else None

@@ -17,7 +17,7 @@ from typing import Self
 from pipeline.crypto.trust import Trust
 from pipeline.crypto.trust_log import TrustLog
 from pipeline.domain.catalog import Release
-from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
+from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable, ViewLost
 from pipeline.domain.records import LogHead
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.readers import LiveTable
@@ -135,9 +135,9 @@ class LiveReference:
             self._failure = error
 
     def _kept_up(self) -> ReferenceTables:
-        """The view. Raises RuntimeError when it is not kept up any more: the process is to be started again."""
+        """The view. Raises ViewLost when it is not kept up any more: the process is to be started again."""
         if self._failure is not None:
-            raise RuntimeError("the reference topics are not followed any more") from self._failure
+            raise ViewLost("the reference topics are not followed any more") from self._failure
         return self._data
 
     def _keep(self) -> None:

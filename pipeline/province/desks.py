@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
 
 from pipeline.domain.errors import HedxError, InvalidMessage
+from pipeline.kafka.attempts import NOT_THE_MESSAGES
 from pipeline.kafka.rejections import Rejections
 from pipeline.province.sources import Sources
 from pipeline.province.store import Positions, Store
@@ -30,11 +30,11 @@ def one_by_one(
     """Work on a batch; when it fails, on each message alone, so that one message stops nobody else's.
 
     A message that fails alone becomes a dead letter, `stage_failed`, with the place of the failure and none of its text.
-    What is not a message's fault (Retryable, ConfigError, the store's own errors) passes through.
+    What is not a message's fault passes through: every HedxError, and NOT_THE_MESSAGES (disk, database, brokers, memory).
     """
     try:
         work(messages, positions)
-    except (HedxError, MemoryError, sqlite3.Error):
+    except (HedxError, *NOT_THE_MESSAGES):
         raise
     except Exception as failure:  # noqa: BLE001  # whatever it is, it is put aside with its message
         if len(messages) > 1:

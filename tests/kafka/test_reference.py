@@ -18,6 +18,7 @@ from pipeline.crypto.keys import LocalIdentity, LocalSigner
 from pipeline.crypto.revocation import build_crl
 from pipeline.crypto.seal_keys import series_of, sign_seal_key
 from pipeline.crypto.suite import generate_key, point
+from pipeline.domain.errors import ViewLost
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import LogHead, LogLeaf, RevocationList, SealKey, TrustEntry
 from pipeline.kafka.clients import admin_config
@@ -186,7 +187,7 @@ def test_a_process_does_not_go_on_with_a_view_that_is_not_kept_up(site: Site, tm
         entry = trust_entry(issue(site.authority, "37", wall_clock()), 2)
         site.leaves = log_leaves([entry], wall_clock(), site.leaves)
         site.write(*site.publication())
-        with pytest.raises(RuntimeError, match="not followed any more"):
+        with pytest.raises(ViewLost, match="not followed any more"):
             eventually(lambda: not reference.trust.parties())
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, field
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.codec import framing
 from pipeline.crypto.authority import create_authority
 from pipeline.crypto.trust import Trust
 from pipeline.domain.catalog import Release
+from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable, ViewLost
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.attempts import Place, work_through
 from pipeline.kafka.limits import Limits, Pace
 from pipeline.kafka.stores import DictStore
+from pipeline.signer.protocol import SignerGone
 from pipeline.stages.collect import Collect
 from pipeline.stages.effects import Batch, Effects, Message, Output, State
 
@@ -105,3 +111,46 @@ def test_the_watermark_does_not_pass_an_answer_that_still_waits() -> None:
         framing.decode_as("Watermark", o.value or b"") for o in effects.outputs if (o.key or b"").startswith(b"water")
     ]
     assert watermark["time"] == NOW + 3000
+
+
+@dataclass
+class Failing(Patient):
+    """Every step of it fails in one way."""
+
+    failure: Exception = field(default_factory=KeyError)
+
+    def step(self, state: State, batch: Batch) -> Effects:
+        """Fails."""
+        raise self.failure
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ViewLost("the reference topics are not followed any more"),
+        SignerGone("the signer is gone"),
+        Retryable("not now"),
+        ConfigError("a setting is wrong"),
+        OSError(28, "No space left on device"),
+        sqlite3.OperationalError("disk I/O error"),
+        KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)),
+        MemoryError(),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_what_is_the_processs_fault_puts_no_message_aside(failure: Exception) -> None:
+    """It passes through, whether one message was tried or many; nothing is yielded, so no offset is committed."""
+    for batch in ([message(0, b"g")], [message(n, b"g") for n in range(4)]):
+        with pytest.raises(type(failure)):
+            worked(Failing(failure=failure), batch)
+
+
+@pytest.mark.parametrize("failure", [KeyError("x"), RuntimeError("x"), RecursionError(), InvalidMessage("some_code")])
+def test_any_other_failure_is_the_messages(failure: Exception) -> None:
+    """One that no batch can be worked through with is put aside alone, and the next is worked on."""
+    limits = Limits()
+    stage = Failing(failure=failure)
+    batch = [message(n, b"g") for n in range(2)]
+    steps = work_through(stage, DictStore(), batch, clock=lambda: NOW, owned=(), limits=limits, pace=Pace(limits))
+    dead = [error.code for effects, _ in steps for _, error in effects.dead]
+    assert dead == [failure.code if isinstance(failure, InvalidMessage) else "stage_failed"] * 2

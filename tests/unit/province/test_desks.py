@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.crypto.authority import create_authority, issue
-from pipeline.domain.errors import Retryable
+from pipeline.domain.errors import Retryable, ViewLost
 from pipeline.kafka.rejections import Rejections
 from pipeline.province.database import connect
 from pipeline.province.desks import one_by_one
@@ -55,7 +55,15 @@ def test_a_failing_message_is_put_aside_and_the_others_are_worked_on(store: Stor
 
 
 @pytest.mark.parametrize(
-    "fault", [Retryable("later"), sqlite3.OperationalError("disk"), MemoryError(), SignerGone("ended")]
+    "fault",
+    [
+        Retryable("later"),
+        sqlite3.OperationalError("disk"),
+        MemoryError(),
+        SignerGone("ended"),
+        ViewLost("not followed"),
+        OSError(28, "No space left on device"),
+    ],
 )
 def test_what_is_no_messages_fault_passes_through(store: Store, fault: Exception) -> None:
     """Nothing is put aside, and no position moves, when the fault lies elsewhere."""
