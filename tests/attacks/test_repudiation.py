@@ -398,6 +398,12 @@ def a_seal_key_rolled_back(stand: Stand) -> None:
 
 
 @CASES.row("reader", "seal_key_invalid")
+def a_seal_key_after_which_there_is_none(stand: Stand) -> None:
+    """The highest number there is, under a stolen key: the party could never again state one."""
+    stand.read(statement(stand, 2**31 - 1))
+
+
+@CASES.row("reader", "seal_key_invalid")
 def two_seal_keys_of_one_number(stand: Stand) -> None:
     """One for these senders, another for those."""
     stand.read(statement(stand, 2), first=[statement(stand, 2)])

@@ -284,6 +284,19 @@ def a_second_certificate_in_37s_name_that_nobody_logged(stand: Stand) -> None:
     stand.read(publish_trust([entry], (), network.crl, signer, network.clock())[-1])
 
 
+@CASES.row("reader", "certificate_not_logged")
+def a_second_certificate_in_37s_name_logged_as_the_operators(stand: Stand) -> None:
+    """In the log, under a name that nobody watches: it is not 37's there."""
+    network = stand.network
+    entry = trust_entry(issue(network.authority, PROVIDER, network.clock()), 9)
+    leaves = [
+        {**leaf, "party": "ops"} if leaf["index"] >= len(network.leaves) else leaf for leaf in stand.leaves_with(entry)
+    ]
+    signer = network.identities[CENTER].signer
+    *grown, told = publish_trust([entry], leaves, network.crl, signer, network.clock())  # type: ignore[arg-type]
+    stand.read(told, first=grown)
+
+
 @CASES.row("reader", "head_not_witnessed")
 def a_second_certificate_in_a_log_that_nobody_has_seen(stand: Stand) -> None:
     """Logged, for its victim's eyes only: two other parties have signed no such head."""
