@@ -144,7 +144,7 @@ def authenticate(raw: bytes, typ: str, trust: Trust, now: int) -> cose.Sign1:
 
     Raises InvalidMessage `size`, `cbor_invalid`, `cose_invalid`, `type_mismatch`, `suite_unknown`,
     `certificate_unknown`, `certificate_invalid`, `usage_not_allowed`, `role_not_allowed`, `issuer_mismatch`,
-    `suite_below_minimum`, `certificate_expired`, `certificate_revoked`, `crl_stale` or `signature_invalid`.
+    `suite_below_minimum`, `certificate_expired`, `certificate_revoked` or `signature_invalid`; NotReady `crl_stale`.
     """
     sign1, certificate = _recognise(raw, typ, trust, now)
     _check_signature(sign1, certificate)

@@ -11,7 +11,7 @@ from pipeline.crypto.keys import PublicSealingKey, public_sealing_key
 from pipeline.crypto.revocation import Revocations, Revoked, read_crl, with_earlier
 from pipeline.crypto.seal_keys import StatedKey, read_seal_key, series_of
 from pipeline.crypto.suite import point
-from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.errors import InvalidMessage, NotReady
 from pipeline.domain.records import RevocationList, TrustEntry
 
 _KEPT = 4
@@ -107,6 +107,10 @@ class Trust:
         held = self._revocations
         return None if held is None else RevocationList(number=held.number, crl=held.der)
 
+    def is_stale(self, at: int) -> bool:
+        """Whether a list is held, and is not good for what comes `at` (ms)."""
+        return self._revocations is not None and self._revocations.is_stale(at)
+
     def revoked(self, certificate: TrustedCertificate) -> Revoked | None:
         """The line of the list about a certificate, None when there is none."""
         return None if self._revocations is None else self._revocations.by_serial.get(certificate.serial)
@@ -114,14 +118,14 @@ class Trust:
     def check_revocation(self, certificate: TrustedCertificate, at: int, *, published: bool = False) -> None:
         """Refuse a certificate that was revoked `at` (ms), the time at which what it signed was first received.
 
-        Raises InvalidMessage `certificate_revoked`, and `crl_stale` when no list is held that is good for `at`; what is
-        `published` until it is replaced does not get old with the list. A Trust without any list refuses nothing.
+        Raises InvalidMessage `certificate_revoked`, and NotReady `crl_stale` when the list held is not good for `at`: the
+        reader lacks a list, whatever the message. What is `published` until it is replaced does not get old with the list. A Trust without any list refuses nothing.
         """
         revoked = self.revoked(certificate)
         if revoked is not None and revoked.at <= at:
             raise InvalidMessage("certificate_revoked", f"certificate of {certificate.party}, {revoked.reason}")
-        if self._revocations is not None and not published and self._revocations.is_stale(at):
-            raise InvalidMessage("crl_stale", f"list {self._revocations.number}")
+        if self._revocations is not None and not published and self.is_stale(at):
+            raise NotReady("crl_stale", f"list {self._revocations.number}")
 
     def signer(self, x5t: bytes) -> TrustedCertificate:
         """The certificate with this thumbprint, of either usage.

@@ -25,6 +25,17 @@ class Retryable(HedxError):
     """Nobody's fault, for now: the same call may succeed later. The worker aborts, rewinds and tries again."""
 
 
+class NotReady(Retryable):
+    """The reader's own condition: until it changes no message of anybody's can be judged, and none is put aside for it.
+
+    `code` is stable, as that of `InvalidMessage`; it must never depend on what an unproved message says.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+
+
 class ViewLost(HedxError):
     """The process's fault: it can no longer keep up what it judges messages by. It ends; its supervisor starts it again."""
 

@@ -20,6 +20,7 @@ from pipeline.domain.catalog import Release
 from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable, ViewLost
 from pipeline.domain.records import LogHead
 from pipeline.kafka.clients import Extra
+from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.readers import LiveTable
 from pipeline.kafka.rejections import harmless
 from pipeline.kafka.seen_file import SeenFile
@@ -60,6 +61,7 @@ class LiveReference:
         self._thread: threading.Thread | None = None
         self._tables: list[LiveTable] = []
         self._failure: Exception | None = None
+        self._next_look = 0.0
 
     @property
     def trust(self) -> Trust:
@@ -127,12 +129,25 @@ class LiveReference:
         """Nobody goes on with a view that is not kept up any more: whoever asks for it next is told."""
         try:
             while not self._stop.is_set():
+                self._look_at_list(monotonic(), wall_clock())
                 for table in self._tables:
                     if self._apply(table.topic, table.poll(0.25)):
                         self._keep()
         except Exception as error:  # whatever it is, it ends the process: see `_kept_up`
             log.exception("the reference topics are not followed any more")
             self._failure = error
+
+    def _look_at_list(self, at: float, now: int) -> None:
+        """Once a minute say that everything waits for a new list, and what to do. `at`: s, monotonic; `now`: ms."""
+        held = self._data.trust.revocation_list
+        if held is None or at < self._next_look or not self._data.trust.is_stale(now):
+            return
+        self._next_look = at + 60.0
+        log.error(
+            "ALARM crl_stale: revocation list %d is past its end, nothing is taken from anybody and nothing is lost; "
+            "the center publishes a new one (hedx ca publish), or this machine's clock is wrong",
+            held["number"],
+        )
 
     def _kept_up(self) -> ReferenceTables:
         """The view. Raises ViewLost when it is not kept up any more: the process is to be started again."""

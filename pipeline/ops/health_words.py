@@ -20,8 +20,8 @@ _RENEW: Final[Words] = (
     "hedx party request there, hedx ca renew and hedx ca publish at the center, then hedx party install",
 )
 _ISSUING: Final[Words] = (
-    "取出离线根，执行 hedx ca renew-issuing --root，并把 issuing.pem 交给各方",
-    "fetch the offline root, hedx ca renew-issuing --root, hand issuing.pem to every party",
+    "取出离线根，执行 hedx ca renew-issuing --root，把新的信任锚交给各方，再执行 hedx ca switch-issuing",
+    "fetch the offline root, hedx ca renew-issuing --root, hand every party the new anchor, then hedx ca switch-issuing",
 )
 _ROOT: Final[Words] = (
     "建立新的根并向各方重新交付信任锚（见 docs/authority.md）",
@@ -58,8 +58,8 @@ FINDINGS: Final[dict[str, tuple[Words, Words]]] = {
     "root_expired": (("根证书已过期 {days} 天", "the root expired {days} days ago"), _ROOT),
     "crl_stale": (
         (
-            "第 {number} 号吊销列表已超期 {days} 天：各方拒收一切新消息",
-            "revocation list {number} is {days} days past its time: all parties refuse everything new",
+            "第 {number} 号吊销列表已超期 {days} 天：各方暂停处理一切新消息，不丢失",
+            "revocation list {number} is {days} days past its time: all parties wait with everything new, nothing is lost",
         ),
         _CRL,
     ),

@@ -33,7 +33,7 @@ from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey
 from pipeline.crypto.suite import H
 from pipeline.crypto.trust_log import log_head
 from pipeline.demo.application import Sample
-from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.errors import ConfigError, InvalidMessage, NotReady
 from pipeline.domain.parties import CENTER, InboxKind, inbox
 from pipeline.domain.records import Application, LogHead, LogLeaf, TrustEntry
 from pipeline.kafka.reference import LiveReference
@@ -391,7 +391,7 @@ class Stand:
         raised, sentence = None, ""
         try:
             attack(self)
-        except (InvalidMessage, ExportRefused, SignerRefused) as error:
+        except (InvalidMessage, NotReady, ExportRefused, SignerRefused) as error:
             raised, sentence = error.code, str(error)
         except ConfigError as error:
             raised, sentence = "config_error", str(error)

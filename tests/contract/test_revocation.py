@@ -129,17 +129,39 @@ def test_an_accepted_application_is_answered_after_its_requester_is_revoked(tmp_
 
 
 def test_a_stale_list_stops_everything_until_there_is_a_new_one(tmp_path: Path, sample: Sample) -> None:
-    """Whoever keeps the lists from us gains nothing: past the limit nothing is taken; what waited is refused, not lost."""
+    """Whoever keeps the lists from us gains nothing: past the limit nothing is taken, and what waits is not put aside."""
     network = network_for(sample, tmp_path)
     network.crl = network.new_crl(2, lifetime=3600 * 1000)
     network.publish_trust()
     network.clock.advance(3601)
     network.file(sample.application, sample.persons)
     network.run()
-    assert set(codes(network)) == {"crl_stale"}
+    junk = b"nobody signed this"
+    network.broker.produce("hedx.center.requests", None, junk)
+    network.run()
+    assert codes(network) == []
     network.crl = network.new_crl(3)
     network.publish_trust()
-    network.pass_time(3600)
+    network.run()
+    assert set(codes(network)) == {"cbor_invalid"}, "the junk, which no list is asked about"
+    assert_equals_oracle(network, sample)
+
+
+def test_results_that_wait_while_the_list_is_stale_for_100_s_all_arrive(tmp_path: Path, sample: Sample) -> None:
+    """Neither a party nor the center puts anything aside, and nobody sends anything again."""
+    network = network_for(sample, tmp_path)
+    network.crl = network.new_crl(2, lifetime=3600 * 1000)
+    network.publish_trust()
+    network.file(sample.application, sample.persons)
+    network.send(REQUESTER)
+    network.run(without=(REQUESTER,))
+    network.clock.advance(3700)
+    network.run()
+    assert local_codes(network, REQUESTER) == codes(network) == []
+    network.crl = network.new_crl(3)
+    network.publish_trust()
+    network.run()
+    assert local_codes(network, REQUESTER) == codes(network) == []
     assert_equals_oracle(network, sample)
 
 

@@ -17,16 +17,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pipeline.center.anchor_files import read_anchor
 from pipeline.center.installation import Installation
 from pipeline.cli.exits import Exit
 from pipeline.cli.main import run
+from pipeline.codec import framing
 from pipeline.crypto import signed
 from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keystore import load_identity
 from pipeline.crypto.requests import USAGES
 from pipeline.crypto.revocation import read_crl
 from pipeline.crypto.suite import H
-from pipeline.domain.errors import InvalidMessage
+from pipeline.crypto.trust import Trust
+from pipeline.domain.errors import InvalidMessage, NotReady
 from pipeline.stages.anchor import trust_of
 
 DAY = 24 * 3600 * 1000
@@ -231,7 +234,7 @@ def test_what_was_signed_years_ago_still_verifies(
     for entry in entries:
         trust.update(entry)
     assert signed.verify(made.raw, "mandate", trust, now=then, audience="center").payload == b"payload"
-    with pytest.raises(InvalidMessage) as refused:
+    with pytest.raises((InvalidMessage, NotReady)) as refused:
         signed.verify(made.raw, "mandate", trust, now=then + 3 * 365 * DAY, audience="center")
     assert refused.value.code in ("certificate_expired", "crl_stale")
 
@@ -259,6 +262,7 @@ def test_revoking_is_all_or_nothing_and_on_the_list(center: Place, province: Pla
 def test_a_new_issuing_ca_is_handed_to_the_parties(center: Place, province: Place, tmp_path: Path) -> None:
     """Its certificates install only where the new anchor came first; those of the earlier one go on."""
     center.hedx("ca", "renew-issuing", "--root", tmp_path / "locked-away")
+    center.hedx("ca", "switch-issuing", "--yes")
     province.hedx("party", "request", "--party", PARTY)
     center.hedx("ca", "renew", *province.pending(PARTY), "--out", tmp_path / "renewed")
     files = pems(tmp_path / "renewed")
@@ -278,6 +282,34 @@ def test_a_new_issuing_ca_is_handed_to_the_parties(center: Place, province: Plac
     assert len(issuers) == 2
     for der in entry["signing_certificates"]:
         assert trust.signer(H(der)).party == PARTY
+
+
+def test_a_new_issuing_ca_signs_nothing_before_the_switch(center: Place, province: Place, tmp_path: Path) -> None:
+    """The daily list is taken by who has the old anchor for as long as that takes, then by who has the new one."""
+    old = trust_of(province.installation.anchor())
+    center.hedx("ca", "renew-issuing", "--root", tmp_path / "locked-away")
+    assert "switch-issuing first" in center.hedx(
+        "ca", "renew-issuing", "--root", tmp_path / "locked-away", expect=Exit.FAILED
+    )
+    published(center, old)
+    center.hedx("party", "anchor", "--out", tmp_path / "anchor")
+    new = Trust(read_anchor(tmp_path / "anchor").roots)
+    published(center, new)
+    center.hedx("ca", "switch-issuing", "--yes")
+    published(center, new)
+    with pytest.raises(InvalidMessage) as refused:
+        published(center, old)
+    assert refused.value.code == "crl_invalid"
+    assert "renew-issuing makes one" in center.hedx("ca", "switch-issuing", "--yes", expect=Exit.FAILED)
+    assert not list(center.installation.authority.glob("*.next.key"))
+
+
+def published(center: Place, trust: Trust) -> None:
+    """The daily publication, its list read by who holds `trust`. Raises InvalidMessage."""
+    signer = load_identity(center.installation.identity_folder("center")).signer
+    outputs = center.installation.publication(signer, time.time_ns() // 1_000_000)
+    [crl] = [output.value for output in outputs if output.key == b"crl"]
+    trust.revoke(framing.decode_as("RevocationList", signed.peek(crl or b"").payload))  # type: ignore[arg-type]
 
 
 def test_a_service_gets_a_tls_certificate(center: Place, place: Callable[[str], Place], tmp_path: Path) -> None:

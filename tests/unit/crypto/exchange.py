@@ -15,7 +15,7 @@ from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import LocalIdentity
 from pipeline.crypto.sealing import new_seal
 from pipeline.crypto.trust import Trust
-from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.errors import InvalidMessage, NotReady
 from pipeline.domain.records import TrustEntry
 
 NOW = 1_800_000_000_000
@@ -93,6 +93,6 @@ def receipt(bundle_id: bytes = bytes(16), record: bytes = b"receipt") -> SealedB
 
 def refusal(call: Callable[[], object]) -> str:
     """The code with which `call` refuses; fails when it does not."""
-    with pytest.raises(InvalidMessage) as caught:
+    with pytest.raises((InvalidMessage, NotReady)) as caught:
         call()
     return caught.value.code
