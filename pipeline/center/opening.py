@@ -9,7 +9,7 @@ the center holds no key that opens them, and `open_result` fails with `not_a_rec
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +59,11 @@ class Material:
 def gather(key: bytes, result: bytes, applications: Iterable[Message], join: Iterable[Message]) -> Material:
     """The material of the application at `key`, from the records of hedx.center.applications and hedx.center.join."""
     sections: dict[int, SectionReceived] = {}
-    for section in _records(applications, "SectionReceived", key):
+    for section in _records(applications, "SectionReceived", lambda found: found == key):
         if section["bundle"] is not None:
             sections.setdefault(section["section"], section)  # type: ignore[arg-type]
     bundles: dict[bytes, AnswerArrived] = {}
-    for answer in _records(join, "AnswerArrived", key + b"/"):
+    for answer in _records(join, "AnswerArrived", lambda found: found.startswith(key + b"/")):
         bundles.setdefault(answer["digest"], answer)  # type: ignore[arg-type]
     return Material(result, sections, bundles)
 
@@ -153,10 +153,10 @@ def _committed(bootstrap: str, topic: str, extra: Extra | None) -> Iterator[Mess
         log.close()
 
 
-def _records(messages: Iterable[Message], name: str, prefix: bytes) -> Iterator[dict[str, object]]:
-    """The records of one kind under keys that start with `prefix`; what cannot be read was put aside by its stage."""
+def _records(messages: Iterable[Message], name: str, is_wanted: Callable[[bytes], bool]) -> Iterator[dict[str, object]]:
+    """The records of one kind under the wanted keys; what cannot be read was put aside by its stage."""
     for message in messages:
-        if not (message.key or b"").startswith(prefix):
+        if not is_wanted(message.key or b""):
             continue
         try:
             found, record = framing.decode(message.value or b"")

@@ -162,3 +162,14 @@ def test_opening_verifies_what_it_reads(tmp_path: Path, sealed: Sample) -> None:
             network.identities[CENTER],
             network.reference.trust,
         )
+
+
+def test_an_application_whose_id_goes_on_is_another(tmp_path: Path, sealed: Sample) -> None:
+    """`53/abc` takes nothing of `53/abcd`, which may lie before it in the topic."""
+    network = finished(sealed, tmp_path)
+    key = application_key(sealed.application["requester"], sealed.application["application_id"])
+    messages = network.broker.messages(topics.APPLICATIONS)
+    others = [replace(message, key=key + b"d") for message in messages if message.key == key]
+    newest = [m.value or b"" for m in network.broker.messages(topics.RESULTS) if m.key == key][-1]
+    assert others
+    assert gather(key, newest, others, []).sections == {}
