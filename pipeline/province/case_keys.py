@@ -6,9 +6,10 @@ them; once it is gone nothing does. Back up this folder apart from the database,
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from pipeline.crypto.keystore import destroy, write_durably
 from pipeline.domain.errors import ConfigError
 
 ORPHAN_AGE = 7 * 24 * 3600 * 1000
-"""How long (ms) keys of an application that the store does not know are left alone.
+"""How long (ms) keys of an application that the store does not know are left alone, from when that was first noticed.
 
 They open nothing, unless somebody has put an older copy of the database in place by mistake.
 """
+_NOTICED = ".orphans"
+"""File of the folder: since when keys are noticed that the store does not know, a JSON object of id -> ms."""
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 
 
@@ -66,14 +69,30 @@ class CaseKeyFolder:
         Inside the caller's transaction, which keeps others from filing meanwhile. Returns how many files went. `now`: ms.
         """
         known: dict[str, int | None] = dict(connection.execute("SELECT application_id, shredded_at FROM application"))
-        gone = [path for path in self._files() if _is_left(path, known, now)]
+        files = list(self._files())
+        noticed = self._notice([path.name for path in files if _NAME.fullmatch(path.name)], known, now)
+        gone = [path for path in files if _is_left(path, known, noticed, now)]
         for path in gone:
             destroy(path)
         return len(gone)
 
+    def _notice(self, names: Iterable[str], known: Mapping[str, int | None], now: int) -> dict[str, int]:
+        """Since when each key that the store does not know is noticed (ms), on the disk before anything follows from it.
+
+        What is known (again) is forgotten here: noticed another time, it waits from then. A file that does not read begins anew.
+        """
+        path = self.folder / _NOTICED
+        held = _read_noticed(path)
+        noticed = {name: min(held.get(name, now), now) for name in names if name not in known}
+        if not noticed:
+            path.unlink(missing_ok=True)
+        elif noticed != held:
+            write_durably(path, json.dumps(noticed, sort_keys=True).encode())
+        return noticed
+
     def _files(self) -> Iterator[Path]:
         if self.folder.is_dir():
-            yield from (path for path in self.folder.iterdir() if path.is_file())
+            yield from (path for path in self.folder.iterdir() if path.is_file() and path.name != _NOTICED)
 
     def _path(self, application_id: str) -> Path:
         if not _NAME.fullmatch(application_id):
@@ -81,7 +100,15 @@ class CaseKeyFolder:
         return self.folder / application_id
 
 
-def _is_left(path: Path, known: Mapping[str, int | None], now: int) -> bool:
+def _is_left(path: Path, known: Mapping[str, int | None], noticed: Mapping[str, int], now: int) -> bool:
     if path.name in known:
         return known[path.name] is not None
-    return path.name.startswith(".") or path.stat().st_mtime * 1000 < now - ORPHAN_AGE
+    return path.name.startswith(".") or noticed.get(path.name, now) < now - ORPHAN_AGE
+
+
+def _read_noticed(path: Path) -> dict[str, int]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {name: at for name, at in found.items() if isinstance(at, int)} if isinstance(found, dict) else {}

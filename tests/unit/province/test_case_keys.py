@@ -46,18 +46,33 @@ def test_a_second_filing_under_an_id_leaves_the_first_ones_keys(tmp_path: Path, 
 
 
 def test_what_a_crash_left_is_cleaned_away_and_nothing_else(tmp_path: Path, store: Store) -> None:
-    """A half-written file at once, keys of an unknown application in a week; never those that are needed.
+    """A half-written file at once, keys of an unknown application a week after they were noticed; never those needed.
 
-    Until then who has put an older copy of the database in place can take it away again.
+    However old the keys are, who has put an older copy of the database in place can take it away again until then.
     """
     store.file(filing(), 1, NOW)
     for name in ("orphan", ".half.123", ID):
         (tmp_path / "keys" / name).write_bytes(b"locked")
-        os.utime(tmp_path / "keys" / name, (NOW / 1000, NOW / 1000))
-    store.forget_expired(NOW + DAY)
-    assert {path.name for path in (tmp_path / "keys").iterdir()} == {ID, "orphan"}
-    store.forget_expired(NOW + 8 * DAY)
-    assert {path.name for path in (tmp_path / "keys").iterdir()} == {ID}
+        os.utime(tmp_path / "keys" / name, (NOW / 1000 - 3e7, NOW / 1000 - 3e7))
+    for day, left in (
+        (1, {ID, "orphan", ".orphans"}),
+        (7, {ID, "orphan", ".orphans"}),
+        (9, {ID, ".orphans"}),
+        (10, {ID}),
+    ):
+        Store(connect(tmp_path / "store.db"), identity("37")).forget_expired(NOW + day * DAY)  # as after a restart
+        assert {path.name for path in (tmp_path / "keys").iterdir()} == left, day
+
+
+def test_keys_that_were_known_in_between_wait_their_week_again(tmp_path: Path, store: Store) -> None:
+    """The older copy was taken away, and is put in place a second time."""
+    store.file(filing(), 1, NOW)
+    older, folder = connect(tmp_path / "older.db"), CaseKeyFolder(tmp_path / "keys")
+    found = []
+    for day, db in ((1, older), (2, store.connection), (10, older), (16, older), (18, older)):
+        with transaction(db):
+            found.append(folder.clean(db, NOW + day * DAY))
+    assert found == [0, 0, 0, 0, 1]
 
 
 def test_a_filing_that_fails_leaves_no_key_for_good(
@@ -69,7 +84,7 @@ def test_a_filing_that_fails_leaves_no_key_for_good(
         store.file(filing(), 1, NOW)
     assert store.filed(ID) is None
     with transaction(store.connection) as db:
-        assert CaseKeyFolder.beside(db).clean(db, NOW + 8 * DAY) == 1
+        assert [CaseKeyFolder.beside(db).clean(db, NOW + day * DAY) for day in (0, 8, 9)] == [0, 1, 0]
     assert list((tmp_path / "keys").iterdir()) == []
 
 
