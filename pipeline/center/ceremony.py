@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from pipeline.center.anchor_files import write_anchor
 from pipeline.center.installation import Installation
 from pipeline.crypto.authority import Authority, create_issuing, create_root
-from pipeline.crypto.authority_files import load_root, write_authority, write_root
+from pipeline.crypto.authority_files import load_root, switch_to_next, write_authority, write_next, write_root
 from pipeline.crypto.keystore import write_durably
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
@@ -49,15 +49,24 @@ def found(installation: Installation, root: Path, now: int) -> Authority:
 
 
 def renew_issuing(installation: Installation, root: Path, now: int) -> Authority:
-    """Put a new issuing CA in the earlier one's place; certificates of that one stay valid. Raises ConfigError."""
+    """Make a new issuing CA; lists and certificates go on being signed by the one before until `switch_issuing`.
+
+    So nobody who has not got the new anchor yet is left without a list. Returns the new one, and raises ConfigError.
+    """
     before, held = installation.issuing(), load_root(root)
     if held.certificate != before.root:
         raise ConfigError(f"the root in {root} is not the one of this authority")
     authority = create_issuing(held, now, before)
-    write_authority(installation.authority, authority)
+    write_next(installation.authority, authority)
     if (installation.folder / "anchor").exists():
         write_anchor(installation.folder / "anchor", replace(installation.anchor(), roots=authority.certificates))
     return authority
+
+
+def switch_issuing(installation: Installation) -> Authority:
+    """Sign with the new issuing CA from now on, which all parties have to know by then. Raises ConfigError."""
+    switch_to_next(installation.authority)
+    return installation.issuing()
 
 
 def shown(certificate: x509.Certificate) -> Shown:

@@ -61,16 +61,31 @@ def init(root: Path, lang: Language, as_json: bool) -> None:
         remark(f"write both fingerprints into the record of the ceremony, then take {root} away and lock it up")
 
 
-@command.command("renew-issuing", short_help="Make a new issuing CA; the earlier one goes on counting.")
+@command.command("renew-issuing", short_help="Make a new issuing CA, to be switched to once all know it.")
 @_root
 @options.lang
 @options.as_json
 def renew_issuing(root: Path, lang: Language, as_json: bool) -> None:
-    """Make a new issuing CA under the root in DIR; certificates of the earlier one stay valid to their end."""
+    """Make a new issuing CA under the root in DIR. The earlier one signs lists and certificates until switch-issuing."""
     authority = ceremony.renew_issuing(Installation(data_dir()), root, wall_clock())
     _show_authority([authority.issuing, *authority.earlier], lang, as_json)
     if not as_json:
-        remark("hand authority/issuing.pem to every party before the first certificate is issued under it")
+        remark("hand the anchor (hedx party anchor) to every party; when all have it: hedx ca switch-issuing")
+
+
+@command.command("switch-issuing", short_help="Sign with the new issuing CA from now on.")
+@click.option("--yes", is_flag=True, help="Do not ask whether every party has the new anchor.")
+@options.lang
+@options.as_json
+def switch_issuing(yes: bool, lang: Language, as_json: bool) -> None:
+    """Sign lists and certificates with the issuing CA that renew-issuing made; the earlier one's stay valid to their end.
+
+    Whoever has not got the new anchor refuses the next list, and a week later everything.
+    """
+    if not yes:
+        click.confirm("has every party installed the new anchor?", abort=True, err=True)
+    authority = ceremony.switch_issuing(Installation(data_dir()))
+    _show_authority([authority.issuing, *authority.earlier], lang, as_json)
 
 
 @command.command(short_help="Issue certificates from requests.")

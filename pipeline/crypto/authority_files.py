@@ -11,8 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.crypto.authority import Authority, Root
-from pipeline.crypto.keystore import load_key, read_passphrase, write_durably, write_key, write_passphrase
+from pipeline.crypto.keystore import destroy, load_key, read_passphrase, write_durably, write_key, write_passphrase
 from pipeline.domain.errors import ConfigError
+
+_NEXT_KEY = "issuing.next.key"
+"""The key of a new issuing CA that does not sign yet."""
 
 
 def write_root(directory: Path, root: Root) -> None:
@@ -45,6 +48,30 @@ def write_authority(directory: Path, authority: Authority) -> None:
     (directory / "root.pem").write_bytes(authority.root.public_bytes(Encoding.PEM))
     write_durably(directory / "issuing.pem", issuing)
     write_key(directory / "issuing.key", authority.issuing_key, passphrase)
+
+
+def write_next(directory: Path, authority: Authority) -> None:
+    """Put a new issuing CA beside the one in use: its certificate is in `issuing.pem` from now on, its key waits.
+
+    Raises ConfigError while another one waits.
+    """
+    if (directory / _NEXT_KEY).exists():
+        raise ConfigError(f"a new issuing CA waits in {directory} already: hedx ca switch-issuing first")
+    write_key(directory / _NEXT_KEY, authority.issuing_key, read_passphrase(directory))
+    issuing = b"".join(each.public_bytes(Encoding.PEM) for each in (authority.issuing, *authority.earlier))
+    write_durably(directory / "issuing.pem", issuing)
+
+
+def switch_to_next(directory: Path) -> None:
+    """Put the waiting key into the earlier one's place, which is destroyed. Raises ConfigError when none waits."""
+    waiting, key = directory / _NEXT_KEY, directory / "issuing.key"
+    if not waiting.exists():
+        raise ConfigError(f"no new issuing CA waits in {directory}: hedx ca renew-issuing makes one")
+    found = load_key(waiting, read_passphrase(directory))
+    if all(each.public_key() != found.public_key() for each in _certificates(directory / "issuing.pem")):
+        raise ConfigError(f"no certificate in {directory / 'issuing.pem'} is that of the key that waits")
+    write_durably(key, waiting.read_bytes())
+    destroy(waiting)
 
 
 def load_authority(directory: Path) -> Authority:
