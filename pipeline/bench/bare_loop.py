@@ -88,7 +88,7 @@ class _NothingYet:
     def seen(self, issuer: str, envelope_id: bytes) -> bytes | None:
         return None
 
-    def mandate_of(self, reply_key: bytes) -> bytes | None:
+    def mandate_of(self, requester: str, reply_key: bytes) -> bytes | None:
         return None
 
     def has_answered(self, mandate_digest: bytes, section: int, version: int) -> bool:

@@ -70,8 +70,8 @@ class CaseFile:
         self._by = by or access.user()
         self._clock = clock
         row = connection.execute(
-            "SELECT state, filed_at, persons, acceptance, rejection, mandate, mandate_digest, held_by_unit, shredded_at"
-            " FROM application WHERE application_id = ?",
+            "SELECT state, filed_at, persons, acceptance, rejection, mandate, mandate_digest, held_by_unit, shredded_at,"
+            " accepted_at, rejected_at FROM application WHERE application_id = ?",
             (application_id,),
         ).fetchone()
         if row is None:
@@ -86,6 +86,8 @@ class CaseFile:
         self.mandate_digest: bytes = row[6]
         self.held_by_unit = bool(row[7])
         self.shredded_at: int | None = row[8]
+        self._accepted_at: int | None = row[9]
+        self._rejected_at: int | None = row[10]
 
     # -- in clear ----------------------------------------------------------------------------------------------------
 
@@ -98,12 +100,12 @@ class CaseFile:
         return mandate_in(self.mandate_raw)
 
     def acceptance(self) -> Acceptance | None:
-        """What the center promised, verified as of when it signed."""
-        return self._notice(self._acceptance, "acceptance", "Acceptance")  # type: ignore[return-value]
+        """What the center promised, verified as of when it came."""
+        return self._notice(self._acceptance, self._accepted_at, "acceptance", "Acceptance")  # type: ignore[return-value]
 
     def rejection(self) -> Rejection | None:
-        """Why the center rejected, verified as of when it signed."""
-        return self._notice(self._rejection, "rejection", "Rejection")  # type: ignore[return-value]
+        """Why the center rejected, verified as of when it came."""
+        return self._notice(self._rejection, self._rejected_at, "rejection", "Rejection")  # type: ignore[return-value]
 
     def certificate(self) -> Certificate | None:
         """The newest certificate, its signature and those of all its sections verified; None before the first."""
@@ -237,7 +239,7 @@ class CaseFile:
         if self.held_by_unit:
             raise ConfigError(f"the entrusting unit holds the reply key of {self.application_id}: export it --sealed")
         roster = [[_person(record) for record in section] for section in self.sealed_roster(rows)]
-        return assemble(roster, sections, self._answers(rows))
+        return assemble(roster, sections, self._answers(rows, sections))
 
     def _check_kept(self) -> bytes:
         """The form as it is stored. Raises ConfigError when the application is shredded, perhaps since it was looked up."""
@@ -247,13 +249,17 @@ class CaseFile:
             raise ConfigError(f"application {self.application_id} is shredded: nothing opens it any more")
         return bytes(form)
 
-    def _answers(self, rows: SealedRows) -> dict[AnswerKey, ResourceAnswer]:
-        """Every answer held, by (section, provider, row, index)."""
-        bundles = self.connection.execute(
-            "SELECT digest, section, provider FROM bundle WHERE application_id = ?", (self.application_id,)
-        ).fetchall()
+    def _answers(self, rows: SealedRows, sections: Mapping[int, SectionCertificate]) -> dict[AnswerKey, ResourceAnswer]:
+        """Every answer held, by (section, provider, row, index).
+
+        Section and provider are those under which the signed certificate names the bundle, not those of the store's row,
+        which nothing protects.
+        """
+        named = [
+            (ref["digest"], section, ref["provider"]) for section in sections for ref in sections[section]["bundles"]
+        ]
         found: dict[AnswerKey, ResourceAnswer] = {}
-        for digest, section, provider in bundles:
+        for digest, section, provider in named:
             group = rows.group(ANSWER, digest)
             for index, record in self.connection.execute("SELECT idx, record FROM answer WHERE digest = ?", (digest,)):
                 answer: Answer = framing.read("Answer", group.open(index, record))  # type: ignore[assignment]
@@ -265,13 +271,16 @@ class CaseFile:
         rows = self.connection.execute("SELECT digest FROM bundle WHERE application_id = ?", (self.application_id,))
         return {row[0] for row in rows}
 
-    def _notice(self, raw: bytes | None, typ: str, name: str) -> object:
-        return None if raw is None else framing.decode_as(name, self._verify(raw, typ).payload)
+    def _notice(self, raw: bytes | None, received_at: int | None, typ: str, name: str) -> object:
+        if raw is None:
+            return None
+        if received_at is None:
+            raise ConfigError(f"the store does not say when the {typ} of {self.application_id} came")
+        return framing.decode_as(name, self._verify(raw, typ, received_at).payload)
 
-    def _verify(self, raw: bytes, typ: str, witness: int | None = None) -> signed.Signed:
-        """Kept objects outlive their own lifetime: they are verified as of when they came, or else were signed."""
-        at = signed.peek(raw).claims.issued_at if witness is None else witness
-        return signed.verify_kept(raw, typ, self._trust, witness=at, issuer=CENTER)
+    def _verify(self, raw: bytes, typ: str, received_at: int) -> signed.Signed:
+        """Kept objects outlive their own lifetime: they are verified as of when they came."""
+        return signed.verify_kept(raw, typ, self._trust, witness=received_at, issuer=CENTER)
 
 
 def _person(record: bytes) -> Person:

@@ -15,15 +15,16 @@ from pathlib import Path
 from pipeline.domain.errors import ConfigError
 from pipeline.province import access
 
-LAYOUT = 2
-"""The store's `user_version`. 1 (then written as 0) kept persons and answers in clear."""
+LAYOUT = 3
+"""The store's `user_version`. 1 (then written as 0) kept persons and answers in clear, 2 no time of receipt of decisions."""
 
 SCHEMA = (
     """
 CREATE TABLE IF NOT EXISTS application (
   application_id TEXT PRIMARY KEY, form BLOB, mandate BLOB NOT NULL, mandate_digest BLOB NOT NULL,
   held_by_unit INTEGER NOT NULL, release INTEGER NOT NULL, filed_at INTEGER NOT NULL, persons INTEGER NOT NULL,
-  state TEXT NOT NULL, acceptance BLOB, rejection BLOB, shredded_at INTEGER) WITHOUT ROWID;
+  state TEXT NOT NULL, acceptance BLOB, accepted_at INTEGER, rejection BLOB, rejected_at INTEGER,
+  shredded_at INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS section (
   application_id TEXT NOT NULL, section INTEGER NOT NULL, salt BLOB NOT NULL,
   PRIMARY KEY (application_id, section)) WITHOUT ROWID;
@@ -54,7 +55,8 @@ CREATE TABLE IF NOT EXISTS seen (
   issuer TEXT NOT NULL, id BLOB NOT NULL, digest BLOB NOT NULL, expires_at INTEGER NOT NULL,
   PRIMARY KEY (issuer, id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS seen_until ON seen (expires_at);
-CREATE TABLE IF NOT EXISTS reply_key (key BLOB PRIMARY KEY, mandate_digest BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reply_key (
+  requester TEXT NOT NULL, key BLOB NOT NULL, mandate_digest BLOB NOT NULL, PRIMARY KEY (requester, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answered (
   mandate_digest BLOB NOT NULL, section INTEGER NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY (mandate_digest, section, version)) WITHOUT ROWID;

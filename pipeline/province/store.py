@@ -65,9 +65,10 @@ class Store:
         """The digest of the envelope with this id, if it was worked on."""
         return self._one("SELECT digest FROM seen WHERE issuer = ? AND id = ?", issuer, envelope_id)
 
-    def mandate_of(self, reply_key: bytes) -> bytes | None:
-        """The digest of the mandate this reply key was first seen under."""
-        return self._one("SELECT mandate_digest FROM reply_key WHERE key = ?", reply_key)
+    def mandate_of(self, requester: str, reply_key: bytes) -> bytes | None:
+        """The digest of the requester's mandate this reply key was first seen under."""
+        query = "SELECT mandate_digest FROM reply_key WHERE requester = ? AND key = ?"
+        return self._one(query, requester, reply_key)
 
     def has_answered(self, mandate_digest: bytes, section: int, version: int) -> bool:
         """Whether this section was answered already."""
@@ -109,7 +110,7 @@ class Store:
         with transaction(self.connection) as db:
             self._check_reply_key(filing)
             db.execute(
-                "INSERT INTO application VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'filed', NULL, NULL, NULL)",
+                "INSERT INTO application VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'filed', NULL, NULL, NULL, NULL, NULL)",
                 (
                     application_id,
                     rows.seal(FORM, json.dumps(filing.application, ensure_ascii=False).encode()),
@@ -163,7 +164,7 @@ class Store:
                 "INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?)",
                 [(seen.issuer, seen.id, seen.digest, seen.expires_at) for seen in effects.seen],
             )
-            db.executemany("INSERT OR IGNORE INTO reply_key VALUES (?, ?)", effects.reply_keys)
+            db.executemany("INSERT OR IGNORE INTO reply_key VALUES (?, ?, ?)", effects.reply_keys)
             db.executemany("INSERT OR IGNORE INTO answered VALUES (?, ?, ?)", effects.answered)
             self._outcome(effects, now)
             for delivered in effects.delivered:
@@ -213,14 +214,16 @@ class Store:
         db = self.connection
         for acceptance, raw in effects.acceptances:
             db.execute(
-                "UPDATE application SET acceptance = ?, state = CASE state WHEN 'filed' THEN 'accepted' ELSE state END"
-                " WHERE application_id = ?",
-                (raw, acceptance["application_id"]),
+                "UPDATE application SET accepted_at = CASE acceptance WHEN :raw THEN accepted_at ELSE :now END,"
+                " acceptance = :raw, state = CASE state WHEN 'filed' THEN 'accepted' ELSE state END"
+                " WHERE application_id = :id",
+                {"raw": raw, "now": now, "id": acceptance["application_id"]},
             )
         for rejection, raw in effects.rejections:
             db.execute(
-                "UPDATE application SET rejection = ?, state = 'rejected' WHERE application_id = ?",
-                (raw, rejection["application_id"]),
+                "UPDATE application SET rejected_at = CASE rejection WHEN :raw THEN rejected_at ELSE :now END,"
+                " rejection = :raw, state = 'rejected' WHERE application_id = :id",
+                {"raw": raw, "now": now, "id": rejection["application_id"]},
             )
         db.executemany(
             "INSERT OR IGNORE INTO certificate VALUES (?, ?, ?, ?)",

@@ -181,11 +181,12 @@ class Answerer:
             raise InvalidMessage("acceptance_mismatch", "of another mandate")
         queries = _granted(bundle.header, warrant.mandate, acceptance)
         reply_key = warrant.mandate["reply_key"]
-        owner = view.mandate_of(reply_key) or dict(effects.reply_keys).get(reply_key)
+        once = (warrant.mandate["requester"], reply_key)
+        owner = view.mandate_of(*once) or next((d for *known, d in effects.reply_keys if tuple(known) == once), None)
         if owner is not None and owner != warrant.digest:
             raise InvalidMessage("reply_key_reused")
         public_sealing_key(reply_key)
-        effects.reply_keys.append((reply_key, warrant.digest))
+        effects.reply_keys.append((*once, warrant.digest))
         return self._opener.section(bundle, warrant), queries
 
     # -- second half -------------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ class Answerer:
         return {need: list(subjects) for need, subjects in needs.items()}
 
     def reply(self, questions: Sequence[Question], found: Mapping[Need, Found]) -> list[Posted]:
-        """The sealed answers. One seal per mandate and step."""
+        """The sealed answers. One seal per mandate and step; not per reply key, which another may have copied."""
         seals: dict[bytes, tuple[bytes, bytes]] = {}
         posts: list[Posted] = []
         for question in questions:
@@ -208,10 +209,10 @@ class Answerer:
                 code = question.refusal.code if question.refusal else None
                 posts.append(Posted("responses", self._refused_whole(question, code)))
                 continue
-            reply_key = question.mandate["reply_key"]
-            if reply_key not in seals:
-                seals[reply_key] = self._seal(question.mandate)
-            posts += [Posted("responses", bundle) for bundle in self._answers(question, found, seals[reply_key])]
+            digest = question.bundle.header.mandate_digest
+            if digest not in seals:
+                seals[digest] = self._seal(question.mandate)
+            posts += [Posted("responses", bundle) for bundle in self._answers(question, found, seals[digest])]
         return posts
 
     def _seal(self, mandate: Mandate) -> tuple[bytes, bytes]:

@@ -103,7 +103,7 @@ class LocalEffects:
     refused: list[tuple[Message, InvalidMessage]] = field(default_factory=list)
     receipted: list[bytes] = field(default_factory=list)  # envelope ids the center has receipted
     settled: list[bytes] = field(default_factory=list)  # digests of bundles a requester has receipted
-    reply_keys: list[tuple[bytes, bytes]] = field(default_factory=list)  # (reply key, mandate digest)
+    reply_keys: list[tuple[str, bytes, bytes]] = field(default_factory=list)  # (requester, reply key, mandate digest)
     answered: list[tuple[bytes, int, int]] = field(default_factory=list)  # (mandate digest, section, version)
     delivered: list[Delivered] = field(default_factory=list)
     acceptances: list[tuple[Acceptance, bytes]] = field(default_factory=list)
@@ -120,8 +120,8 @@ class View(Protocol):
     def seen(self, issuer: str, envelope_id: bytes) -> bytes | None:
         """The digest of the envelope with this id, if it was worked on."""
 
-    def mandate_of(self, reply_key: bytes) -> bytes | None:
-        """The digest of the mandate this reply key was first seen under."""
+    def mandate_of(self, requester: str, reply_key: bytes) -> bytes | None:
+        """The digest of the requester's mandate this reply key was first seen under."""
 
     def has_answered(self, mandate_digest: bytes, section: int, version: int) -> bool:
         """Whether this section was answered already."""

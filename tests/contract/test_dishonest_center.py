@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crypto import cose
-from pipeline.crypto.keys import SealingKey
+from pipeline.crypto import cose, envelopes, sealing
+from pipeline.crypto.keys import SealingKey, public_sealing_key
 from pipeline.demo.application import Sample
+from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER
+from pipeline.province.store import mandate_in
 from tests.forgery import Opened, replace_request, send, take_apart, withhold
 from tests.network import Network
 from tests.scenario import assert_equals_oracle, bundles_in, codes, local_codes, network_for, standing
 
 PROVIDER = "37"
+OTHER_ID = "15d7f3f6-8475-4714-b825-000000000000"
 Alteration = Callable[[Opened, Network], None]
 
 
@@ -133,7 +136,7 @@ def test_reply_key_of_another_mandate_is_refused(tmp_path: Path, sample: Sample)
     [request] = bundles_in(network, PROVIDER, "requests", "request")
     taken = take_apart(request, network.identities[PROVIDER])
     network.parties[PROVIDER].store.connection.execute(
-        "INSERT INTO reply_key VALUES (?, ?)", (taken.mandate["reply_key"], b"\1" * 32)
+        "INSERT INTO reply_key VALUES (?, ?, ?)", ("53", taken.mandate["reply_key"], b"\1" * 32)
     )
     network.run()
     result = standing(network, sample.application)
@@ -189,3 +192,31 @@ def answered(network: Network) -> set[str]:
     """Applications 山东 sent answers for."""
     bundles = bundles_in(network, CENTER, "responses", "answer")
     return {b.header.application_id for b in bundles if b.header.provider == PROVIDER}
+
+
+def test_a_copied_reply_key_takes_nothing_from_whose_it_is(tmp_path: Path, sample: Sample) -> None:
+    """37 has seen 53's mandate, and 00 reads 37's request under the same key first: both are answered.
+
+    Each under a seal of its own, so that what 37 lets the center read opens nothing of 53's.
+    """
+    network = network_for(sample, tmp_path)
+    filing = network.file(sample.application, sample.persons)
+    network.run(without=["00"])
+    copied = public_sealing_key(mandate_in(filing.mandate_raw)["reply_key"])
+    mine = {**sample.application, "application_id": OTHER_ID, "requester": "37", "seal_to_center": True}
+    network.file(mine, sample.persons, reply_key=copied)  # type: ignore[arg-type]
+    network.run(without=["00"])
+    requests = [message for p in range(3) for message in network.broker.read("hedx.00.requests", p, 0)]
+    trust, now = network.reference.trust, network.clock()
+    asked = [envelopes.open_envelope(m.value or b"", trust, audience="00", now=now).bundles[0].header for m in requests]
+    order = sorted(range(len(requests)), key=lambda at: asked[at].requester != "37")
+    network.parties["00"].answers.work([requests[at] for at in order], {})
+    network.run()
+    answers = [b for b in bundles_in(network, CENTER, "responses", "answer") if b.header.provider == "00"]
+    assert {(b.header.requester, b.header.outcome) for b in answers} == {("37", "done"), ("53", "done")}
+    seals = {requester: {b.seal for b in answers if b.header.requester == requester} for requester in ("37", "53")}
+    assert not seals["37"] & seals["53"]
+    for seal in seals["53"]:
+        with pytest.raises(InvalidMessage) as caught:
+            sealing.unseal(seal or b"", "00", network.identities[CENTER].sealing)
+        assert caught.value.code == "not_a_recipient"

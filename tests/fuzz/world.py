@@ -86,7 +86,7 @@ class MemoryView:
         """The digest of the envelope with this id, if it was worked on."""
         return self.envelopes.get((issuer, envelope_id))
 
-    def mandate_of(self, reply_key: bytes) -> bytes | None:
+    def mandate_of(self, requester: str, reply_key: bytes) -> bytes | None:
         """No reply key was seen before."""
         return None
 

@@ -8,7 +8,9 @@ import pytest
 
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.parties import CENTER
 from pipeline.province.casefile import CaseFile
+from pipeline.stages.local import LocalEffects
 from tests.network import Network
 from tests.scenario import REQUESTER, network_for, small_sample
 
@@ -97,3 +99,40 @@ def test_old_objects_are_verified_as_of_when_they_were_signed(network: Network, 
     case = network.case(sample.application)
     assert case.certificate() is not None
     assert case.is_complete()
+
+
+def test_a_decision_is_judged_as_of_when_it_came(network: Network, sample: Sample) -> None:
+    """The center's key is revoked: a decision that was there before stands, one that came with an earlier date does not."""
+    network.run()
+    network.clock.advance(60)
+    network.revoke(network.identities[CENTER].signer.certificate)
+    assert network.case(sample.application).acceptance() is not None
+    db = network.parties[REQUESTER].store.connection
+    db.execute("UPDATE application SET accepted_at = ?", (network.clock(),))
+    with pytest.raises(InvalidMessage) as caught:
+        network.case(sample.application).acceptance()
+    assert caught.value.code == "certificate_revoked"
+
+
+def test_a_decision_that_comes_again_has_come_when_it_came_first(network: Network, sample: Sample) -> None:
+    """The center sends it again after months, and nothing received since makes it younger."""
+    network.run()
+    store = network.parties[REQUESTER].store
+    [raw, came] = store.connection.execute("SELECT acceptance, accepted_at FROM application").fetchone()
+    acceptance = network.case(sample.application).acceptance()
+    assert acceptance is not None
+    store.apply(LocalEffects(acceptances=[(acceptance, raw)]), {}, came + 1)
+    assert store.connection.execute("SELECT accepted_at FROM application").fetchone() == (came,)
+
+
+def test_findings_do_not_change_persons_with_the_stores_rows(sample: Sample, tmp_path: Path) -> None:
+    """To whom an answer belongs is in the signed certificate; what the store says beside it in clear decides nothing."""
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons, section_size=6)
+    network.run()
+    before = network.case(sample.application).dossiers()
+    db = network.parties[REQUESTER].store.connection
+    sections = "SELECT count(DISTINCT section) FROM bundle WHERE outcome = 'done' AND provider = '37'"
+    assert db.execute(sections).fetchone()[0] > 1
+    db.execute("UPDATE bundle SET section = 3 - section, provider = CASE provider WHEN '37' THEN '00' ELSE '37' END")
+    assert network.case(sample.application).dossiers() == before

@@ -62,7 +62,7 @@ def effects() -> LocalEffects:
         seen=[Seen("center", b"i" * 16, b"d" * 32, NOW + DAY)],
         posts=[Posted("requests", clear_bundle(header("receipt"), [b"r"]))],
         dead=[(poison, InvalidMessage("cbor_invalid", "detail"))],
-        reply_keys=[(b"k" * 65, b"m" * 32)],
+        reply_keys=[("53", b"k" * 65, b"m" * 32)],
         answered=[(b"m" * 32, 1, 1)],
         delivered=[delivered()],
     )
@@ -82,7 +82,7 @@ def test_a_steps_effects_are_there_with_its_offsets(asking: Store) -> None:
     assert asking.positions("hedx.37.requests") == {}
     assert asking.seen("center", b"i" * 16) == b"d" * 32
     assert asking.seen("53", b"i" * 16) is None
-    assert asking.mandate_of(b"k" * 65) == b"m" * 32
+    assert asking.mandate_of("53", b"k" * 65) == b"m" * 32
     assert asking.has_answered(b"m" * 32, 1, 1)
     assert not asking.has_answered(b"m" * 32, 2, 1)
     row = asking.connection.execute("SELECT topic, partition, offset, code, detail, key, value FROM dead_letter")
@@ -111,10 +111,12 @@ def test_a_step_stored_twice_is_stored_once(asking: Store) -> None:
 
 
 def test_a_reply_key_stands_for_the_mandate_it_was_first_seen_under(store: Store) -> None:
-    """Whoever comes later with it finds the first owner."""
-    store.apply(LocalEffects(reply_keys=[(b"k", b"first")]), {}, NOW)
-    store.apply(LocalEffects(reply_keys=[(b"k", b"second")]), {}, NOW)
-    assert store.mandate_of(b"k") == b"first"
+    """Of each requester's: what another claims, who copied it from a mandate he saw, takes it from nobody."""
+    store.apply(LocalEffects(reply_keys=[("37", b"k", b"copied")]), {}, NOW)
+    store.apply(LocalEffects(reply_keys=[("53", b"k", b"first")]), {}, NOW)
+    store.apply(LocalEffects(reply_keys=[("53", b"k", b"second")]), {}, NOW)
+    assert store.mandate_of("53", b"k") == b"first"
+    assert store.mandate_of("37", b"k") == b"copied"
 
 
 def test_filing_keeps_the_application_and_puts_its_bundles_out_together(store: Store) -> None:
