@@ -103,7 +103,9 @@ class TrustTables:
     def uncosigned(self) -> LogHead | None:
         """The center's newest head, when this process's party has seen the log grow to it and not yet said so."""
         newest = self.log.newest()
-        if self._party is None or newest is None or newest.size <= self.log.seen_by(self._party, self._holds):
+        if self._party is None or newest is None or self._is_mute(self._party):
+            return None
+        if newest.size <= self.log.seen_by(self._party, self._holds):
             return None  # not by the largest size signed: whoever had its key for a moment could have signed any
         return LogHead(log=NAME, size=newest.size, root=newest.root, at=0)
 
@@ -256,12 +258,12 @@ class TrustTables:
     def _settle(self) -> None:
         """Believe as much of the log as may be, and let count what that lets count."""
         before = self.log.is_whole, self.log.accepted
-        suspended = {party for party, entry in self._entries.items() if entry["suspended"]}
+        silent = {party for party, entry in self._entries.items() if entry["suspended"] or self._is_mute(party)}
         try:
             with self._watched():
-                self.log.advance(suspended, self._holds)
+                self.log.advance(silent, self._holds)
         finally:
-            for party in self.log.contradictors(suspended, self._holds):
+            for party in self.log.contradictors(silent, self._holds):
                 self._raise(Alarm("log_forked", party))
             if before != (self.log.is_whole, self.log.accepted):
                 for entry in self._entries.values():
@@ -280,6 +282,21 @@ class TrustTables:
                 self._checkpoint(key, value)
             except InvalidMessage:
                 continue  # it was refused, and said so, when it came
+
+    def _is_mute(self, party: str) -> bool:
+        """Whether all certificates the party could sign with are revoked: until its next one it is no witness, as if suspended."""
+        entry = self._entries.get(party)
+        if entry is None:
+            return False
+        known = [x5t for x5t in map(H, entry["signing_certificates"]) if self._is_listed(x5t)]
+        return bool(known) and not any(self._holds(party, x5t) for x5t in known)
+
+    def _is_listed(self, x5t: bytes) -> bool:
+        try:
+            self.trust.listed(x5t)
+        except InvalidMessage:
+            return False
+        return True
 
     def _holds(self, party: str, x5t: bytes) -> bool:
         """Whether a certificate of the party counts today: listed, and not revoked."""

@@ -443,8 +443,9 @@ def test_a_thief_of_an_encrypt_key_ends_no_partys_seal_keys() -> None:
 
 def test_a_witness_whose_certificate_is_revoked_has_no_say() -> None:
     """Whoever stole its key signs with any time; its word on the log is refused, and so is the head that needs it."""
-    world = World()
+    world = World(("center", "37", "53", "32"))
     view = member(world)
+    before = view.log.accepted.size
     certificate = view.trust.signer(identity("53").signer.thumbprint)
     world.log(renewed("37"))
     world.revoked.append((certificate.serial, NOW + DAY, "key_compromise"))
@@ -452,7 +453,39 @@ def test_a_witness_whose_certificate_is_revoked_has_no_say() -> None:
     fill(view, world.publication())
     head = head_of(view)
     assert fill(view, [cosigned(view, "37", head), cosigned(view, "53", head)]) == ["certificate_revoked"]
-    assert view.log.accepted.size == 6
+    assert view.log.accepted.size == before
+    assert fill(view, [cosigned(view, "32", head)]) == []
+    assert view.log.accepted.size == head["size"]
+
+
+def test_whoever_can_sign_nothing_any_more_is_not_waited_for() -> None:
+    """Two of three provinces revoked at once: the third's word, as if they were suspended, lets their next ones count."""
+    world = World(("center", "37", "53", "32"))
+    view = member(world)
+    for party in ("37", "53"):
+        serial = view.trust.signer(identity(party).signer.thumbprint).serial
+        world.revoked.append((serial, NOW + DAY, "key_compromise"))
+    world.crl = world.new_crl(2)
+    entry = renewed("37")
+    world.log(entry)
+    fill(view, world.publication())
+    assert not view.log.has("37", H(entry["signing_certificates"][0]))
+    assert fill(view, [cosigned(view, "32", head_of(view))]) == []
+    assert view.log.has("37", H(entry["signing_certificates"][0]))
+
+
+def test_a_party_whose_certificate_is_revoked_signs_no_more_heads() -> None:
+    """Nobody would take them; its keeper has nothing to say until it has the next certificate."""
+    world = World()
+    view = member(world, "53")
+    world.log(renewed("37"))
+    fill(view, world.publication())
+    assert view.uncosigned() is not None
+    serial = view.trust.signer(identity("53").signer.thumbprint).serial
+    world.revoked.append((serial, NOW + DAY, "key_compromise"))
+    world.crl = world.new_crl(2)
+    fill(view, world.publication())
+    assert view.uncosigned() is None
 
 
 def test_what_says_whom_to_trust_is_not_under_a_revoked_certificate() -> None:
@@ -644,8 +677,11 @@ def test_a_thief_of_the_sign_key_does_not_silence_the_witness() -> None:
     serial = view.trust.signer(identity("37").signer.thumbprint).serial
     world.revoked.append((serial, NOW, "key_compromise"))
     world.crl = world.new_crl(2)
+    world.log(renewed("37"))
     fill(view, world.publication())
-    assert (view.uncosigned() or LIE)["size"] == 6
+    assert view.uncosigned() is None, "it has nothing to sign with"
+    assert fill(view, [cosigned(view, "53", head_of(view))]) == []
+    assert (view.uncosigned() or LIE)["size"] == 7
 
 
 # ---- keys and kinds ---------------------------------------------------------------------------------------------------
