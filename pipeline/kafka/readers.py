@@ -13,14 +13,15 @@ from pipeline.stages.effects import Message
 
 
 class LiveTable:
-    """The table of a topic, kept up by `poll`.
+    """The table of a topic, kept up by `poll`; without `keep` only what `poll` gives, and `rows` stays empty.
 
     `ready` turns true once everything in the topic when this object was made has been read (open transactions of that
     moment included, once they end), and stays so. Raises ConfigError for an unknown topic.
     """
 
-    def __init__(self, bootstrap: str, topic: str, *, extra: Extra | None = None) -> None:
+    def __init__(self, bootstrap: str, topic: str, *, keep: bool = True, extra: Extra | None = None) -> None:
         self.topic = topic
+        self._keep = keep
         self.rows: dict[bytes, bytes] = {}
         self._log = CommittedLog(bootstrap, topic, extra=extra)
 
@@ -32,7 +33,7 @@ class LiveTable:
     def poll(self, timeout: float = 0.0) -> list[Message]:
         """Take in what has been written since; returns it (value None: a deleted key). Waits `timeout` s if nothing."""
         changes = self._log.poll(timeout)
-        for change in changes:
+        for change in changes if self._keep else ():
             if change.value is None:
                 self.rows.pop(change.key or b"", None)
             else:

@@ -18,11 +18,12 @@ from pipeline.crypto.trust import Trust
 from pipeline.crypto.trust_log import TrustLog
 from pipeline.domain.catalog import Release
 from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable, ViewLost
+from pipeline.domain.parties import CENTER, MINISTRY, PROVINCES
 from pipeline.domain.records import LogHead
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.readers import LiveTable
-from pipeline.kafka.rejections import harmless
+from pipeline.kafka.rejections import Rejections, harmless
 from pipeline.kafka.seen_file import SeenFile
 from pipeline.stages import topics
 from pipeline.stages.anchor import Anchor
@@ -32,6 +33,7 @@ from pipeline.stages.trust_tables import Requests
 
 log = logging.getLogger(__name__)
 
+_PARTIES = frozenset(party.encode() for party in (CENTER, MINISTRY, *PROVINCES))
 CATCH_UP = 1.0
 """How long (s) a step waits for a release that is published and not read yet; reading follows within half of it."""
 
@@ -62,6 +64,7 @@ class LiveReference:
         self._tables: list[LiveTable] = []
         self._failure: Exception | None = None
         self._next_look = 0.0
+        self._rejections = Rejections("reference")
 
     @property
     def trust(self) -> Trust:
@@ -100,15 +103,15 @@ class LiveReference:
         return self._data.uncosigned()
 
     def open(self, seconds: float = 30.0) -> None:
-        """Read the topics to the ends they have now; then follow. Raises Retryable when `seconds` are not enough."""
-        deadline = monotonic() + seconds
+        """Read the topics to the ends they have now; then follow. Raises Retryable when nothing comes for `seconds`.
+
+        However long it takes in total: parties may write to hedx.checkpoints as much as their quotas let them, and a limit
+        on the whole would let one of them keep every process from starting.
+        """
         for topic in (topics.TRUST, topics.CHECKPOINTS, topics.CATALOG):
-            table = LiveTable(self._bootstrap, topic, extra=self._extra)
+            table = LiveTable(self._bootstrap, topic, keep=False, extra=self._extra)  # what counts is in `_data`
             self._tables.append(table)
-            while not table.ready:
-                if monotonic() > deadline:
-                    raise Retryable(f"{topic} could not be read to its end within {seconds:g} s")
-                self._apply(topic, table.poll(0.1), level=logging.INFO)  # superseded ones are among them
+            self._read_to_end(table, seconds)
         for fault in self._data.missing():
             log.error("what was seen before is gone: %s", harmless(str(fault)))
         for fault in self._data.waiting():
@@ -116,6 +119,15 @@ class LiveReference:
         self._file.keep(self._data.seen())
         self._thread = threading.Thread(target=self._follow, name="reference", daemon=True)
         self._thread.start()
+
+    def _read_to_end(self, table: LiveTable, seconds: float) -> None:
+        deadline = monotonic() + seconds
+        while not table.ready:
+            changes = table.poll(0.1)
+            if self._apply(table.topic, changes, level=logging.INFO):  # superseded ones are among them
+                deadline = monotonic() + seconds
+            elif monotonic() > deadline:
+                raise Retryable(f"{table.topic}: nothing more came for {seconds:g} s before its end")
 
     def close(self) -> None:
         """Stop following."""
@@ -130,6 +142,7 @@ class LiveReference:
         try:
             while not self._stop.is_set():
                 self._look_at_list(monotonic(), wall_clock())
+                self._rejections.turn()
                 for table in self._tables:
                     if self._apply(table.topic, table.poll(0.25)):
                         self._keep()
@@ -163,12 +176,22 @@ class LiveReference:
             log.error("%s", error)  # noqa: TRY400  # no traceback: it says which file
 
     def _apply(self, topic: str, changes: Sequence[Message], level: int = logging.ERROR) -> bool:
-        """A record that does not hold is refused and logged; the one before it stays in force. False: there was none."""
+        """A record that does not hold is refused and logged; the one before it stays in force. False: there was none.
+
+        What parties write is logged as any rejection is, a few lines a second; under a key of no party it is not even looked at.
+        """
+        by_parties = topic == topics.CHECKPOINTS
         for change in changes:
+            key = change.key or b""
             try:
-                self._data.apply(topic, change.key or b"", change.value)
+                if by_parties and key not in _PARTIES:
+                    raise InvalidMessage("key_contradicts_entry", topic)
+                self._data.apply(topic, key, change.value)
             except InvalidMessage as error:
-                log.log(level, "%s offset %d refused: %s", topic, change.offset, harmless(str(error)))
+                if by_parties:
+                    self._rejections.report([(change, error)])
+                else:
+                    log.log(level, "%s offset %d refused: %s", topic, change.offset, harmless(str(error)))
         for alarm in self._data.alarms():
             digest = "" if alarm.digest is None else f", certificate {alarm.digest.hex()}"
             log.error("ALARM %s: %s%s", alarm.code, alarm.party, digest)

@@ -206,3 +206,12 @@ def seal_key(site: Site, party: str, sec1: bytes) -> Output:
     encrypting = LocalSigner(party, held.sealing.private_key, held.sealing_certificate)
     record = SealKey(party=party, number=1, point=sec1, not_before=now, not_after=now + 30 * DAY)
     return publish_seal_key(sign_seal_key(record, encrypting, now), party)
+
+
+def test_a_reader_starts_behind_a_flood_and_keeps_none_of_it(site: Site, tmp_path: Path) -> None:
+    """50,000 records that nobody signed, under keys of their own: they are read past, and leave nothing behind."""
+    site.write(*site.publication())
+    site.write(*(Output(topics.CHECKPOINTS, b"%d" % n, b"junk") for n in range(50_000)))
+    with LiveReference(site.bootstrap, site.anchor, tmp_path / "seen") as reference:
+        assert set(reference.trust.parties()) == {CENTER, "37", "53"}
+        assert [len(table.rows) for table in reference._tables] == [0, 0, 0]
