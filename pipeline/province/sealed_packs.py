@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pipeline.codec import framing
 from pipeline.crypto import cbor, relay, roster, sealing, signed
+from pipeline.crypto.bundles import split
 from pipeline.crypto.certificates import role_of
 from pipeline.crypto.keys import Unsealer, public_sealing_key
 from pipeline.crypto.relay import RelayedBundle
@@ -29,6 +30,7 @@ from pipeline.domain.records import (
     Mandate,
     Person,
     ResourceAnswer,
+    RevocationList,
     SectionCertificate,
     TrustEntry,
 )
@@ -80,22 +82,28 @@ def reply_key_of(raw: bytes) -> bytes:
     return public_sealing_key(_mandate(signed.peek(_read(raw)["mandate"]).payload)["reply_key"]).kid
 
 
-def open_pack(raw: bytes, keys: Unsealer, roots: Sequence[bytes]) -> OpenedPack:
+def open_pack(raw: bytes, keys: Unsealer, roots: Sequence[bytes], crl: RevocationList | None = None) -> OpenedPack:
     """Verify a pack and open it with the unit's key. `roots`: DER, the root certificate and the issuing CAs'.
 
-    Every signed object is verified as of when it was signed. Raises InvalidMessage: `pack_invalid`, `mandate_mismatch`,
-    `bundle_missing`, `relay_misdirected`, `section_root_mismatch`, `answer_out_of_scope`, and those of `signed.verify`,
-    `open_relay`, `unseal` and `open_records`.
+    Every signed object is verified as of when it says that it was signed, which a stolen key can say of anything. With a
+    `crl`, what a revoked certificate signed counts only if the center, its own certificate not revoked, has stated that it
+    was there before; nobody in the pack witnesses for the center, so once revoked its certificate proves nothing here.
+    Without one no revocation is looked at. Raises InvalidMessage: `pack_invalid`, `mandate_mismatch`, `bundle_missing`,
+    `relay_misdirected`, `section_root_mismatch`, `answer_out_of_scope`, `certificate_revoked`, and those of `Trust.revoke`,
+    `signed.verify`, `open_relay`, `unseal` and `open_records`. NotReady `crl_stale` for a list that
+    ended before something in the pack was signed.
     """
     # 1. The form of the pack; the certificates in it are believed as far as they lead to a root.
     parts = _read(raw)
-    trust = Trust(roots, _entries(parts["witnesses"]))
+    trust = Trust(roots, _entries(parts["witnesses"]), crl)
     # 2. What the requester asked for, for whom and for which purpose.
     mandate, digest = _verified_mandate(parts["mandate"], trust)
     # 3. What the center certifies of this mandate.
     outer = _verify(parts["result"], "certificate", trust, CENTER)
     result: ApplicationResult = framing.decode_as("ApplicationResult", outer.payload)  # type: ignore[assignment]
     certificates = _certificates(result, trust)
+    if crl is not None:
+        _check_revocations(parts, result, certificates, trust)
     for record in (result, *certificates.values()):
         if record["mandate_digest"] != digest or record["application_id"] != mandate["application_id"]:
             raise InvalidMessage("mandate_mismatch", "certificate")
@@ -116,6 +124,30 @@ def open_pack(raw: bytes, keys: Unsealer, roots: Sequence[bytes]) -> OpenedPack:
     except MissingAnswer as error:
         raise InvalidMessage("bundle_missing", str(error)) from None
     return OpenedPack(mandate, outer.digest, form, dossiers)
+
+
+def _check_revocations(
+    parts: Mapping[str, Any], result: ApplicationResult, certificates: Mapping[int, SectionCertificate], trust: Trust
+) -> None:
+    """Hold the list against every signer. What the center stated of others' objects is the time at which they were there.
+
+    That is, of a provider's bundle when it was appended; of the mandate when the first of them, or a certificate, was.
+    """
+    statements = [parts["result"], *(section["certificate"] for section in result["sections"])]
+    for raw in statements:
+        revoked = trust.revoked(trust.signer(signed.peek(raw).thumbprint))
+        if revoked is not None:
+            raise InvalidMessage("certificate_revoked", f"certificate of {CENTER}, {revoked.reason}")
+    came = {ref["digest"]: ref["appended_at"] for each in certificates.values() for ref in each["bundles"]}
+    stated = min(signed.peek(raw).claims.issued_at for raw in statements)
+    trust.check_revocation(trust.signer(signed.peek(parts["mandate"]).thumbprint), min([stated, *came.values()]))
+    for record in parts["relays"]:
+        match cbor.loads(record, 2):
+            case [bytes() as sign1, bytes() as bundle, *_]:
+                leaf = split(bundle).leaf
+                trust.check_revocation(trust.signer(signed.peek(sign1).thumbprint), came.get(leaf, stated))
+            case _:
+                raise InvalidMessage("relay_invalid")
 
 
 def _relay(case: CaseFile, digest: bytes) -> bytes:

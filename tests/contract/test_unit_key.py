@@ -9,15 +9,18 @@ from random import Random
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from pipeline.crypto import cbor, cose, sealing
 from pipeline.crypto.authority import create_authority
 from pipeline.crypto.bundles import Bundle
 from pipeline.crypto.keys import SealingKey
+from pipeline.crypto.revocation import build_crl
 from pipeline.crypto.suite import H, aead_encrypt
 from pipeline.demo.application import Sample
-from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.errors import ConfigError, InvalidMessage, NotReady
 from pipeline.domain.parties import CENTER
+from pipeline.domain.records import RevocationList
 from pipeline.province import access
 from pipeline.province.handover import ExportRefused, hand_over, hand_over_sealed
 from pipeline.province.sealed_packs import open_pack, reply_key_of
@@ -25,6 +28,7 @@ from tests.forgery import relay_of, send, with_header
 from tests.network import Network
 from tests.scenario import REQUESTER, bundles_in, local_codes, network_for, standing
 
+DAY = 24 * 3600 * 1000
 KEY = SealingKey.generate()
 OTHER_ID = "b0000000-0000-4000-8000-000000000000"
 
@@ -239,7 +243,7 @@ def test_roots_come_from_elsewhere(shared: tuple[Network, bytes], sample: Sample
 
 
 def test_a_units_key_is_for_one_application(sample: Sample, tmp_path: Path) -> None:
-    """Its province does not file it again; providers refuse it under another's mandate, too."""
+    """Its province does not file it again. Another that copies it gets what it cannot open, and takes nothing from the first."""
     network = finished(sample, tmp_path, reply_key=KEY.public)
     second: Any = {**sample.application, "application_id": OTHER_ID}
     with pytest.raises(ConfigError, match="for one mandate"):
@@ -247,7 +251,8 @@ def test_a_units_key_is_for_one_application(sample: Sample, tmp_path: Path) -> N
     second["requester"] = "32"
     network.file(second, sample.persons, reply_key=KEY.public)
     network.run()
-    assert standing(network, second).of("37", "vehicles") == {("refused", "reply_key_reused"): len(sample.persons)}
+    assert standing(network, second).of("37", "vehicles") == {("done", None): len(sample.persons)}
+    assert network.parties["32"].store.connection.execute("SELECT count(*) FROM answer").fetchone() == (0,)
 
 
 def test_a_sealed_bundle_that_does_not_fit_the_mandate_is_not_kept(sample: Sample, tmp_path: Path) -> None:
@@ -269,3 +274,56 @@ def test_a_sealed_bundle_that_does_not_fit_the_mandate_is_not_kept(sample: Sampl
     network.run()
     assert local_codes(network, REQUESTER) == ["answer_out_of_scope"] * len(wrong)
     assert network.case(sample.application).is_complete()
+
+
+def list_of(network: Network, party: str, at: int) -> RevocationList:
+    """A list under which the party's signing certificate was revoked `at` (ms)."""
+    certificate = x509.load_der_x509_certificate(network.identities[party].signer.certificate)
+    revoked = [(certificate.serial_number, at, "key_compromise")]
+    crl = build_crl(network.authority, revoked, number=9, now=network.clock(), lifetime=7 * DAY)
+    return RevocationList(number=9, crl=crl)
+
+
+@pytest.mark.parametrize("party", [REQUESTER, "37", CENTER])
+def test_a_pack_that_a_revoked_key_could_have_forged_does_not_open(shared: tuple[Network, bytes], party: str) -> None:
+    """Revoked before the center says that the piece came, whatever date it bears; without a list nobody notices."""
+    network, raw = shared
+    roots = network.authority.certificates
+    assert open_pack(raw, KEY, roots, list_of(network, "32", network.clock() + DAY)).dossiers
+    with pytest.raises(InvalidMessage) as caught:
+        open_pack(raw, KEY, roots, list_of(network, party, network.clock() - DAY))
+    assert caught.value.code == "certificate_revoked"
+    assert open_pack(raw, KEY, roots).dossiers
+
+
+@pytest.mark.parametrize(("party", "opens"), [(REQUESTER, True), ("37", True), (CENTER, False)])
+def test_what_the_center_saw_before_a_revocation_stays_good(
+    shared: tuple[Network, bytes], party: str, opens: bool
+) -> None:
+    """For the center itself nobody in the pack bears witness: its key could have written any date."""
+    network, raw = shared
+    crl = list_of(network, party, network.clock() + 60_000)
+    if opens:
+        assert open_pack(raw, KEY, network.authority.certificates, crl).dossiers
+        return
+    with pytest.raises(InvalidMessage) as caught:
+        open_pack(raw, KEY, network.authority.certificates, crl)
+    assert caught.value.code == "certificate_revoked"
+
+
+def test_a_list_from_before_the_pack_says_nothing_of_it(shared: tuple[Network, bytes]) -> None:
+    """Its week was over when the pieces of the pack were signed."""
+    network, raw = shared
+    crl = build_crl(network.authority, [], number=1, now=network.clock() - 9 * DAY, lifetime=7 * DAY)
+    with pytest.raises(NotReady) as caught:
+        open_pack(raw, KEY, network.authority.certificates, RevocationList(number=1, crl=crl))
+    assert caught.value.code == "crl_stale"
+
+
+def test_a_list_of_others_is_no_list(shared: tuple[Network, bytes]) -> None:
+    """Signed by an authority that the unit was not given."""
+    network, raw = shared
+    crl = build_crl(create_authority(network.clock()), [], number=1, now=network.clock(), lifetime=DAY)
+    with pytest.raises(InvalidMessage) as caught:
+        open_pack(raw, KEY, network.authority.certificates, RevocationList(number=1, crl=crl))
+    assert caught.value.code == "crl_invalid"

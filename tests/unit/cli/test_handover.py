@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.center.anchor_files import write_anchor
 from pipeline.cli.exits import Exit
 from pipeline.cli.main import run
+from pipeline.codec import framing
 from pipeline.crypto.keystore import write_identity
 from pipeline.demo.application import Sample
 from pipeline.domain.parties import CENTER
@@ -167,7 +170,21 @@ def test_a_unit_makes_its_keys_and_opens_its_pack_without_the_province(
     assert "dossiers" not in said(capsys)
     opening = ["unit", "open", "pack", "--roots", "anchor/authorities.pem", "--passphrase-file", "pass", "--key"]
     assert run([*opening, "unit", "-o", "opened.json", "--json"]) == 0
-    assert said(capsys)["unit"] == unit_of(sample)
+    told = capsys.readouterr()
+    assert "REVOCATION WAS NOT CHECKED" in told.err
+    unchecked = json.loads(told.out.splitlines()[0])
+    assert (unchecked["unit"], unchecked["revocation_list"]) == (unit_of(sample), None)
+    crl = home.new_crl(17)
+    pem = x509.load_der_x509_crl(crl["crl"]).public_bytes(Encoding.PEM)
+    for content in (crl["crl"], pem, framing.encode("RevocationList", crl)):
+        Path("list").write_bytes(content)
+        assert run([*opening, "unit", "-o", "checked.json", "--crl", "list", "--json"]) == 0
+        told = capsys.readouterr()
+        assert "revocation was checked as of" in told.err
+        assert json.loads(told.out.splitlines()[0])["revocation_list"] == 17
+    Path("list").write_bytes(b"no list")
+    assert run([*opening, "unit", "-o", "x.json", "--crl", "list"]) == Exit.FAILED
+    assert "no revocation list" in capsys.readouterr().err
     opened = json.loads(Path("opened.json").read_text())
     assert {p["name"] for d in opened["dossiers"] for p in d["persons"]} == {p["name"] for p in sample.persons}
     assert opened["unit"] == unit_of(sample)
