@@ -95,4 +95,5 @@ def refusal(call: Callable[[], object]) -> str:
     """The code with which `call` refuses; fails when it does not."""
     with pytest.raises((InvalidMessage, NotReady)) as caught:
         call()
+    assert isinstance(caught.value, InvalidMessage | NotReady)
     return caught.value.code

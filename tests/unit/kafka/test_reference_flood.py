@@ -80,7 +80,7 @@ def test_a_long_topic_is_read_to_its_end_however_long_it_takes(reference: LiveRe
 
 def test_a_topic_that_gives_nothing_more_is_given_up(reference: LiveReference) -> None:
     """Without progress the time runs out, and whoever started the process tries again."""
-    with pytest.raises(Retryable, match="hedx.checkpoints"):
+    with pytest.raises(Retryable, match=r"hedx\.checkpoints"):
         reference._read_to_end(Trickle(2, 0.03, stuck=True), 0.3)  # type: ignore[arg-type]
 
 
