@@ -117,7 +117,7 @@ def _revocation_list(path: Path) -> tuple[RevocationList, int]:
         if data.startswith(b"-----BEGIN"):
             data = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
         elif not data.startswith(_DER):
-            data = framing.decode_as("RevocationList", data)["crl"]  # type: ignore[assignment]
+            data = framing.decode_as("RevocationList", data)["crl"]
         crl = x509.load_der_x509_crl(data)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         return RevocationList(number=number, crl=data), int(crl.last_update_utc.timestamp()) * 1000
