@@ -64,7 +64,7 @@ class LiveReference:
         self._tables: list[LiveTable] = []
         self._failure: Exception | None = None
         self._next_look = 0.0
-        self._rejections = Rejections("reference")
+        self._rejections = Rejections("reader")
 
     @property
     def trust(self) -> Trust:

@@ -260,7 +260,7 @@ def _codes(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
             first = node.args[0]
-            if node.func.id == "InvalidMessage" and isinstance(first, ast.Constant):
+            if node.func.id in ("InvalidMessage", "NotReady") and isinstance(first, ast.Constant):
                 yield str(first.value)
             elif node.func.id == "_invalid":
                 yield "cbor_invalid"
