@@ -159,7 +159,9 @@ def test_37_joins_no_foreign_group(kafka: Secured, group: str) -> None:
     assert read(kafka, "P37", OWN, group) == GROUP
 
 
-@pytest.mark.parametrize("name", ["hedx.center.setup", "hedx.center.intake.0", "hedx.32.posts", "hedx.37.posts", "elsewhere"])
+@pytest.mark.parametrize(
+    "name", ["hedx.center.setup", "hedx.center.intake.0", "hedx.32.posts", "hedx.37.posts", "elsewhere"]
+)
 def test_37_opens_no_transaction(kafka: Secured, name: str) -> None:
     """Under another's id it would end the other's; under its own, left open, it would hold up all who read the inboxes."""
     producer = Producer(kafka.client("P37", transactional_id=name))
