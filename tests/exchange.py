@@ -62,12 +62,13 @@ INPUTS = {
 def own_broker(folder: Path) -> Broker:
     """A broker for the exchange in `folder` alone, as the demo's; never a cluster that HEDX_BOOTSTRAP names.
 
-    Of its own, since the topics' names are fixed.
+    Of its own, since the topics' names are fixed. It lets a worker that a test freezes keep its transaction open for longer
+    than any broker of the exchange does, so that two hand-overs fit into it.
     """
     principals = Installation(folder / "installation").transport("")
     if os.environ.get("HEDX_BROKER") == "docker":
         return DockerBroker(principals)
-    return EmbeddedBroker(folder / "broker", principals=principals)
+    return EmbeddedBroker(folder / "broker", principals=principals, extra={"transaction.max.timeout.ms": "60000"})
 
 
 def now_ms() -> int:

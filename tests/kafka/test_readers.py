@@ -58,7 +58,7 @@ def test_a_table_is_not_ready_while_a_transaction_on_it_is_open(world: KafkaWorl
     """What is being written as the reader starts counts; an aborted write is never seen but does not block for ever."""
     topic = world.create("table")
     world.send(topic, b"a", b"1")
-    producer = Producer(producer_config(kafka, topic + ".writer", transaction_ms=60_000))
+    producer = Producer(producer_config(kafka, topic + ".writer", transaction_ms=15_000))
     producer.init_transactions(20)
     producer.begin_transaction()
     producer.produce(topic, b"2", b"a")
