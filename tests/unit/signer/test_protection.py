@@ -97,7 +97,7 @@ def test_a_signer_leaves_no_core_and_lets_nobody_attach(folder: Path) -> None:
     with open_identity(folder) as remote:
         dumpable, core, _ = remote.protection()
         assert (dumpable, core) == (False, 0)
-        [signer] = psutil.Process().children()
+        [signer] = [child for child in psutil.Process().children() if "pipeline.signer" in child.cmdline()]
         assert signer.rlimit(psutil.RLIMIT_CORE) == (0, 0)
         assert Path(f"/proc/{signer.pid}/mem").stat().st_uid == 0
 

@@ -63,7 +63,7 @@ def test_a_killed_signer_ends_the_worker_and_blames_no_message(folder: Path) -> 
         stage = Signing(remote.signer)
         [effects] = run(stage, b"one", b"two")
         assert len(effects.outputs) == 2
-        [signer] = psutil.Process().children()
+        [signer] = [child for child in psutil.Process().children() if "pipeline.signer" in child.cmdline()]
         signer.kill()
         with pytest.raises(SignerGone):
             run(stage, b"three")
