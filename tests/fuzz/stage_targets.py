@@ -218,6 +218,8 @@ def _section_bundle(
 ) -> SealedBundle | None:
     try:
         header = headers.decode(header_bytes)
+        if header.padded * (len(persons) + 2) > envelopes.SOFT_LIMIT:
+            return None  # what no envelope has room for; here it would be this machine's memory
         if repairs & 1:
             mandate = _fitted(mandate, header.section, head, persons)
         given = _signed("mandate", mandate, "37", CENTER)
