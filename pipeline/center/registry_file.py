@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.center.registry_rows import Action
+from pipeline.province import database
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS certificate (
@@ -47,12 +48,7 @@ CREATE TRIGGER IF NOT EXISTS leaves_keep BEFORE UPDATE ON leaf
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection of this thread's own; file and tables are made when missing, readable by the owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        path.touch(mode=0o600)
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+    connection = database.open_file(path)
     connection.row_factory = sqlite3.Row
     connection.executescript(SCHEMA)
     return connection
@@ -64,13 +60,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     if connection.in_transaction:
         yield connection
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with database.transaction(connection):
         yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 class RegistryFile:
