@@ -32,6 +32,7 @@ from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import Application, LifecycleEvent, Person
 from pipeline.kafka.brokers import Broker
 from pipeline.kafka.clients import Extra, admin_config
+from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.dockerised import DockerBroker
 from pipeline.kafka.embedded import EmbeddedBroker
 from pipeline.kafka.ends import end_offsets
@@ -69,11 +70,6 @@ def own_broker(folder: Path) -> Broker:
     if os.environ.get("HEDX_BROKER") == "docker":
         return DockerBroker(principals)
     return EmbeddedBroker(folder / "broker", principals=principals, extra={"transaction.max.timeout.ms": "60000"})
-
-
-def now_ms() -> int:
-    """The wall clock, ms."""
-    return time.time_ns() // 1_000_000
 
 
 def has_open_transaction(admin: AdminClient, topic: str) -> bool:
@@ -125,7 +121,7 @@ class Exchange:
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            set_up(self.installation, self.sample.parties, now_ms())
+            set_up(self.installation, self.sample.parties, wall_clock())
             self.broker.start()
             undo.callback(self.broker.stop)
             connect_databases(self.installation, self.sample)
@@ -201,11 +197,11 @@ class Exchange:
             identity=identity,
             trust=self.trust,
             release=release,
-            now=now_ms(),
+            now=wall_clock(),
             section_size=size,
         )
         with closing(connect(self.installation.store(application["requester"]))) as connection:
-            Store(connection, identity).file(filing, release, now_ms())
+            Store(connection, identity).file(filing, release, wall_clock())
 
     def case(self, application: Application) -> CaseFile:
         """The application as its requester holds it now."""
@@ -319,13 +315,13 @@ class Exchange:
         """Topics, rights, trust entries, catalog releases."""
         declare(self.bootstrap, self.installation, self.sample.parties)
         signer = load_identity(self.installation.identity_folder(CENTER)).signer
-        outputs = self.installation.publication(signer, now_ms())
+        outputs = self.installation.publication(signer, wall_clock())
         for number, seconds in sorted(self.releases.items()):
             entries = [
                 {**entry, "feedback_seconds": seconds.get(entry["provider"], entry["feedback_seconds"])}
                 for entry in entries_of(self.sample)
             ]
-            outputs += publish_catalog(number, entries, signer, now_ms())  # type: ignore[arg-type]
+            outputs += publish_catalog(number, entries, signer, wall_clock())  # type: ignore[arg-type]
         publish(self.bootstrap, outputs, "hedx.center.setup", extra=self.security("center"))
         publish_seal_keys(self.installation.identity_folder(CENTER), self.bootstrap, self.security("center"))
 

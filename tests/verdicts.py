@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.domain import members
 from pipeline.domain.records import Application, Person, SectionCertificate
+from pipeline.kafka.clock import wall_clock
 from pipeline.province.casefile import CaseFile
-from tests.exchange import Exchange, now_ms
+from tests.exchange import Exchange
 from tests.oracle import expected, from_dossiers
 
 
@@ -20,7 +21,7 @@ def assert_equals_oracle(exchange: Exchange, application: Application, persons: 
         providers=sample.providers,
         catalog=sample.catalog,
         databases=sample.databases,
-        now=now_ms(),
+        now=wall_clock(),
     )
     assert from_dossiers(exchange.case(application).dossiers()) == wanted
 

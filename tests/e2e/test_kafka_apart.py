@@ -7,10 +7,11 @@ from pipeline.crypto.keystore import load_identity
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import inbox
 from pipeline.domain.records import Application
+from pipeline.kafka.clock import wall_clock
 from pipeline.province.database import connect
 from pipeline.province.store import Store
 from pipeline.stages.local import Filed
-from tests.exchange import Exchange, now_ms
+from tests.exchange import Exchange
 from tests.verdicts import assert_at_rest, assert_each_sub_query_once, assert_equals_oracle
 
 
@@ -51,13 +52,13 @@ def sealed_to(exchange: Exchange, application: Application, holder: Filed) -> tu
     own = {row[0] for row in exchange.store(party).execute("SELECT application_id FROM application")}
     opened = refused = 0
     for message in exchange.messages(inbox(party, "responses")):
-        envelope = envelopes.open_envelope(message.value or b"", exchange.trust, audience=party, now=now_ms())
+        envelope = envelopes.open_envelope(message.value or b"", exchange.trust, audience=party, now=wall_clock())
         for bundle in envelope.bundles:
             assert bundle.header.to == party
             assert bundle.header.application_id in own | {""}
             if bundle.header.kind != "relay" or bundle.header.application_id != application["application_id"]:
                 continue
-            inner = relay.open_relay(bundle.records[0], exchange.trust, now=now_ms()).bundle
+            inner = relay.open_relay(bundle.records[0], exchange.trust, now=wall_clock()).bundle
             if inner.seal is None:
                 continue
             assert holder.reply_key is not None

@@ -9,9 +9,10 @@ import pytest
 from pipeline.crypto import envelopes
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import Application
+from pipeline.kafka.clock import wall_clock
 from pipeline.stages.names import STAGES
 from tests.e2e.conftest import HASTY, HASTY_37
-from tests.exchange import LONG, Exchange, now_ms
+from tests.exchange import LONG, Exchange
 from tests.processes import wait_until
 from tests.verdicts import assert_at_rest, assert_each_sub_query_once, assert_equals_oracle
 
@@ -31,7 +32,7 @@ def test_center_outage_over_a_deadline_expires_no_punctual_answer(exchange: Exch
     assert acceptance is not None
     deadline = max(query["deadline"] for query in acceptance["sub_queries"])
     assert max(arrivals(exchange, application).values()) < deadline, "this machine was too busy to answer in time"
-    time.sleep(max(0, deadline + 1500 - now_ms()) / 1000)
+    time.sleep(max(0, deadline + 1500 - wall_clock()) / 1000)
     for stage in STAGES:
         exchange.processes.restart(stage)
     case = exchange.wait_complete(application)
@@ -72,7 +73,7 @@ def arrivals(exchange: Exchange, application: Application) -> dict[str, int]:
     """Provider -> when (ms) the broker appended its latest answer to this application."""
     found: dict[str, int] = {}
     for message in exchange.messages(inbox(CENTER, "responses")):
-        envelope = envelopes.open_envelope(message.value or b"", exchange.trust, audience=CENTER, now=now_ms())
+        envelope = envelopes.open_envelope(message.value or b"", exchange.trust, audience=CENTER, now=wall_clock())
         if any(b.header.application_id == application["application_id"] for b in envelope.bundles):
             found[envelope.issuer] = max(message.timestamp, found.get(envelope.issuer, 0))
     return found

@@ -37,13 +37,14 @@ from pipeline.crypto.trust import Trust
 from pipeline.demo.application import sample_application
 from pipeline.domain.parties import CENTER, InboxKind, inbox
 from pipeline.domain.records import Application, DeadLetter, StatusCount
+from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.deadletters import HEADER
 from pipeline.kafka.posting import Poster
 from pipeline.province.casefile import CaseFile
 from pipeline.stages import topics
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Message, Output
-from tests.exchange import LONG, Exchange, now_ms, own_broker
+from tests.exchange import LONG, Exchange, own_broker
 from tests.processes import wait_until
 from tests.unit.crypto.exchange import refusal
 from tests.verdicts import assert_each_sub_query_once, assert_equals_oracle
@@ -82,7 +83,7 @@ class Operator:
         """Have the party's signing certificate revoked and published; when (ms) the command returned."""
         [serial] = [row["serial"] for row in self("ca", "status") if (row["party"], row["usage"]) == (party, "sign")]
         self("ca", "revoke", serial, "--reason", "key-compromise", "--publish")
-        returned = now_ms()
+        returned = wall_clock()
         with self.exchange.installation.registry() as registry:
             newest = registry.newest_crl()
         assert newest is not None
@@ -153,7 +154,7 @@ class Thief:
         """One envelope to each of the center's doors."""
         for kind in UNEXPECTED:
             header = Header("receipt", len(self.sent).to_bytes(16, "big"), PROVIDER, CENTER, PROVIDER)
-            made = envelopes.build([clear_bundle(header, [b"loot"])], self._signer, audience=CENTER, now=now_ms())
+            made = envelopes.build([clear_bundle(header, [b"loot"])], self._signer, audience=CENTER, now=wall_clock())
             self.sent.add(made.value)
             self._poster.send([Output(inbox(CENTER, kind), made.id, made.value, made.headers)])
 
@@ -193,7 +194,7 @@ class Story:
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     """The demo's center and four parties on a broker of their own: what is revoked here is revoked for no other test."""
     folder = tmp_path_factory.mktemp("revocation")
-    sample = sample_application(folder / "databases", today=local_date(now_ms()))
+    sample = sample_application(folder / "databases", today=local_date(wall_clock()))
     with Exchange(folder, sample, own_broker(folder), {HURRIED: {PROVIDER: 8}}) as exchange:
         yield exchange
 
@@ -225,7 +226,7 @@ def stolen(completed: Story) -> Story:
     assert exchange.case(application).certificate() is None, "this machine was too busy: B is not in flight any more"
     completed.returned = completed.hedx.revoke(PROVIDER)
     while not thief.is_refused():
-        assert now_ms() < completed.returned + LONG * 1000, "the thief is still heard"
+        assert wall_clock() < completed.returned + LONG * 1000, "the thief is still heard"
         thief.send()
     completed.thief = thief.codes()
     thief.close()
@@ -411,7 +412,7 @@ def test_every_old_proof_still_holds(bereft: Story) -> None:
     accepted = acceptance["accepted_at"]
     mandate = signed.verify_kept(case.mandate_raw, "mandate", exchange.trust, witness=accepted, issuer=REQUESTER)
     assert mandate.digest == case.mandate_digest
-    assert refusal(partial(signed.verify, case.mandate_raw, "mandate", exchange.trust, now=now_ms())) == REVOKED
+    assert refusal(partial(signed.verify, case.mandate_raw, "mandate", exchange.trust, now=wall_clock())) == REVOKED
 
 
 def test_old_answers_of_the_revoked_party_verify_as_of_when_they_came(bereft: Story) -> None:
@@ -423,4 +424,4 @@ def test_old_answers_of_the_revoked_party_verify_as_of_when_they_came(bereft: St
         value = message.value or b""
         judged = partial(envelopes.open_envelope, value, exchange.trust, audience=CENTER)
         assert judged(now=message.timestamp).issuer == PROVIDER
-        assert refusal(partial(judged, now=now_ms())) == REVOKED
+        assert refusal(partial(judged, now=wall_clock())) == REVOKED
