@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 
 from cryptography import x509
@@ -17,6 +17,7 @@ from pipeline.center.anchor_files import write_anchor
 from pipeline.center.installation import Installation
 from pipeline.crypto.authority import Authority, create_issuing, create_root
 from pipeline.crypto.authority_files import load_root, switch_to_next, write_authority, write_next, write_root
+from pipeline.crypto.certificates import instant
 from pipeline.crypto.keystore import write_durably
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
@@ -74,12 +75,8 @@ def shown(certificate: x509.Certificate) -> Shown:
     digest = certificate.fingerprint(hashes.SHA256()).hex().upper()
     pairs = ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
     end = certificate.not_valid_after_utc.astimezone(UTC)
-    return Shown(_common_name(certificate), pairs, _ms(end))
+    return Shown(_common_name(certificate), pairs, instant(end))
 
 
 def _common_name(certificate: x509.Certificate) -> str:
     return str(certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1000

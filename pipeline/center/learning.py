@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pipeline.center.addresses import Address, to_json
 from pipeline.center.recovery import Published
-from pipeline.crypto.certificates import common_name
+from pipeline.crypto.certificates import common_name, instant
 from pipeline.crypto.requests import Usage
 from pipeline.crypto.suite import H
 from pipeline.domain.records import LogLeaf, TrustEntry
@@ -74,7 +74,7 @@ def _by_usage(entry: TrustEntry) -> Mapping[Usage, list[bytes]]:
 def _certificate(db: sqlite3.Connection, leaf: LogLeaf, principal: str, usage: Usage, der: bytes) -> None:
     made = x509.load_der_x509_certificate(der)
     point = H(made.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    bounds = [int(moment.timestamp()) * 1000 for moment in (made.not_valid_before_utc, made.not_valid_after_utc)]
+    bounds = [instant(moment) for moment in (made.not_valid_before_utc, made.not_valid_after_utc)]
     serial, request = f"{made.serial_number:040x}", leaf["request"] or leaf["digest"]
     db.execute(
         "INSERT INTO certificate SELECT ?, ?, ?, ?, ?, ?, ?, count(*) + 1, ?, ?, ?, NULL, NULL FROM certificate",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -11,6 +9,7 @@ from pipeline.center.registry_file import transaction
 from pipeline.center.registry_parties import Parties
 from pipeline.center.registry_rows import Certificate, Reason, certificate_of, owner_of
 from pipeline.crypto.authority import Authority, certify_request
+from pipeline.crypto.certificates import instant
 from pipeline.crypto.requests import Request
 from pipeline.crypto.suite import H
 from pipeline.domain.errors import ConfigError
@@ -100,10 +99,7 @@ class Certificates(Parties):
         der = certify_request(authority, request, now)
         made = x509.load_der_x509_certificate(der)
         digest, serial = H(der), f"{made.serial_number:040x}"
-        bounds = [
-            int(moment.astimezone(UTC).timestamp()) * 1000
-            for moment in (made.not_valid_before_utc, made.not_valid_after_utc)
-        ]
+        bounds = [instant(moment) for moment in (made.not_valid_before_utc, made.not_valid_after_utc)]
         self._db.execute(
             "INSERT INTO certificate SELECT ?, ?, ?, ?, ?, ?, ?, count(*) + 1, ?, ?, ?, NULL, NULL FROM certificate",
             (serial, request.principal, request.usage, der, digest, request.digest, point, now, *bounds),

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pipeline.cli import options
 from pipeline.cli.output import emit, remark
 from pipeline.codec import framing
-from pipeline.crypto.certificates import UNREADABLE
+from pipeline.crypto.certificates import UNREADABLE, instant
 from pipeline.crypto.keystore import write_durably
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.records import RevocationList
@@ -120,7 +120,7 @@ def _revocation_list(path: Path) -> tuple[RevocationList, int]:
             data = framing.decode_as("RevocationList", data)["crl"]
         crl = x509.load_der_x509_crl(data)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        return RevocationList(number=number, crl=data), int(crl.last_update_utc.timestamp()) * 1000
+        return RevocationList(number=number, crl=data), instant(crl.last_update_utc)
     except (InvalidMessage, *UNREADABLE) as error:
         raise ConfigError(f"{path}: no revocation list with a number, in PEM or DER") from error
 

@@ -7,7 +7,7 @@ private extended key usage each, so that neither can do the other's work.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from cryptography import x509
@@ -126,8 +126,8 @@ class CertificateVerifier:
         names = [entry.value if isinstance(entry, x509.UniformResourceIdentifier) else None for entry in name]
         if names != [uri_of(party)] or role != role_of(party):
             raise InvalidMessage("certificate_invalid", f"certificate of {party}: made out to another")
-        not_before = max(_ms(c.not_valid_before_utc) for c in chain)
-        not_after = min(_ms(c.not_valid_after_utc) for c in chain)
+        not_before = max(instant(c.not_valid_before_utc) for c in chain)
+        not_after = min(instant(c.not_valid_after_utc) for c in chain)
         return TrustedCertificate(party, role, usage, certificate.serial_number, key, not_before, not_after)
 
     def _verifier(self, usage: x509.ObjectIdentifier, at: datetime) -> x509.verification.ClientVerifier:
@@ -162,5 +162,6 @@ def thumbprint(der: bytes) -> bytes:
     return H(der)
 
 
-def _ms(moment: datetime) -> int:
-    return int(moment.astimezone(UTC).timestamp()) * 1000
+def instant(moment: datetime) -> int:
+    """A time of a certificate or a list, which has whole seconds, in ms since the epoch. `moment` knows its zone."""
+    return int(moment.timestamp()) * 1000

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pipeline.crypto.certificates import UNREADABLE
+from pipeline.crypto.certificates import UNREADABLE, instant
 from pipeline.domain.errors import InvalidMessage
 
 if TYPE_CHECKING:  # what reads lists needs none of what an authority needs
@@ -78,7 +78,9 @@ def read_crl(der: bytes, issuing: Sequence[x509.Certificate]) -> Revocations:
     by_serial = dict(lines)
     if len(by_serial) != len(lines):
         raise InvalidMessage("crl_invalid", "a serial number twice")
-    return Revocations(number, _ms(crl.last_update_utc), _ms(next_update), by_serial, crl.tbs_certlist_bytes, der)
+    return Revocations(
+        number, instant(crl.last_update_utc), instant(next_update), by_serial, crl.tbs_certlist_bytes, der
+    )
 
 
 def with_earlier(newest: Revocations, earlier: Mapping[int, Revoked]) -> Revocations:
@@ -134,8 +136,8 @@ def _line(line: x509.RevokedCertificate) -> Revoked:
         if isinstance(extension.value, x509.CRLReason):
             reason = extension.value.reason.name
         elif isinstance(extension.value, x509.InvalidityDate):
-            invalid_since = _ms(extension.value.invalidity_date_utc)
-    return Revoked(_ms(line.revocation_date_utc), reason, invalid_since)
+            invalid_since = instant(extension.value.invalidity_date_utc)
+    return Revoked(instant(line.revocation_date_utc), reason, invalid_since)
 
 
 def _no_foreign_extensions(extensions: x509.Extensions, known: frozenset[x509.ObjectIdentifier]) -> None:
@@ -146,7 +148,3 @@ def _no_foreign_extensions(extensions: x509.Extensions, known: frozenset[x509.Ob
 
 def _moment(at: int) -> datetime:
     return datetime.fromtimestamp(at // 1000, UTC)
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1000

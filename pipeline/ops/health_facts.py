@@ -13,6 +13,7 @@ from pipeline.center.registry import Registry
 from pipeline.center.registry_rows import owner_of
 from pipeline.codec import framing
 from pipeline.crypto import signed
+from pipeline.crypto.certificates import instant
 from pipeline.crypto.enrolment import certificates_in
 from pipeline.crypto.revocation import Revocations, read_crl
 from pipeline.domain.records import SealKey
@@ -67,7 +68,7 @@ def _installed(installation: Installation, revoked: set[str]) -> Iterator[HeldCe
 def _held(party: str, usage: str, data: bytes, revoked: set[str]) -> HeldCertificate:
     der = certificates_in(data)[0]
     certificate = x509.load_der_x509_certificate(der)
-    end = int(certificate.not_valid_after_utc.timestamp()) * 1000
+    end = instant(certificate.not_valid_after_utc)
     serial = f"{certificate.serial_number:040x}"
     return HeldCertificate(party, usage, serial, end, serial in revoked)
 

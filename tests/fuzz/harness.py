@@ -6,8 +6,9 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from pipeline.crypto import cbor
 from pipeline.domain.errors import ConfigError, InvalidMessage
 
 T = TypeVar("T")
@@ -47,6 +48,14 @@ def refused(read: Callable[[], T]) -> T | None:
         return read()
     except InvalidMessage as error:
         check_refusal(error)
+        return None
+
+
+def loaded(data: bytes, depth: int) -> Any:
+    """The CBOR value in `data`, None where there is none: what a target takes apart itself."""
+    try:
+        return cbor.loads(data, depth)
+    except InvalidMessage:
         return None
 
 

@@ -11,7 +11,7 @@ from pipeline.crypto.suite import H, aead_encrypt
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.province.sealed_packs import FORMAT, open_pack, reply_key_of
-from tests.fuzz.harness import Run, Target, refused
+from tests.fuzz.harness import Run, Target, loaded, refused
 from tests.vectors import scenario
 from tests.vectors.identities import NOW, Draws, member, roots
 
@@ -31,7 +31,7 @@ def read_made_pack(data: bytes) -> None:
 
 def collect(data: bytes, run: Run) -> None:
     """Give `run` the pack made of an input, if one can be."""
-    match _loaded(data):
+    match loaded(data, 4):
         case [
             bytes() as mandate,
             bytes() as result,
@@ -91,13 +91,6 @@ def _seal() -> tuple[bytes, bytes]:
 def _signed(typ: str, payload: bytes, party: str, audience: str) -> signed.SignedObject:
     cti = Draws(f"fuzz/pack/{typ}")(16)
     return signed.sign(typ, payload, member(party).signer, audience=audience, now=NOW, cti=cti)
-
-
-def _loaded(data: bytes) -> Any:
-    try:
-        return cbor.loads(data, 4)
-    except InvalidMessage:
-        return None
 
 
 TARGETS = [

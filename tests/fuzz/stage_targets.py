@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from pipeline.codec import framing
 from pipeline.crypto import bundles, cbor, envelopes, headers, relay, roster, signed
@@ -29,7 +28,7 @@ from pipeline.stages.join import Join
 from pipeline.stages.local import LocalEffects
 from tests.fuzz import world
 from tests.fuzz.crypto_targets import signed_envelope
-from tests.fuzz.harness import Run, Target, check_refusal, must, proportionate
+from tests.fuzz.harness import Run, Target, check_refusal, loaded, must, proportionate
 from tests.fuzz.world import NOW, FixedReference, MemoryView, identity
 from tests.vectors import scenario
 from tests.vectors.identities import Draws, member
@@ -191,7 +190,7 @@ def section(kind: str, run: Run) -> Run:
 
     def sealed_run(data: bytes) -> None:
         """Mandate, head and persons of the attacker's choice, signed and sealed as they should be: effects, or a refusal."""
-        match _loaded(data):
+        match loaded(data, 3):
             case [
                 bytes() as header,
                 bytes() as mandate,
@@ -252,7 +251,7 @@ def _naming(acceptance: bytes, digest: bytes) -> bytes:
 
 def relayed(data: bytes) -> None:
     """Input: `[outer header, header, [* answer]]`: 53 seals and signs, the center relays, 37 receives."""
-    match _loaded(data):
+    match loaded(data, 3):
         case [bytes() as outer, bytes() as inner, list() as answers] if all(type(a) is bytes for a in answers):
             bundle = _relay_bundle(outer, inner, answers)
             if bundle is not None:
@@ -275,7 +274,7 @@ def _relay_bundle(outer: bytes, inner: bytes, answers: list[bytes]) -> SealedBun
 
 def noticed(data: bytes) -> None:
     """Input: `[header, typ, record]`: the center signs a record of the attacker's choice as any type, to 37."""
-    match _loaded(data):
+    match loaded(data, 3):
         case [bytes() as header, str() as typ, bytes() as record] if typ in signed.SIGNERS:
             try:
                 raw = _signed(typ, record, CENTER, "37").raw
@@ -293,13 +292,6 @@ def _signed(typ: str, payload: bytes, party: str, audience: str) -> signed.Signe
 def envelope_of(content: Sequence[SealedBundle], party: str, audience: str) -> bytes:
     cti = Draws(f"fuzz/envelope/{party}")(16)
     return envelopes.build(content, member(party).signer, audience=audience, now=NOW, cti=cti).value
-
-
-def _loaded(data: bytes) -> Any:
-    try:
-        return cbor.loads(data, 3)
-    except InvalidMessage:
-        return None
 
 
 TARGETS = [

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pipeline.crypto import cbor, signed
+from pipeline.crypto import signed
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, CertificateVerifier
 from pipeline.crypto.requests import read_request
 from pipeline.crypto.revocation import read_crl
@@ -25,7 +25,7 @@ from pipeline.stages.anchor import Anchor, Seen
 from pipeline.stages.membership import log_leaves
 from pipeline.stages.reference import ReferenceTables, make_anchor
 from tests.fuzz import der, world
-from tests.fuzz.harness import Target, check_refusal, misconfigured, must, refused
+from tests.fuzz.harness import Target, check_refusal, loaded, misconfigured, must, refused
 from tests.vectors import identities
 from tests.vectors.identities import NOW, Draws, member, roots
 
@@ -73,7 +73,7 @@ def read_listed(data: bytes) -> None:
 
 def read_reference(data: bytes) -> None:
     """Input: `[* [topic, key, value / [typ, party, payload]]]`; the harness signs what is taken apart."""
-    match _loaded(data):
+    match loaded(data, 4):
         case list() as records if len(records) <= 64:
             pass
         case _:
@@ -184,13 +184,6 @@ def anchor() -> Anchor:
 
 def _moment(at: int) -> Any:
     return dt.datetime.fromtimestamp(at // 1000, dt.UTC)
-
-
-def _loaded(data: bytes) -> Any:
-    try:
-        return cbor.loads(data, 4)
-    except InvalidMessage:
-        return None
 
 
 TARGETS = [
