@@ -14,11 +14,22 @@ from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.sections import MOST_SECTIONS
 
 Kind = Literal[
-    "application", "request", "answer", "relay", "receipt", "rejection", "acceptance", "certificate", "trust", "catalog"
+    "application",
+    "request",
+    "answer",
+    "evidence",
+    "relay",
+    "receipt",
+    "rejection",
+    "acceptance",
+    "certificate",
+    "act",
+    "trust",
+    "catalog",
 ]
 Outcome = Literal["done", "refused", "unavailable"]
 
-SEALED_KINDS = frozenset({"application", "request", "answer"})
+SEALED_KINDS = frozenset({"application", "request", "answer", "evidence"})
 MAX_SIZE = 4096
 MAX_MEMBERS = 8 * 1024
 """Persons that `members` has bits for."""

@@ -32,6 +32,18 @@ SIGNERS: dict[str, frozenset[str]] = {
     "catalog": frozenset({"center"}),
     "checkpoint": frozenset({"center", "provider", "province"}),
     "seal-key": frozenset({"center", "provider", "province"}),
+    "withdrawal": frozenset({"province"}),
+    "withdrawal-ack": frozenset({"provider", "province"}),
+    "delay": frozenset({"center", "provider", "province"}),
+    "delay-reply": frozenset({"province"}),
+    "extension": frozenset({"center"}),
+    "review": frozenset({"center"}),
+    "evidence-request": frozenset({"center"}),
+    "evidence-reply": frozenset({"province"}),
+    "catalog-report": frozenset({"provider", "province"}),
+    "catalog-decision": frozenset({"center"}),
+    "differences": frozenset({"province"}),
+    "draw": frozenset({"center"}),
 }
 """The role × typ table: which roles may sign which type. A province also provides; `provider` is party 00."""
 

@@ -22,6 +22,28 @@ DocumentType = Literal["resident_id", "residence_permit", "birth_certificate", "
 none: an infant without any document, asked about through the guardian."""
 
 
+LifecycleState = Literal[
+    "drafted",
+    "filed",
+    "under_review",
+    "held",
+    "accepted",
+    "rejected",
+    "started",
+    "partly_answered",
+    "completed",
+    "incomplete",
+    "supplemented",
+    "withdrawn",
+    "under_recheck",
+    "archived",
+]
+"""Where an application stands: the states of `domain.lifecycle`."""
+
+EvidenceKind = Literal["identity", "consent", "guardianship", "mandate", "other"]
+"""身份证明材料, 授权书, 监护关系证明, 审批机关委托书 (Art. 9), and other documents a query rests on."""
+
+
 # ---- what a requester files -------------------------------------------------------------------------------------
 
 
@@ -40,6 +62,28 @@ class ScheduleRow(TypedDict):
     provider: str  # as normalised: "all" (全国), "00" (部中心) or a province code
     category: str  # catalog category id, e.g. "household_registration"
     period: Period
+
+
+class UnitConsent(TypedDict):
+    """Consent of the provincial civil affairs department (省级民政部门) to a query for a city or county unit (Art. 3)."""
+
+    level: Literal["city", "county"]
+    unit: str
+    authority: str
+    document: str
+    reason: str
+    date: str
+    valid_until: str
+
+
+class Recheck(TypedDict):
+    """What a re-check (复核, Art. 10) is of: an application, the certificate that is disputed, and which attempt this one is."""
+
+    original: str
+    mandate_digest: bytes
+    certificate: bytes
+    attempt: int
+    reason: str
 
 
 class Application(TypedDict):
@@ -63,6 +107,8 @@ class Application(TypedDict):
     form_date: str
     schedule: list[ScheduleRow]
     seal_to_center: bool
+    unit_consent: UnitConsent | None
+    recheck: Recheck | None
 
 
 class Person(TypedDict):
@@ -127,6 +173,8 @@ class Mandate(TypedDict):
     not_after: int
     seal_to_center: bool
     checkpoint: bytes | None
+    unit_consent: UnitConsent | None
+    recheck: Recheck | None
 
 
 class SubQuery(TypedDict):
@@ -401,6 +449,194 @@ class SealKey(TypedDict):
     not_after: int
 
 
+# ---- acts: what parties tell each other, signed (stages/acts.py) ---------------------------------------------------------------
+
+
+class Withdrawal(TypedDict):
+    """hedx/1/withdrawal (撤销): the requester takes an application back (Art. 10). Signed by the requester."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    reason: str
+    at: int
+
+
+class WithdrawalAck(TypedDict):
+    """hedx/1/withdrawal-ack: a provider knows of a withdrawal and answers no more. Signed by the provider."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    provider: str
+    withdrawal: bytes
+    answered: list[int]
+    dropped: list[int]
+    at: int
+
+
+class Delay(TypedDict):
+    """hedx/1/delay (不可抗力 or other objective reason, Art. 10): rows that cannot be answered in time, until when, and why. Signed by the provider; by the center when it is the center that cannot start in time."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    provider: str
+    rows: list[int]
+    until: int
+    reason: str
+    at: int
+
+
+class DelayReply(TypedDict):
+    """hedx/1/delay-reply: what the requester says to a delay: agree, shorten (to `until`), or close the rows as unavailable. Signed by the requester."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    provider: str
+    delay: bytes
+    decision: Literal["agree", "shorten", "close"]
+    until: int | None
+    reason: str
+    at: int
+
+
+class Extension(TypedDict):
+    """hedx/1/extension: the deadline that was agreed, or that the rows are closed. Signed by the center, for requester and provider."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    provider: str
+    rows: list[int]
+    until: int
+    closed: bool
+    delay: bytes
+    reply: bytes
+    at: int
+
+
+class ReviewNotice(TypedDict):
+    """hedx/1/review: what the center tells a requester about its application on the way: held for an officer, escalated since nobody decided, withdrawn as asked, or why what it asked is not done. Signed by the center."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes | None
+    kind: Literal["held", "escalated", "withdrawn", "declined"]
+    faults: list[Fault]
+    due: int | None
+    at: int
+
+
+class EvidenceRequest(TypedDict):
+    """hedx/1/evidence-request (调阅): documents that the center asks a province for, within 5 working days (Art. 9). Signed by the center."""
+
+    request_id: str
+    application_id: str
+    requester: str
+    numbers: list[int]
+    kinds: list[EvidenceKind]
+    draw: str | None
+    reason: str
+    due: int
+    reminder: int
+    at: int
+
+
+class EvidenceMissing(TypedDict):
+    """A document that was asked for and is not released."""
+
+    number: int | None
+    kind: EvidenceKind
+    reason: str
+
+
+class EvidenceReply(TypedDict):
+    """hedx/1/evidence-reply: what the province released for a request, and what it could not. Signed by the province."""
+
+    request_id: str
+    application_id: str
+    requester: str
+    released: list[bytes]
+    missing: list[EvidenceMissing]
+    at: int
+
+
+class CatalogReport(TypedDict):
+    """hedx/1/catalog-report (资源上报, Art. 13): what a party offers from now on. Signed by the party."""
+
+    party: str
+    number: int
+    entries: list[CatalogEntry]
+    retire: list[str]
+    at: int
+
+
+class CatalogDecision(TypedDict):
+    """hedx/1/catalog-decision: what the center decided about a report. Signed by the center."""
+
+    party: str
+    report: bytes
+    accepted: bool
+    reason: str
+    release: int | None
+    at: int
+
+
+class Difference(TypedDict):
+    """One field that a re-check found other than before."""
+
+    number: int
+    row: int
+    provider: str
+    entry: int
+    item: str
+    before: str | None
+    after: str | None
+
+
+class Differences(TypedDict):
+    """hedx/1/differences: what a re-check changed, field by field. Signed by the requester; never on Kafka, since it holds personal data."""
+
+    application_id: str
+    original: str
+    requester: str
+    attempt: int
+    before: bytes
+    after: bytes
+    differences: list[Difference]
+    compared: int
+    at: int
+
+
+class Draw(TypedDict):
+    """hedx/1/draw (抽查): the drawing of a spot check: first the commitment, afterwards the seed, so that anyone can draw again. Signed by the center."""
+
+    draw_id: str
+    kind: Literal["commitment", "seed"]
+    commitment: bytes
+    candidates: bytes
+    population: int
+    count: int
+    seed: bytes | None
+    at: int
+
+
+class EvidenceHead(TypedDict):
+    """Record 0 of an evidence bundle (sealed to the center): which document of which request its chunks are of."""
+
+    request_id: str
+    application_id: str
+    number: int | None
+    kind: EvidenceKind
+    digest: bytes
+    size: int
+    media_type: str
+    part: int
+    parts: int
+
+
 # ---- inside the center ------------------------------------------------------------------------------------------------
 
 
@@ -486,6 +722,155 @@ class DeliveryReceipted(TypedDict):
     bundles: list[bytes]
 
 
+class Acted(TypedDict):
+    """intake → applications: a party's signed act about an application, verified."""
+
+    application_id: str
+    requester: str
+    actor: str
+    typ: str
+    act: bytes
+    received_at: int
+
+
+class OfficerDecided(TypedDict):
+    """review desk → applications: what an officer decided about an application."""
+
+    application_id: str
+    requester: str
+    decision: Literal["approve", "reject", "hold"]
+    officer: str
+    reason: str
+    at: int
+
+
+class EvidenceAsked(TypedDict):
+    """evidence desk → applications: documents to be asked of a province."""
+
+    request_id: str
+    application_id: str
+    requester: str
+    numbers: list[int]
+    kinds: list[EvidenceKind]
+    draw: str | None
+    officer: str
+    reason: str
+    at: int
+
+
+class EvidenceArrived(TypedDict):
+    """intake → applications: an evidence bundle, sealed as it came."""
+
+    application_id: str
+    requester: str
+    bundle: bytes
+    received_at: int
+
+
+class RecheckAsked(TypedDict):
+    """applications → applications: a re-check is complete and asks the original, in its own partition, whether it may go on."""
+
+    application_id: str
+    requester: str
+    recheck: Recheck
+    schedule: list[ScheduleRow]
+    numbers: int | None
+
+
+class RecheckJudged(TypedDict):
+    """applications → applications: the original's answer to a re-check."""
+
+    application_id: str
+    requester: str
+    faults: list[Fault]
+
+
+class RecheckEnded(TypedDict):
+    """applications → applications: a re-check has its first certificate, or ended without: the original is closed again."""
+
+    application_id: str
+    requester: str
+    recheck: str
+    outcome: str
+
+
+class SectionWithdrawn(TypedDict):
+    """applications → join: a section of a withdrawn application; what is not answered yet will not be."""
+
+    application_id: str
+    requester: str
+    section: int
+    at: int
+
+
+class SectionExtended(TypedDict):
+    """applications → join: rows of a section have another deadline, or are closed as unavailable."""
+
+    application_id: str
+    requester: str
+    section: int
+    provider: str
+    rows: list[int]
+    until: int
+    closed: bool
+
+
+class Change(TypedDict):
+    """One change of an application's state: when, by whom, why."""
+
+    at: int
+    by: str
+    event: str
+    state: LifecycleState
+    code: str | None
+
+
+class Approval(TypedDict):
+    """An officer's approval that waits for a second one (two-person rule)."""
+
+    officer: str
+    at: int
+
+
+class DelayNoted(TypedDict):
+    """A provider's delay that an open application knows of."""
+
+    provider: str
+    digest: bytes
+    rows: list[int]
+    until: int
+    settled: bool
+
+
+class EvidenceState(TypedDict):
+    """applications: one evidence request, whatever has become of its application."""
+
+    request: bytes
+    request_id: str
+    application_id: str
+    requester: str
+    due: int
+    reminders: int
+    parts: list[bytes]
+    reply: bytes | None
+    replied_at: int | None
+
+
+class DeskItem(TypedDict):
+    """hedx.center.desk: what waits for an officer of the center."""
+
+    kind: Literal["review", "evidence", "catalog", "delay"]
+    application_id: str | None
+    party: str
+    since: int
+    due: int | None
+    stage: Literal["open", "warn", "overdue"]
+    faults: list[Fault]
+    approvals: list[Approval]
+    persons: int
+    subject: bytes | None
+
+
 class LifecycleEvent(TypedDict):
     """hedx.events: facts without personal data."""
 
@@ -499,6 +884,7 @@ class LifecycleEvent(TypedDict):
     provider: str | None
     count: int
     code: str | None
+    by: str | None  # who; None where the stage itself reports a fact
 
 
 class DeadLetter(TypedDict):
@@ -530,7 +916,7 @@ class ApplicationState(TypedDict):
 
     application_id: str
     requester: str
-    phase: Literal["arriving", "open", "closed", "rejected"]
+    state: LifecycleState
     sections: int
     arrived: list[int]
     person_count: int
@@ -542,6 +928,17 @@ class ApplicationState(TypedDict):
     certified_versions: list[int]
     awaiting: list[bytes]  # bundle digests certified but not yet receipted by the requester
     delivered: list[bytes]
+    received_at: int
+    start_due: int
+    pressing: int
+    approvals: list[Approval]
+    history: list[Change]
+    withdrawal: bytes | None
+    acknowledged: list[str]
+    delays: list[DelayNoted]
+    attempts: int
+    certificate_digest: bytes | None
+    recheck: Recheck | None
 
 
 class JoinLine(TypedDict):
@@ -553,6 +950,7 @@ class JoinLine(TypedDict):
     deadline: int
     punctual: bytes  # members answered (whatever the outcome) in time
     answered: bytes  # members answered at all
+    closed_until: int | None  # closed by agreement as unavailable
 
 
 class JoinState(TypedDict):
@@ -563,3 +961,4 @@ class JoinState(TypedDict):
     bundles: list[BundleRef]
     version: int  # 0 while open
     closed_at: int
+    withdrawn_at: int  # 0 while it is not withdrawn

@@ -5,10 +5,12 @@ from __future__ import annotations
 APPLICATIONS = "hedx.center.applications"
 JOIN = "hedx.center.join"
 RESULTS = "hedx.center.results"
+DESK = "hedx.center.desk"
 EVENTS = "hedx.events"
 CATALOG = "hedx.catalog"
 TRUST = "hedx.trust"
 CHECKPOINTS = "hedx.checkpoints"
+BULLETIN = "hedx.bulletin"
 DEAD_LETTERS = "hedx.deadletters"
 
 
