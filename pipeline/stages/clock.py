@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-CHINA = dt.timezone(dt.timedelta(hours=8), "CST")
+from pipeline.domain.calendar import CHINA, local_date
 
-
-def local_date(now: int) -> dt.date:
-    """The calendar day in China at instant `now` (ms)."""
-    return dt.datetime.fromtimestamp(now / 1000, CHINA).date()
+__all__ = ["CHINA", "local_date", "local_time"]
 
 
 def local_time(at: int) -> str:
