@@ -200,6 +200,56 @@ FAULTS: Final[dict[str, Wording]] = {
     "envelope_conflict": Wording(
         "form", "编号相同的另一份报文已先收到", "another message with the same id came before"
     ),
+    # ---- the rules (Art. 11, 14)
+    "category_not_for_purpose": Wording(
+        "category",
+        "按规则，“{business}”业务不得查询“{category}”",
+        "by the rules, {business} may not ask for {category}",
+    ),
+    "rules_too_many_persons": Wording(
+        "person_count", "按规则，一份申请最多 {limit} 人", "by the rules, an application has at most {limit} persons"
+    ),
+    "business_category_unlisted": Wording(
+        "business_category",
+        "业务类别“{business}”不在规则所列之中，须经人工审核",
+        "the rules do not list the business category {business}: an officer decides",
+    ),
+    "hold_business_category": Wording(
+        "business_category",
+        "业务类别“{business}”须经人工审核",
+        "the business category {business} is for an officer to decide",
+    ),
+    "hold_persons": Wording(
+        "person_count",
+        "人数超过 {limit} 人，须经人工审核",
+        "there are more than {limit} persons: an officer decides",
+    ),
+    "hold_unit_level": Wording(
+        "unit_consent",
+        "市、县单位的申请（{level}）须经人工审核",
+        "an application of a {level} is for an officer to decide",
+    ),
+    "hold_recheck": Wording("form", "复核申请须经人工审核", "a re-check is for an officer to decide"),
+    "hold_seal_to_center": Wording(
+        "seal_to_center",
+        "结果同时提交部中心解封，须经人工审核",
+        "the results are sealed to the center too: an officer decides",
+    ),
+    "hold_guarded": Wording(
+        "roster",
+        "由监护人代为授权的有 {count} 人，超过千分之 {limit}，须经人工审核",
+        "{count} persons are under a guardian, more than {limit} in 1,000: an officer decides",
+    ),
+    "hold_undocumented": Wording(
+        "roster",
+        "无证件的有 {count} 人，超过千分之 {limit}，须经人工审核",
+        "{count} persons have no document, more than {limit} in 1,000: an officer decides",
+    ),
+    "hold_purpose": Wording(
+        "purpose",
+        "用途中有“{word}”字样，须经人工审核",
+        "the purpose has the word {word}: an officer decides",
+    ),
     # ---- what only the center can find
     "section_unreadable": Wording(
         "roster", "第 {section} 分段无法读取（{reason}）", "section {section} cannot be read ({reason})"

@@ -36,6 +36,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "contact_phone": ("联系电话", "contact's telephone"),
     "form_date": ("申请日期", "date of the form"),
     "seal_to_center": ("提交部中心解封", "sealed to the center too"),
+    "unit_consent": ("市县单位", "city or county unit"),
     "provider": ("信息提供方", "provider"),
     "category": ("内容类别", "category"),
     "period": ("时间范围", "period"),
@@ -54,6 +55,14 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "consent_date": ("授权日期", "date of the consent"),
 }
 """Field → its Chinese and English name. The Chinese ones are the words of the form and the roster's header."""
+
+
+UNIT_LEVELS: Final[dict[str, tuple[str, str]]] = {
+    "province": ("省级", "province"),
+    "city": ("市级", "city"),
+    "county": ("县级", "county"),
+}
+"""Who stands behind an application (Art. 3)."""
 
 
 def explain(fault: Fault, lang: Language = "zh") -> str:
@@ -117,6 +126,8 @@ def fault_table() -> str:
 def _localised(key: str, value: str, lang: Language) -> str:
     if key == "provider":
         return provider_words(value, lang)
+    if key == "level":
+        return UNIT_LEVELS[value][lang == "en"] if value in UNIT_LEVELS else value
     if key == "offered_by":
         return _listed([provider_words(code, lang) for code in value.split(",")], lang)
     if key == "category":
