@@ -26,6 +26,8 @@ COMMANDS = {
     "access": "The access log: who opened, read or exported what, for whom.",
     "unit": "An entrusting unit (委托单位) that opens its results itself.",
     "catalog": "The resource catalog (资源目录).",
+    "rules": "What each business may ask for, and what an officer decides (Art. 14).",
+    "calendar": "Working days (工作日): which years are known, and when a limit ends.",
     "signer": "A party's private keys in a process of their own.",
     "ca": "The certificate authority: issue, renew, revoke, publish.",
     "party": "Parties: keys and requests, joining, addresses, suspension.",

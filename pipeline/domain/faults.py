@@ -214,6 +214,11 @@ FAULTS: Final[dict[str, Wording]] = {
         "业务类别“{business}”不在规则所列之中，须经人工审核",
         "the rules do not list the business category {business}: an officer decides",
     ),
+    "category_unlisted": Wording(
+        "category",
+        "内容类别“{category}”不在规则所列之中，须经人工审核",
+        "the rules do not list the category {category}: an officer decides",
+    ),
     "hold_business_category": Wording(
         "business_category",
         "业务类别“{business}”须经人工审核",
@@ -264,6 +269,50 @@ FAULTS: Final[dict[str, Wording]] = {
         "document_number",
         "第 {second} 分段第 {position} 人已在第 {first} 分段中",
         "person {position} of section {second} is in section {first} already",
+    ),
+    # ---- documents that the query rests on (Art. 9)
+    "evidence_mandate_missing": Wording(
+        "evidence", "没有审批机关委托书", "there is no mandate of the approving authority"
+    ),
+    "evidence_identity_missing": Wording("evidence", "没有身份证明材料", "there is no proof of identity"),
+    "evidence_consent_missing": Wording("evidence", "没有授权书", "there is no consent letter"),
+    "evidence_guardianship_missing": Wording(
+        "evidence",
+        "由监护人授权，但没有监护关系证明",
+        "the guardian consented, and there is no proof of guardianship",
+    ),
+    "evidence_number_unknown": Wording(
+        "evidence", "有材料指向该序号，但名单中没有这个序号", "a document is about this number, which the roster does not have"
+    ),
+    "evidence_folder": Wording("evidence", "找不到材料文件夹，或无权读取", "the documents' folder is absent or may not be read"),
+    "evidence_too_many": Wording("evidence", "材料超过 {limit} 份", "there are more than {limit} documents"),
+    "evidence_file_name": Wording(
+        "evidence",
+        "按文件名排序的第 {position} 个文件，其文件名不是“序号-种类”（如 3-授权书.pdf），索引中也没有",
+        "file {position} by name is neither named NUMBER-KIND (as 3-consent.pdf) nor in the index",
+    ),
+    "evidence_file_link": Wording(
+        "evidence", "按文件名排序的第 {position} 个不是普通文件", "entry {position} by name is not a plain file"
+    ),
+    "evidence_file_type": Wording(
+        "evidence",
+        "按文件名排序的第 {position} 个文件不是 PDF、OFD、JPEG、PNG 或 TIFF，或内容与扩展名不符",
+        "file {position} by name is no PDF, OFD, JPEG, PNG or TIFF, or its content is not what its name says",
+    ),
+    "evidence_file_size": Wording(
+        "evidence",
+        "按文件名排序的第 {position} 个文件为空，或超过 {limit} MiB",
+        "file {position} by name is empty or larger than {limit} MiB",
+    ),
+    "evidence_file_repeated": Wording(
+        "evidence",
+        "按文件名排序的第 {position} 个文件与第 {first} 个内容相同",
+        "file {position} by name has the same content as file {first}",
+    ),
+    "evidence_index_line": Wording(
+        "evidence",
+        "索引第 {line} 行应为“文件,种类,序号”，且文件在该文件夹中",
+        "line {line} of the index must be file, kind, numbers, with a file of the folder",
     ),
 }  # fmt: skip
 

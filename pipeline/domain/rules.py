@@ -82,11 +82,13 @@ class SpotCheck:
 class Rules:
     """The rules that hold for one province's applications.
 
-    `allowed`: business category (业务类别) → resource categories that it may ask for; `most_persons`: more are refused;
-    `doubtful_words`: words of a purpose (用途) that an officer has to look at.
+    `allowed`: business category (业务类别) → resource categories that it may ask for; `listed`: the resource categories
+    that the nation's rules name anywhere; `most_persons`: more are refused; `doubtful_words`: words of a purpose (用途)
+    that an officer has to look at.
     """
 
     allowed: Mapping[str, frozenset[str]] = field(hash=False)
+    listed: frozenset[str]
     most_persons: int
     auto: AutoAccept
     doubtful_words: tuple[str, ...]
@@ -107,7 +109,7 @@ class Rules:
             found.append(fault("rules_too_many_persons", limit=self.most_persons))
         allowed = self.allowed.get(facts.business_category)
         for row in facts.schedule:
-            if allowed is not None and row["category"] not in allowed:
+            if allowed is not None and row["category"] in self.listed - allowed:
                 business, category = shown(facts.business_category), shown(row["category"])
                 found.append(fault("category_not_for_purpose", row=row["row"], business=business, category=category))
         return found
@@ -118,6 +120,9 @@ class Rules:
             found.append(fault("business_category_unlisted", business=shown(facts.business_category)))
         elif facts.business_category not in auto.business_categories:
             found.append(fault("hold_business_category", business=shown(facts.business_category)))
+        for row in facts.schedule:
+            if row["category"] not in self.listed:  # the catalog has grown (Art. 12), the rules not yet
+                found.append(fault("category_unlisted", row=row["row"], category=shown(row["category"])))
         if facts.person_count > auto.most_persons:
             found.append(fault("hold_persons", limit=auto.most_persons))
         if facts.unit_level not in auto.levels:
@@ -159,65 +164,75 @@ class OwnRules:
     spot_weights: Mapping[str, int] | None = field(default=None, hash=False)
 
 
+class LooserRules(ValueError):
+    """A province's own rules would allow what the base does not. `places`: (path of keys, why), one for each."""
+
+    def __init__(self, places: Sequence[tuple[tuple[str, ...], str]]) -> None:
+        super().__init__("\n".join(f"{'.'.join(path)}: {why}" for path, why in places))
+        self.places = list(places)
+
+
 def tighten(base: Rules, own: OwnRules) -> Rules:
     """The base with a province's own rules applied (Art. 14: 根据本办法,制定实施细则).
 
-    Raises ValueError with one line for each place, `key: why`, where its own would allow what the base does not.
+    Raises LooserRules naming every place where its own would allow what the base does not.
     """
-    looser = [*_looser_categories(base, own), *_looser_numbers(base, own)]
-    if looser:
-        raise ValueError("\n".join(looser))
+    if looser := [*_looser_lists(base, own), *_looser_numbers(base, own)]:
+        raise LooserRules(looser)
     given = {part.name: getattr(own, part.name) for part in fields(own) if getattr(own, part.name) is not None}
     auto = {name.removeprefix("auto_"): value for name, value in given.items() if name.startswith("auto_")}
     spot = {name.removeprefix("spot_"): value for name, value in given.items() if name.startswith("spot_")}
     if "weights" in spot:
         spot["weights"] = {**base.spot_check.weights, **spot["weights"]}
-    words = dict.fromkeys((*base.doubtful_words, *(own.doubtful_words or ())))
     return replace(
         base,
         allowed={**base.allowed, **(own.allowed or {})},
         most_persons=given.get("most_persons", base.most_persons),
         auto=replace(base.auto, **auto),
-        doubtful_words=tuple(words),
+        doubtful_words=tuple(dict.fromkeys((*base.doubtful_words, *(own.doubtful_words or ())))),
         two_person=given.get("two_person", base.two_person),
         spot_check=replace(base.spot_check, **spot),
     )
 
 
-def _looser_categories(base: Rules, own: OwnRules) -> Iterable[str]:
+_Place = tuple[tuple[str, ...], str]
+
+
+def _looser_lists(base: Rules, own: OwnRules) -> Iterable[_Place]:
     for business, categories in (own.allowed or {}).items():
         if business not in base.allowed:
-            yield f"allowed: the base has no business category {business}"
+            yield ("business", business), "the base does not list this business"
         elif more := sorted(categories - base.allowed[business]):
-            yield f"allowed: {business} may not ask for {', '.join(more)}"
+            yield ("business", business), f"by the base it may not ask for {', '.join(more)}"
     for key, mine, theirs in (
-        ("auto_business_categories", own.auto_business_categories, base.auto.business_categories),
-        ("auto_levels", own.auto_levels, base.auto.levels),
+        ("business", own.auto_business_categories, base.auto.business_categories),
+        ("levels", own.auto_levels, base.auto.levels),
     ):
         if mine is not None and (extra := sorted(mine - theirs)):
-            yield f"{key}: the base does not have {', '.join(extra)}"
+            yield ("auto_accept", key), f"by the base an officer decides on {', '.join(extra)}"
 
 
-def _looser_numbers(base: Rules, own: OwnRules) -> Iterable[str]:
+def _looser_numbers(base: Rules, own: OwnRules) -> Iterable[_Place]:
     auto, spot = base.auto, base.spot_check
     at_most: Callable[[int, int], bool] = int.__le__
     at_least: Callable[[int, int], bool] = int.__ge__
-    table = (
+    table: list[tuple[str, int | None, int, Callable[[int, int], bool]]] = [
         ("most_persons", own.most_persons, base.most_persons, at_most),
-        ("auto_most_persons", own.auto_most_persons, auto.most_persons, at_most),
-        ("auto_rechecks", own.auto_rechecks, auto.rechecks, at_most),
-        ("auto_sealed_to_center", own.auto_sealed_to_center, auto.sealed_to_center, at_most),
-        ("auto_guarded_per_mille", own.auto_guarded_per_mille, auto.guarded_per_mille, at_most),
-        ("auto_undocumented_per_mille", own.auto_undocumented_per_mille, auto.undocumented_per_mille, at_most),
-        ("auto_undocumented_free", own.auto_undocumented_free, auto.undocumented_free, at_most),
+        ("auto_accept.most_persons", own.auto_most_persons, auto.most_persons, at_most),
+        ("auto_accept.rechecks", own.auto_rechecks, auto.rechecks, at_most),
+        ("auto_accept.sealed_to_center", own.auto_sealed_to_center, auto.sealed_to_center, at_most),
+        ("auto_accept.guarded_per_mille", own.auto_guarded_per_mille, auto.guarded_per_mille, at_most),
+        ("auto_accept.undocumented_per_mille", own.auto_undocumented_per_mille, auto.undocumented_per_mille, at_most),
+        ("auto_accept.undocumented_free", own.auto_undocumented_free, auto.undocumented_free, at_most),
         ("two_person", own.two_person, base.two_person, at_least),
-        ("spot_per_mille", own.spot_per_mille, spot.per_mille, at_least),
-        ("spot_least", own.spot_least, spot.least, at_least),
-        *((f"spot_weights.{k}", v, spot.weights.get(k, 0), at_least) for k, v in (own.spot_weights or {}).items()),
-    )
+        ("spot_check.per_mille", own.spot_per_mille, spot.per_mille, at_least),
+        ("spot_check.least", own.spot_least, spot.least, at_least),
+    ]
+    for name, weight in (own.spot_weights or {}).items():
+        table.append((f"spot_check.weights.{name}", weight, spot.weights.get(name, 0), at_least))
     for key, mine, theirs, fits in table:
         if mine is not None and not fits(mine, theirs):
-            yield f"{key}: {_told(mine)} is laxer than the base's {_told(theirs)}"
+            yield tuple(key.split(".")), f"{_told(mine)} is laxer than the base's {_told(theirs)}"
 
 
 def _told(value: int) -> str:

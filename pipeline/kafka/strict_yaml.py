@@ -85,6 +85,11 @@ def read_strict(path: Path, model: type[M], known_keys: Iterable[str]) -> M:
         raise ConfigError("\n".join(faults)) from error
 
 
+def line_of(path: Path, location: Sequence[int | str]) -> int:
+    """The line (from 1) of a place in a file that `read_strict` has read: for faults that only its reader can find."""
+    return _line(yaml.compose(path.read_text(encoding="utf-8"), Loader=_UniqueKeys), location)
+
+
 def _check_size(root: yaml.Node | None) -> None:
     """Ten lines of aliases make ten thousand million entries, or one that holds itself. Raises ValueError for those."""
     sizes: dict[int, int] = {}

@@ -17,6 +17,7 @@ BASE = Rules(
         "教育救助": frozenset({"household_registration", "education"}),
         "救灾": frozenset({"household_registration"}),
     },
+    listed=frozenset({"household_registration", "real_estate", "vehicles", "education", "marriage"}),
     most_persons=1000,
     auto=AutoAccept(
         most_persons=100,
@@ -43,6 +44,7 @@ def facts(**changes: Any) -> CaseFacts:
 HELD: list[tuple[str, dict[str, Any]]] = [
     ("business_category_unlisted", {"business_category": "其他救助"}),
     ("hold_business_category", {"business_category": "救灾"}),
+    ("category_unlisted", {"schedule": [a_row(category="pets")]}),
     ("hold_persons", {"person_count": 101}),
     ("hold_unit_level", {"unit_level": "county"}),
     ("hold_seal_to_center", {"seal_to_center": True}),
@@ -120,6 +122,12 @@ def test_an_unlisted_business_is_held_whatever_it_asks() -> None:
     assert [fault["code"] for fault in verdict.faults] == ["business_category_unlisted"]
 
 
+def test_a_category_that_a_province_leaves_out_everywhere_is_still_listed() -> None:
+    """Stricter rules refuse it; they do not turn a refusal into an officer's choice."""
+    strict = tighten(BASE, OwnRules(allowed={name: frozenset() for name in BASE.allowed}))
+    assert strict.verdict(facts()).kind == "reject"
+
+
 def test_long_numbers_of_a_form_are_not_repeated() -> None:
     """What the form says is shown masked: a fault never carries an ID number."""
     verdict = BASE.verdict(facts(business_category="救助370102198005061234"))
@@ -137,19 +145,19 @@ STRICTER = [
 ]
 
 LOOSER = [
-    ("allowed", OwnRules(allowed={"教育救助": frozenset({"education", "vehicles"})})),
-    ("allowed", OwnRules(allowed={"其他": frozenset()})),
+    ("business.教育救助", OwnRules(allowed={"教育救助": frozenset({"education", "vehicles"})})),
+    ("business.其他", OwnRules(allowed={"其他": frozenset()})),
     ("most_persons", OwnRules(most_persons=1001)),
-    ("auto_most_persons", OwnRules(auto_most_persons=101)),
-    ("auto_business_categories", OwnRules(auto_business_categories=frozenset({"救灾"}))),
-    ("auto_levels", OwnRules(auto_levels=frozenset({"county"}))),
-    ("auto_sealed_to_center", OwnRules(auto_sealed_to_center=True)),
-    ("auto_guarded_per_mille", OwnRules(auto_guarded_per_mille=501)),
-    ("auto_undocumented_per_mille", OwnRules(auto_undocumented_per_mille=101)),
-    ("auto_undocumented_free", OwnRules(auto_undocumented_free=3)),
-    ("spot_per_mille", OwnRules(spot_per_mille=9)),
-    ("spot_least", OwnRules(spot_least=1)),
-    ("spot_weights.held", OwnRules(spot_weights={"held": 2})),
+    ("auto_accept.most_persons", OwnRules(auto_most_persons=101)),
+    ("auto_accept.business", OwnRules(auto_business_categories=frozenset({"救灾"}))),
+    ("auto_accept.levels", OwnRules(auto_levels=frozenset({"county"}))),
+    ("auto_accept.sealed_to_center", OwnRules(auto_sealed_to_center=True)),
+    ("auto_accept.guarded_per_mille", OwnRules(auto_guarded_per_mille=501)),
+    ("auto_accept.undocumented_per_mille", OwnRules(auto_undocumented_per_mille=101)),
+    ("auto_accept.undocumented_free", OwnRules(auto_undocumented_free=3)),
+    ("spot_check.per_mille", OwnRules(spot_per_mille=9)),
+    ("spot_check.least", OwnRules(spot_least=1)),
+    ("spot_check.weights.held", OwnRules(spot_weights={"held": 2})),
 ]
 
 
@@ -181,9 +189,9 @@ def test_every_looser_place_is_named_at_once() -> None:
     with pytest.raises(ValueError, match="laxer") as caught:
         tighten(BASE, OwnRules(most_persons=5000, spot_least=0, auto_levels=frozenset({"county"})))
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
-        "auto_levels",
+        "auto_accept.levels",
         "most_persons",
-        "spot_least",
+        "spot_check.least",
     ]
 
 
