@@ -51,8 +51,8 @@ MakeUpDay = Annotated[Day, AfterValidator(_made_up)]
 Name = Annotated[str, Field(min_length=1, max_length=40)]
 
 
-class _YearFile(BaseModel):
-    """The file. Days are keys, each with the name of its holiday: YAML itself refuses one that is written twice."""
+class YearFile(BaseModel):
+    """A file. Days are keys, each with the name of its holiday: YAML itself refuses one that is written twice."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
@@ -86,11 +86,17 @@ def year_files(override: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def load_year(path: Path) -> YearDays:
-    """One year's file. Raises ConfigError listing every fault with its line."""
-    read = read_strict(path, _YearFile, _YearFile.model_fields)
+def read_year(path: Path) -> YearFile:
+    """One year's file, with the names of its holidays. Raises ConfigError listing every fault with its line."""
+    read = read_strict(path, YearFile, YearFile.model_fields)
     if str(read.year) != path.stem:
         raise ConfigError(f"{path}: named after {path.stem}, says year: {read.year}")
+    return read
+
+
+def load_year(path: Path) -> YearDays:
+    """What one year's file says. Raises ConfigError listing every fault with its line."""
+    read = read_year(path)
     return YearDays(frozenset(read.days_off), frozenset(read.make_up), read.status, read.source)
 
 
