@@ -12,6 +12,7 @@ from pipeline.crypto.keys import Identity
 from pipeline.crypto.trust import Trust
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError
+from pipeline.domain.lifecycle import CERTIFIED
 from pipeline.domain.records import StatusCount
 from pipeline.kafka.clock import wall_clock
 from pipeline.province import outbox
@@ -70,7 +71,7 @@ class Clerk:
         [state] = self._connection.execute(query, (application_id,)).fetchone()
         if state == "rejected":
             raise ConfigError(f"the application was rejected: {self.case(sample).rejection()}")
-        return state == "certified" and self.case(sample).is_complete()
+        return state in CERTIFIED and self.case(sample).is_complete()
 
 
 @contextmanager

@@ -32,10 +32,20 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
 """Key of a result in JSON → its label."""
 
 STATES: Final[dict[str, tuple[str, str]]] = {
+    "drafted": ("草稿", "drafted"),
     "filed": ("已提交，待受理", "filed"),
-    "accepted": ("已受理，查询中", "accepted"),
+    "under_review": ("审查中", "under review"),
+    "held": ("待人工审查", "held for an officer"),
+    "accepted": ("已受理", "accepted"),
     "rejected": ("已退回", "rejected"),
-    "certified": ("已办结", "certified"),
+    "started": ("查询中", "started"),
+    "partly_answered": ("部分反馈", "partly answered"),
+    "completed": ("已办结", "completed"),
+    "incomplete": ("已办结，有未反馈", "closed, incomplete"),
+    "supplemented": ("已办结，有补充反馈", "closed, supplemented"),
+    "withdrawn": ("已撤销", "withdrawn"),
+    "under_recheck": ("复核中", "under re-check"),
+    "archived": ("已归档", "archived"),
     "shredded": ("已销毁", "shredded"),
 }
 

@@ -161,6 +161,8 @@ def fill_in(
             for n, (provider, category, period) in enumerate(schedule, start=1)
         ],
         "seal_to_center": False,
+        "unit_consent": None,
+        "recheck": None,
     }
     return Sample(application, persons, population, parties, providers, catalog, databases)
 

@@ -42,10 +42,11 @@ def open_section(expected: SectionExpected) -> JoinState:
             deadline=query["deadline"],
             punctual=b"",
             answered=b"",
+            closed_until=None,
         )
         for query in expected["sub_queries"]
     ]
-    return JoinState(expected=expected, lines=lines, bundles=[], version=0, closed_at=0)
+    return JoinState(expected=expected, lines=lines, bundles=[], version=0, closed_at=0, withdrawn_at=0)
 
 
 def receive(state: JoinState, bundle: BundleRef) -> Arrival:

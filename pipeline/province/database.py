@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.domain.errors import ConfigError
-from pipeline.province import access
+from pipeline.province import access, evidence_tables
 
-LAYOUT = 3
-"""The store's `user_version`. 1 (then written as 0) kept persons and answers in clear, 2 no time of receipt of decisions."""
+LAYOUT = 4
+"""The store's `user_version`. 1 (then written as 0) kept persons and answers in clear, 2 no time of receipt of decisions, 3 no acts."""
 
 SCHEMA = (
     """
@@ -45,6 +45,14 @@ CREATE TABLE IF NOT EXISTS export (
 CREATE TABLE IF NOT EXISTS standing (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS witness (
   thumbprint BLOB PRIMARY KEY, party TEXT NOT NULL, certificate BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (
+  number INTEGER PRIMARY KEY, application_id TEXT NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL, event TEXT NOT NULL,
+  state TEXT NOT NULL, code TEXT);
+CREATE INDEX IF NOT EXISTS history_of ON history (application_id);
+CREATE TABLE IF NOT EXISTS act (
+  digest BLOB PRIMARY KEY, typ TEXT NOT NULL, issuer TEXT NOT NULL, requester TEXT, application_id TEXT,
+  at INTEGER NOT NULL, signed BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS act_of ON act (application_id, typ);
 CREATE TABLE IF NOT EXISTS certificate (
   application_id TEXT NOT NULL, section INTEGER NOT NULL, version INTEGER NOT NULL, signed BLOB NOT NULL,
   PRIMARY KEY (application_id, section, version)) WITHOUT ROWID;
@@ -80,6 +88,7 @@ CREATE TABLE IF NOT EXISTS outbox_open (
 CREATE INDEX IF NOT EXISTS outbox_open_of ON outbox_open (envelope_id);
 """
     + access.SCHEMA
+    + evidence_tables.SCHEMA
 )
 
 

@@ -156,6 +156,8 @@ def _application(
             for number, row in enumerate(form.schedule, 1)
         ],
         "seal_to_center": _truth(form.seal_to_center, "seal_to_center", draft),
+        "unit_consent": None,
+        "recheck": None,
     }
 
 

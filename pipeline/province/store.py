@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from pipeline.codec import framing
 from pipeline.crypto import cose
 from pipeline.crypto.keys import Identity
+from pipeline.domain import lifecycle
 from pipeline.domain.errors import ConfigError
+from pipeline.domain.lifecycle import Event, Facts
+from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, Mandate
 from pipeline.kafka.allowance import Allowance
 from pipeline.kafka.rejections import harmless
@@ -23,6 +26,7 @@ from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import transaction
 from pipeline.province.filing import Filing
 from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
+from pipeline.stages.acts import Act
 from pipeline.stages.local import Access, Delivered, Filed, LocalEffects, Posted
 
 log = logging.getLogger(__name__)
@@ -32,6 +36,8 @@ Positions = Mapping[tuple[str, int], int]
 
 
 _DAY = 24 * 3600 * 1000
+_TOLD = {"held": Event.HOLD, "escalated": Event.ESCALATE, "withdrawn": Event.WITHDRAW}
+"""What a review notice of the center's tells of the life of an application."""
 PROCESS = "process:adapter"
 """Who acts, in the access log, where no person does."""
 
@@ -127,6 +133,7 @@ class Store:
             db.execute(
                 "INSERT OR IGNORE INTO witness VALUES (?, ?, ?)", (signer.thumbprint, signer.party, signer.certificate)
             )
+            self._happened(application_id, lifecycle.advance("drafted", Event.FILE), signer.party, now)
             outbox.put(db, [Posted("requests", bundle) for bundle in filing.bundles])
             self._keys.write(application_id, filing.locked_keys)  # left behind by a crash now, it is cleaned away
 
@@ -213,30 +220,78 @@ class Store:
     def _outcome(self, effects: LocalEffects, now: int) -> None:
         db = self.connection
         for acceptance, raw in effects.acceptances:
+            application_id = acceptance["application_id"]
             db.execute(
                 "UPDATE application SET accepted_at = CASE acceptance WHEN :raw THEN accepted_at ELSE :now END,"
-                " acceptance = :raw, state = CASE state WHEN 'filed' THEN 'accepted' ELSE state END"
-                " WHERE application_id = :id",
-                {"raw": raw, "now": now, "id": acceptance["application_id"]},
+                " acceptance = :raw WHERE application_id = :id",
+                {"raw": raw, "now": now, "id": application_id},
             )
+            self._hear(application_id, Event.START, CENTER, now)
         for rejection, raw in effects.rejections:
             db.execute(
                 "UPDATE application SET rejected_at = CASE rejection WHEN :raw THEN rejected_at ELSE :now END,"
-                " rejection = :raw, state = 'rejected' WHERE application_id = :id",
+                " rejection = :raw WHERE application_id = :id",
                 {"raw": raw, "now": now, "id": rejection["application_id"]},
             )
+            if rejection["application_id"] is not None:
+                self._hear(rejection["application_id"], Event.REJECT, CENTER, now, rejection["faults"][0]["code"])
         db.executemany(
             "INSERT OR IGNORE INTO certificate VALUES (?, ?, ?, ?)",
             [(c["application_id"], c["section"], c["version"], raw) for c, raw in effects.certificates],
         )
-        for result, raw in effects.results:
+        for result, raw in sorted(effects.results, key=lambda found: found[0]["version"]):
             db.execute(
                 "INSERT OR IGNORE INTO result VALUES (?, ?, ?, ?)",
                 (result["application_id"], result["version"], raw, now),
             )
-            db.execute(
-                "UPDATE application SET state = 'certified' WHERE application_id = ?", (result["application_id"],)
-            )
+            facts = Facts(whole=result["complete"], version=result["version"])
+            event = Event.CERTIFY if result["version"] == 1 else Event.SUPPLEMENT
+            self._hear(result["application_id"], event, CENTER, now, facts=facts)
+        for act in effects.acts:
+            self.keep_act(act, now)
+
+    def keep_act(self, act: Act, now: int) -> None:
+        """Keep a signed act, ours or another's, inside the caller's transaction, and what it changes of the state."""
+        record = act.record
+        self.connection.execute(
+            "INSERT OR IGNORE INTO act VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (act.digest, act.typ, act.issuer, record.get("requester"), record.get("application_id"), now, act.raw),
+        )
+        if act.typ == "review" and record["kind"] in _TOLD:
+            code = record["faults"][0]["code"] if record["faults"] else None
+            self._hear(record["application_id"], _TOLD[record["kind"]], CENTER, now, code)
+
+    def acts(self, application_id: str, typ: str) -> list[tuple[bytes, int]]:
+        """(signed object, when it came) of the acts of one type about an application, in the order in which they came."""
+        query = "SELECT signed, at FROM act WHERE application_id = ? AND typ = ? ORDER BY at, digest"
+        return self.connection.execute(query, (application_id, typ)).fetchall()
+
+    def _hear(
+        self,
+        application_id: str,
+        event: Event,
+        by: str,
+        now: int,
+        code: str | None = None,
+        facts: Facts | None = None,
+    ) -> None:
+        """What the center says of an application of ours, with all that must have happened before it."""
+        row = self.connection.execute("SELECT state FROM application WHERE application_id = ?", (application_id,))
+        found = row.fetchone()
+        if found is not None:
+            for transition in lifecycle.hear(found[0], event, facts):
+                self._happened(application_id, transition, by, now, code if transition.event is event else None)
+
+    def _happened(
+        self, application_id: str, transition: lifecycle.Transition, by: str, now: int, code: str | None = None
+    ) -> None:
+        self.connection.execute(
+            "UPDATE application SET state = ? WHERE application_id = ?", (transition.after, application_id)
+        )
+        self.connection.execute(
+            "INSERT INTO history (application_id, at, by, event, state, code) VALUES (?, ?, ?, ?, ?, ?)",
+            (application_id, now, by, transition.event.value, transition.after, code),
+        )
 
     def _deliver(self, delivered: Delivered, now: int) -> None:
         """Keep a bundle: that it came, its answers encrypted, or as it is when nobody opens it here.

@@ -55,3 +55,8 @@ def settle(application: ApplicationState, digests: list[bytes]) -> None:
     application["awaiting"] = [digest for digest in application["awaiting"] if digest not in held]
     known = set(application["delivered"])
     application["delivered"] += [digest for digest in digests if digest not in known]
+
+
+def digest(signed: bytes) -> bytes:
+    """What identifies a signed certificate: SHA-256 over its signed structure."""
+    return cose.decode(signed).digest

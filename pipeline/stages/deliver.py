@@ -21,6 +21,7 @@ from pipeline.domain import members
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, EVERYONE
 from pipeline.domain.records import Mandate, Receipt
+from pipeline.stages.acts import open_act
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, Witness, is_repeated
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
@@ -81,7 +82,9 @@ class Deliver:
                 effects.witnesses.add(self._witness(cbor.leading(delivered.relay)))
             return
         for raw in bundle.records:
-            if kind == "receipt":
+            if kind == "act":
+                self._act(raw, view, effects, at)
+            elif kind == "receipt":
                 receipt: Receipt = self._signed(raw, "receipt", "Receipt", at)  # type: ignore[assignment]
                 effects.receipted += [receipt["envelope_id"]] if receipt["envelope_id"] else []
             elif kind == "acceptance":
@@ -98,6 +101,22 @@ class Deliver:
                 effects.results.append((record, raw))  # type: ignore[arg-type]
             else:
                 raise InvalidMessage("kind_unexpected", kind)
+
+    def _act(self, raw: bytes, view: View, effects: LocalEffects, at: int) -> None:
+        """An act of the center's for us, or a provider's about an application of ours, which the center relays."""
+        act = open_act(raw, self._reference.trust, at=at)
+        audience = signed.peek(raw).claims.audience
+        if audience != (self._identity.party if act.issuer == CENTER else CENTER):
+            raise InvalidMessage("audience_mismatch", f"for {audience}")
+        application_id = act.record.get("application_id")
+        if application_id is not None:
+            filed = view.filed(application_id)
+            if filed is None:
+                raise InvalidMessage("application_unknown", application_id)
+            if act.record.get("mandate_digest") not in (None, filed.mandate_digest):
+                raise InvalidMessage("mandate_mismatch", application_id)
+        effects.witnesses.add(self._witness(raw))
+        effects.acts.append(act)
 
     def _ours(self, raw: bytes, typ: str, name: str, view: View, at: int, effects: LocalEffects) -> object:
         """What the center signed about one of our applications: under the mandate we gave, not another."""

@@ -29,13 +29,14 @@ class EventLog:
         provider: str | None = None,
         count: int = 1,
         code: str | None = None,
+        by: str | None = None,
     ) -> None:
         """Note that `kind` happened; `subject` tells events of one kind apart.
 
         The id is a function of all of it: a repeated step writes the same id, and readers can drop the copy.
         """
         identity = "\0".join(
-            (self._stage, kind, application_id or "", str(section), party or "", provider or "", code or "")
+            (self._stage, kind, application_id or "", str(section), party or "", provider or "", code or "", by or "")
         )
         event_id = hashlib.sha256(identity.encode() + b"\0" + subject).hexdigest()[:32]
         self._events.append(
@@ -50,6 +51,7 @@ class EventLog:
                 provider=provider,
                 count=count,
                 code=code,
+                by=by,
             )
         )
 

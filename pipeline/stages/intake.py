@@ -23,6 +23,7 @@ from pipeline.domain.faults import fault
 from pipeline.domain.identity import person_key
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import (
+    Acted,
     Application,
     DeliveryReceipted,
     Fault,
@@ -32,6 +33,7 @@ from pipeline.domain.records import (
     SectionReceived,
 )
 from pipeline.stages import topics
+from pipeline.stages.acts import open_act
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
 from pipeline.stages.events import EventLog
@@ -154,6 +156,8 @@ class Intake:
             raise InvalidMessage("header_contradicts_envelope", "sender or recipient")
         if bundle.header.kind == "receipt":
             return self._delivery(bundle, envelope.issuer, now)
+        if bundle.header.kind == "act":
+            return self._act(bundle, envelope.issuer, message.timestamp, now)
         if bundle.header.kind == "application" and bundle.header.requester == envelope.issuer:
             return self._section(bundle, events, effects, message, now)
         raise InvalidMessage("kind_unexpected", bundle.header.kind)
@@ -176,6 +180,23 @@ class Intake:
         )
         key = application_key(issuer, receipt["application_id"])
         return Output(topics.APPLICATIONS, key, framing.encode("DeliveryReceipted", record))
+
+    def _act(self, bundle: Bundle, issuer: str, appended_at: int, now: int) -> Output:
+        """A party's act about an application, on its way to that application."""
+        if len(bundle.records) != 1:
+            raise InvalidMessage("act_count", "one act a bundle")
+        [raw] = bundle.records
+        act = open_act(raw, self._reference.trust, at=now, issuer=issuer, audience=CENTER)
+        record = Acted(
+            application_id=act.record["application_id"],
+            requester=act.record["requester"],
+            actor=issuer,
+            typ=act.typ,
+            act=raw,
+            received_at=appended_at,
+        )
+        key = application_key(record["requester"], record["application_id"])
+        return Output(topics.APPLICATIONS, key, framing.encode("Acted", record))
 
     def _section(self, bundle: Bundle, events: EventLog, effects: Effects, message: Message, now: int) -> Output:
         header = bundle.header
@@ -256,6 +277,8 @@ def _contradictions(form: Application, opened: OpenedSection, reference: Referen
         ("purpose", form["purpose"], mandate["purpose"]),
         ("schedule", form["schedule"], mandate["schedule"]),
         ("seal_to_center", form["seal_to_center"], mandate["seal_to_center"]),
+        ("unit_consent", form["unit_consent"], mandate["unit_consent"]),
+        ("recheck", form["recheck"], mandate["recheck"]),
         ("person_count", form["person_count"], sum(section["count"] for section in mandate["sections"])),
     )
     faults = [fault("mandate_differs", key=name) for name, ours, theirs in fields if ours != theirs]

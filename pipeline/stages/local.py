@@ -11,6 +11,7 @@ from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.keys import Unsealer
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.records import Acceptance, ApplicationResult, Mandate, Rejection, SectionCertificate
+from pipeline.stages.acts import Act
 from pipeline.stages.effects import Message
 
 
@@ -110,6 +111,7 @@ class LocalEffects:
     rejections: list[tuple[Rejection, bytes]] = field(default_factory=list)
     certificates: list[tuple[SectionCertificate, bytes]] = field(default_factory=list)
     results: list[tuple[ApplicationResult, bytes]] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)  # of the center or another party, to be kept
     accesses: list[Access] = field(default_factory=list)
     witnesses: set[Witness] = field(default_factory=set)
 

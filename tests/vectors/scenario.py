@@ -153,6 +153,8 @@ def application() -> Application:
         form_date="2027-01-15",
         schedule=SCHEDULE,
         seal_to_center=False,
+        unit_consent=None,
+        recheck=None,
     )
 
 
@@ -178,6 +180,8 @@ def mandate_record() -> Mandate:
         not_after=NOW + 14 * DAY,
         seal_to_center=False,
         checkpoint=None,
+        unit_consent=None,
+        recheck=None,
     )
 
 

@@ -77,6 +77,8 @@ def an_application(**changes: Any) -> Application:
         "form_date": "2026-11-23",
         "schedule": [a_row()],
         "seal_to_center": False,
+        "unit_consent": None,
+        "recheck": None,
     }
     return cast("Application", {**application, **changes})
 

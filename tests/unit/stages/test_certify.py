@@ -16,7 +16,7 @@ def an_application(sections: int = 2) -> ApplicationState:
     return ApplicationState(
         application_id="a",
         requester="53",
-        phase="open",
+        state="started",
         sections=sections,
         arrived=list(range(1, sections + 1)),
         person_count=4 * sections,

@@ -1,0 +1,92 @@
+"""Acts: what parties tell each other beyond applications and answers, each a signed object in a clear bundle.
+
+A party signs for the center (audience `center`); the center relays such an act unaltered. What the center signs names its
+reader. Who may sign which type is in `crypto.signed.SIGNERS`; here is what is inside, and that the signer speaks for
+itself only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeline.codec import framing
+from pipeline.crypto import signed
+from pipeline.crypto.bundles import SealedBundle
+from pipeline.crypto.keys import Signer
+from pipeline.crypto.trust import Trust
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.parties import CENTER
+from pipeline.stages.notices import Entropy, Notice, post, sign_record
+
+REASON_LIMIT: Final = 500
+"""Characters of a reason in an act."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActType:
+    """Name of the record inside, and the field of it that must name the signer (None: the center signs)."""
+
+    record: str
+    signer_field: str | None
+
+
+ACTS: Final[dict[str, ActType]] = {
+    "withdrawal": ActType("Withdrawal", "requester"),
+    "withdrawal-ack": ActType("WithdrawalAck", "provider"),
+    "delay": ActType("Delay", "provider"),
+    "delay-reply": ActType("DelayReply", "requester"),
+    "extension": ActType("Extension", None),
+    "review": ActType("ReviewNotice", None),
+    "evidence-request": ActType("EvidenceRequest", None),
+    "evidence-reply": ActType("EvidenceReply", "requester"),
+    "catalog-report": ActType("CatalogReport", "party"),
+    "catalog-decision": ActType("CatalogDecision", None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An act that verified. `at`: ms, when it was signed."""
+
+    typ: str
+    issuer: str
+    digest: bytes
+    raw: bytes
+    at: int
+    record: Mapping[str, Any]
+
+
+def sign_act(typ: str, record: Mapping[str, object], signer: Signer, audience: str, now: int) -> bytes:
+    """The signed act. Raises ValueError when its reason is longer than `REASON_LIMIT`."""
+    if len(str(record.get("reason", ""))) > REASON_LIMIT:
+        raise ValueError(f"a reason has {REASON_LIMIT} characters at most")
+    return sign_record(typ, ACTS[typ].record, record, signer, audience, now)
+
+
+def open_act(raw: bytes, trust: Trust, *, at: int, issuer: str | None = None, audience: str | None = None) -> Act:
+    """An act, verified as in force `at` (ms).
+
+    `issuer` and `audience`, when given, must be its own. Raises InvalidMessage: those of `signed.verify`, `act_unknown`
+    for a type that is no act, and `act_invalid` when its record speaks for another party or is out of bounds.
+    """
+    typ = signed.peek(raw).typ
+    if typ not in ACTS:
+        raise InvalidMessage("act_unknown", typ)
+    verified = signed.verify(raw, typ, trust, now=at, issuer=issuer, audience=audience)
+    kind = ACTS[typ]
+    record = framing.decode_as(kind.record, verified.payload)
+    if verified.issuer != (record[kind.signer_field] if kind.signer_field else CENTER):
+        raise InvalidMessage("act_invalid", "speaks for another party")
+    if len(record.get("reason", "")) > REASON_LIMIT:
+        raise InvalidMessage("act_invalid", "reason")
+    return Act(typ, verified.issuer, verified.digest, raw, verified.issued_at, record)
+
+
+def post_act(
+    raw: bytes, sender: str, to: str, requester: str, application_id: str, entropy: Entropy = os.urandom
+) -> SealedBundle:
+    """The clear bundle that carries one act; `requester` and `application_id` are "" where it is about none."""
+    return post(Notice("act", to, requester, application_id), [raw], sender, entropy)

@@ -1,0 +1,183 @@
+"""What the handlers of the `applications` stage work with: the effects of one step in the making, and one application.
+
+An application's state is changed by `Casework.change` only, through the table of `domain.lifecycle`: each change is a
+line of its history and an event on hedx.events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.codec import framing
+from pipeline.crypto.headers import Kind
+from pipeline.crypto.keys import Signer
+from pipeline.domain import lifecycle
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.lifecycle import Event, Facts, Transition
+from pipeline.domain.parties import CENTER, InboxKind
+from pipeline.domain.records import ApplicationState, Change, SectionReceived
+from pipeline.stages.acts import post_act, sign_act
+from pipeline.stages.effects import Output, Overlay, timer_due, timer_key, timer_subject
+from pipeline.stages.events import EventLog
+from pipeline.stages.keys import application_key
+from pipeline.stages.mailbag import Mailbag
+from pipeline.stages.notices import Entropy, Notice, post, sign_record
+
+LONGEST_HISTORY = 200
+"""Changes of state that are kept of one application; hedx.events has them all."""
+POLICY, CLOCK = "policy", "clock"
+"""Who changes a state where nobody does: the rules, or time."""
+
+
+@dataclass(slots=True)
+class Casework:
+    """The effects of one step (or of one message, to be merged when it turned out well)."""
+
+    overlay: Overlay
+    mailbag: Mailbag
+    events: EventLog
+    outputs: list[Output]
+    now: int
+    signer: Signer
+    entropy: Entropy
+
+    def fork(self) -> Casework:
+        """The effects of one message, to be merged when it turned out well."""
+        return Casework(
+            Overlay(self.overlay), self.mailbag.fork(), self.events.fork(), [], self.now, self.signer, self.entropy
+        )
+
+    def merge(self, message: Casework) -> None:
+        """Take over the effects of one message."""
+        self.overlay.changes.update(message.overlay.changes)
+        self.mailbag.merge(message.mailbag)
+        self.events.merge(message.events)
+        self.outputs += message.outputs
+
+    # -- one application ---------------------------------------------------------------------------------------------
+
+    def case(self, partition: int, requester: str, application_id: str) -> Case | None:
+        """The application as it stands in this step; None when the center does not know it (any more)."""
+        return self.case_at(partition, application_key(requester, application_id))
+
+    def case_at(self, partition: int, key: bytes) -> Case | None:
+        """`case` by its state key."""
+        data = self.overlay.get(partition, b"a" + key)
+        if data is None:
+            return None
+        state: ApplicationState = framing.decode_as("ApplicationState", data)  # type: ignore[assignment]
+        return Case(self, partition, key, state)
+
+    def known(self, partition: int, requester: str, application_id: str) -> Case:
+        """`case`, or InvalidMessage `application_unknown`."""
+        case = self.case(partition, requester, application_id)
+        if case is None:
+            raise InvalidMessage("application_unknown", application_id)
+        return case
+
+
+@dataclass(slots=True)
+class Case:
+    """One application in one step. Write it back with `save` after changing `state`."""
+
+    work: Casework
+    partition: int
+    key: bytes
+    state: ApplicationState
+
+    def save(self) -> None:
+        """Keep the state as it is now."""
+        self.work.overlay.put(self.partition, b"a" + self.key, framing.encode("ApplicationState", self.state))
+
+    def drop(self) -> None:
+        """Forget the application."""
+        self.work.overlay.put(self.partition, b"a" + self.key, None)
+
+    def change(
+        self, event: Event, *, by: str, code: str | None = None, facts: Facts | None = None, count: int | None = None
+    ) -> Transition:
+        """Let `event` happen: state, history and lifecycle event. Raises lifecycle.NotAllowed."""
+        state = self.state
+        transition = lifecycle.advance(state["state"], event, facts)
+        state["state"] = transition.after
+        if (event is Event.DELIVER and transition.state == transition.after) or transition.after == "archived":
+            return transition  # nothing changed that anybody would want to read; or there is no history left to keep
+        if len(state["history"]) < LONGEST_HISTORY:
+            line = Change(at=self.work.now, by=by, event=event.value, state=transition.after, code=code)
+            state["history"].append(line)
+        self.work.events.add(
+            lifecycle.FACT[event],
+            subject=len(state["history"]).to_bytes(4, "big") + state["version"].to_bytes(4, "big"),
+            application_id=state["application_id"],
+            party=state["requester"],
+            count=state["person_count"] if count is None else count,
+            code=code,
+            by=by,
+        )
+        return transition
+
+    # -- sections and timers -----------------------------------------------------------------------------------------
+
+    def section(self, number: int) -> SectionReceived:
+        """A section as it arrived. Raises InvalidMessage `section_unknown` when it was let go of."""
+        data = self.work.overlay.get(self.partition, self._stored(number))
+        if data is None:
+            raise InvalidMessage("section_unknown", f"section {number}")
+        return framing.decode_as("SectionReceived", data)  # type: ignore[return-value]
+
+    def keep_section(self, record: SectionReceived) -> None:
+        """Keep a section, sealed as it came, until it is let go of."""
+        self.work.overlay.put(
+            self.partition, self._stored(record["section"]), framing.encode("SectionReceived", record)
+        )
+
+    def release_sections(self) -> None:
+        """Let go of the sealed sections."""
+        for number in range(1, self.state["sections"] + 1):
+            if self.work.overlay.get(self.partition, self._stored(number)) is not None:
+                self.work.overlay.put(self.partition, self._stored(number), None)
+
+    def _stored(self, section: int) -> bytes:
+        return b"s" + self.key + section.to_bytes(4, "big")
+
+    def set_expiry(self, due: int) -> None:
+        """When the application is looked at next for its end (ms); there is one such time."""
+        self.work.overlay.put(self.partition, timer_key(self.state["expires_at"], b"x" + self.key), None)
+        self.state["expires_at"] = due
+        self.work.overlay.put(self.partition, timer_key(due, b"x" + self.key), b"\0")
+
+    def set_timer(self, kind: bytes, due: int) -> None:
+        """A timer of this application: `kind` is one byte that `applications` has a handler for."""
+        self.work.overlay.put(self.partition, timer_key(due, kind + self.key), b"\0")
+
+    # -- post --------------------------------------------------------------------------------------------------------
+
+    def sign(self, typ: str, name: str, record: Mapping[str, object]) -> bytes:
+        """A signed object for the requester."""
+        return sign_record(typ, name, record, self.work.signer, self.state["requester"], self.work.now)
+
+    def notify(self, kind: Kind, objects: list[bytes]) -> None:
+        """Signed objects into the requester's responses."""
+        state = self.state
+        requester = state["requester"]
+        notice = Notice(kind, requester, requester, state["application_id"], state["mandate_digest"])
+        self.work.mailbag.add(requester, "responses", post(notice, objects, CENTER, self.work.entropy))
+
+    def act(self, typ: str, record: Mapping[str, Any], to: str, inbox: InboxKind) -> bytes:
+        """Sign an act of the center for `to` and post it; returns the signed object."""
+        raw = sign_act(typ, record, self.work.signer, to, self.work.now)
+        self.relay(raw, to, inbox)
+        return raw
+
+    def relay(self, raw: bytes, to: str, inbox: InboxKind) -> None:
+        """Post a signed act, a party's own or the center's, to `to`."""
+        bundle = post_act(raw, CENTER, to, self.state["requester"], self.state["application_id"], self.work.entropy)
+        self.work.mailbag.add(to, inbox, bundle)
+
+
+def timer_of(timer: bytes) -> tuple[bytes, bytes, int]:
+    """(kind, state key, due in ms) of a timer of this stage."""
+    subject = timer_subject(timer)
+    return subject[:1], subject[1:], timer_due(timer)

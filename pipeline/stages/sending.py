@@ -1,0 +1,69 @@
+"""sending: an accepted application goes out to its providers (Art. 7, 10), at once or a message at a time."""
+
+from __future__ import annotations
+
+from pipeline.codec import framing
+from pipeline.domain.lifecycle import Event
+from pipeline.domain.records import Acceptance, DispatchDue, SectionReceived
+from pipeline.stages import topics
+from pipeline.stages.casework import POLICY, Case
+from pipeline.stages.dispatch import batches, expectation
+from pipeline.stages.effects import Output
+from pipeline.stages.keys import section_key
+from pipeline.stages.office import Office
+
+STRAIGHT_THROUGH = 4 * 1024 * 1024
+"""Bytes of request bundles an admission sends out itself; a larger application goes on a message at a time, so that no
+transaction outgrows its limit."""
+
+
+def start(
+    office: Office, case: Case, sections: list[SectionReceived], acceptance: Acceptance, acceptance_raw: bytes
+) -> None:
+    """Tell join what to expect; send out at once what fits this transaction, and the rest one message a time."""
+    work = case.work
+    case.change(Event.START, by=POLICY)
+    room = STRAIGHT_THROUGH
+    for section in sections:
+        key = section_key(section["requester"], section["application_id"], section["section"])
+        expected = expectation(section, acceptance, case.state["expires_at"])
+        work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExpected", expected)))
+        for providers in batches(section, acceptance, STRAIGHT_THROUGH):
+            room -= len(section["bundle"] or b"") * len(providers)
+            if room >= 0:
+                send(office, case, section, providers, acceptance, acceptance_raw)
+            else:
+                work.outputs.append(_due(case.key, section, providers))
+
+
+def send(
+    office: Office,
+    case: Case,
+    section: SectionReceived,
+    providers: list[str],
+    acceptance: Acceptance,
+    acceptance_raw: bytes,
+) -> None:
+    """Seal one section to each of `providers`."""
+    work = case.work
+    split = office.dispatcher.split(section, providers, acceptance, acceptance_raw, office.reference.trust)
+    for provider, bundle in split:
+        work.mailbag.add(provider, "requests", bundle)
+        work.events.add(
+            "dispatched",
+            application_id=section["application_id"],
+            section=section["section"],
+            party=section["requester"],
+            provider=provider,
+            count=section["person_count"],
+        )
+
+
+def _due(key: bytes, section: SectionReceived, providers: list[str]) -> Output:
+    record = DispatchDue(
+        application_id=section["application_id"],
+        requester=section["requester"],
+        section=section["section"],
+        providers=providers,
+    )
+    return Output(topics.APPLICATIONS, key, framing.encode("DispatchDue", record))
