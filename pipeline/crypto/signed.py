@@ -44,6 +44,7 @@ SIGNERS: dict[str, frozenset[str]] = {
     "catalog-decision": frozenset({"center"}),
     "differences": frozenset({"province"}),
     "draw": frozenset({"center"}),
+    "destruction": frozenset({"province"}),
 }
 """The role × typ table: which roles may sign which type. A province also provides; `provider` is party 00."""
 

@@ -40,6 +40,9 @@ LifecycleState = Literal[
 ]
 """Where an application stands: the states of `domain.lifecycle`."""
 
+AdministrativeLevel = Literal["national", "province", "city", "county", "township", "village"]
+"""国家, 省, 市, 县, 乡, 村: the levels whose registers a resource covers (各级, Art. 13)."""
+
 EvidenceKind = Literal["identity", "consent", "guardianship", "mandate", "other"]
 """身份证明材料, 授权书, 监护关系证明, 审批机关委托书 (Art. 9), and other documents a query rests on."""
 
@@ -177,6 +180,16 @@ class Mandate(TypedDict):
     recheck: Recheck | None
 
 
+class Coverage(TypedDict):
+    """What a resource covers, and as of when: no record (查无记录) means nothing on record within it."""
+
+    region: str
+    region_codes: list[str]  # GB/T 2260, two, four or six digits; "00": the whole country
+    levels: list[AdministrativeLevel]
+    period_covered: str
+    as_of: str
+
+
 class SubQuery(TypedDict):
     """What one provider is asked, for one schedule row, of every person of the application."""
 
@@ -185,7 +198,7 @@ class SubQuery(TypedDict):
     category: str
     period: Period
     deadline: int
-    coverage: str  # region covered and as-of date, frozen at acceptance
+    coverage: Coverage | None  # of the catalog entry, frozen at acceptance; None in the center's own records
 
 
 class Acceptance(TypedDict):
@@ -341,6 +354,8 @@ class ResourceAnswer(TypedDict):
     as_of: str
     coverage: str
     entries: list[Entry]
+    region_codes: list[str] | None  # where fewer are covered than the catalog entry says; None: the entry's
+    levels: list[AdministrativeLevel] | None  # likewise
 
 
 class Answer(TypedDict):
@@ -369,8 +384,9 @@ class CatalogEntry(TypedDict):
     category: str
     name: str  # Chinese name of the category, e.g. 户籍
     items: list[CatalogItem]
-    region: str  # region covered
-    levels: str  # administrative levels covered (各级)
+    region: str  # region covered, in words
+    region_codes: list[str]  # the same, GB/T 2260; "00": the whole country
+    levels: list[AdministrativeLevel]  # administrative levels covered (各级)
     as_of: str  # data as of this date
     update_cycle: str
     feedback_seconds: int  # absolute feedback limit; working days come with the calendar
@@ -560,6 +576,30 @@ class EvidenceReply(TypedDict):
     requester: str
     released: list[bytes]
     missing: list[EvidenceMissing]
+    at: int
+
+
+class DestroyedDocument(TypedDict):
+    """A document of the archive that was destroyed: what stays of it."""
+
+    digest: bytes
+    kind: EvidenceKind
+    numbers: list[int]
+    kept_until: int | None
+
+
+class Destruction(TypedDict):
+    """hedx/1/destruction (销毁): the protocol of destroyed documents; numbered, each naming the one before. Signed by the province."""
+
+    party: str
+    number: int
+    application_id: str
+    documents: list[DestroyedDocument]
+    early: bool
+    reason: str
+    officer: str
+    second: str
+    previous: bytes | None
     at: int
 
 

@@ -53,6 +53,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "consent_by": ("授权人", "who gave consent"),
     "consent_scope": ("授权范围", "scope of the consent"),
     "consent_date": ("授权日期", "date of the consent"),
+    "evidence": ("查询依据性文件", "documents the query rests on"),
 }
 """Field → its Chinese and English name. The Chinese ones are the words of the form and the roster's header."""
 

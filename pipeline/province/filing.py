@@ -51,19 +51,20 @@ def file_application(
     valid_for: int = MANDATE_VALIDITY,
     section_size: int = 500,
     reply_key: PublicSealingKey | None = None,
+    evidence: Sequence[bytes] = (),
     entropy: Entropy = os.urandom,
 ) -> Filing:
     """Split the roster into sections, sign the mandate, seal each section to the center.
 
     `release` is the number of the catalog release the schedule was written against; `valid_for` (ms): how
     long providers may act on the mandate; `reply_key`: the entrusting unit's, where it opens the answers itself, a key
-    for this application alone.
+    for this application alone; `evidence`: SHA-256 digests of the documents that the archive holds for it (Art. 9).
     """
     sections = split(persons, section_size)
     salts = [entropy(32) for _ in sections]
     encoded = [[framing.write("Person", person) for person in section] for section in sections]
     keys, locked_keys = identity.vault.create()
-    mandate = _mandate(application, encoded, salts, reply_key or keys.reply_key, release, now + valid_for)
+    mandate = _mandate(application, encoded, salts, reply_key or keys.reply_key, evidence, release, now + valid_for)
     mandate_signed = signed.sign(
         "mandate", framing.encode("Mandate", mandate), identity.signer, audience=CENTER, now=now
     )
@@ -113,6 +114,7 @@ def _mandate(
     encoded: Sequence[Sequence[bytes]],
     salts: Sequence[bytes],
     reply_key: PublicSealingKey,
+    evidence: Sequence[bytes],
     release: int,
     not_after: int,
 ) -> Mandate:
@@ -131,9 +133,11 @@ def _mandate(
         reply_key=reply_key.point,
         suite=SUITE,
         sections=roots,
-        evidence=[],
+        evidence=list(evidence),
         catalog_release=release,
         not_after=not_after,
         seal_to_center=application["seal_to_center"],
         checkpoint=None,
+        unit_consent=application["unit_consent"],
+        recheck=application["recheck"],
     )

@@ -1,0 +1,303 @@
+"""The archive of documents (查询依据性文件) at the province (Art. 9): each file encrypted under a key of its own.
+
+In the folder `evidence` beside the store: `files/<id>` is a document in sealed pieces of 1 MiB, `keys/<id>` its key, locked
+under the party's encrypt key. What destroys a document is the destruction of its key. The rows about it are in the store,
+and every adding and reading is in the access log, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.crypto import cose
+from pipeline.crypto.keys import Identity
+from pipeline.crypto.keystore import destroy, write_durably
+from pipeline.domain.errors import ConfigError, HedxError, InvalidMessage
+from pipeline.domain.evidence import MOST_DOCUMENTS
+from pipeline.domain.records import Application, EvidenceKind, Mandate
+from pipeline.province import access
+from pipeline.province.case_keys import CaseKeyFolder
+from pipeline.province.database import transaction
+from pipeline.province.evidence_files import Incoming
+from pipeline.province.sealed_rows import RowGroup, SealedRows
+from pipeline.province.store import mandate_in
+from pipeline.stages.local import Access
+
+PIECE = 1024 * 1024
+"""Bytes of a document that are encrypted together."""
+_TAG = 16
+_CONTENT, _FILE_NAME = "document", "document name"
+_Row = tuple[str, str, bytes, EvidenceKind, str, int, int, int, str, int | None]
+_COLUMNS = "id, application_id, digest, kind, media_type, size, years, added_at, added_by, protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """The application that a document belongs to, as the access log names it."""
+
+    application_id: str
+    requester: str
+    unit: str
+    purpose: str
+    business_category: str
+
+    @classmethod
+    def of_form(cls, form: Application) -> Matter:
+        """Of an application that is not filed yet."""
+        unit = form["approving_authority"]
+        return cls(form["application_id"], form["requester"], unit, form["purpose"], form["business_category"])
+
+    @classmethod
+    def of_mandate(cls, mandate: Mandate) -> Matter:
+        """Of one that is."""
+        unit = mandate["entrusting_unit"]
+        return cls(
+            mandate["application_id"], mandate["requester"], unit, mandate["purpose"], mandate["business_category"]
+        )
+
+    def access(self, act: str, detail: dict[str, object]) -> Access:
+        """A row for the access log."""
+        return Access(act, self.application_id, self.requester, self.unit, self.purpose, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it is listed. `numbers`: of the roster, () for all; `protocol`: of its destruction, by number."""
+
+    id: str
+    application_id: str
+    digest: bytes
+    kind: EvidenceKind
+    media_type: str
+    size: int
+    years: int
+    added_at: int
+    added_by: str
+    protocol: int | None
+    numbers: tuple[int, ...]
+
+    def is_about(self, number: int) -> bool:
+        """Whether it concerns this number of the roster."""
+        return not self.numbers or number in self.numbers
+
+
+class EvidenceStore:
+    """The archive of one party. `identity` may be left out by who only lists; `by`: who acts, for the access log."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, identity: Identity | None = None, *, by: str | None = None
+    ) -> None:
+        self.connection = connection
+        self.identity = identity
+        self.by = by or access.user()
+        folder = CaseKeyFolder.beside(connection).folder.parent / "evidence"
+        self._files = folder / "files"
+        self._keys = CaseKeyFolder(folder / "keys")
+
+    # -- adding ------------------------------------------------------------------------------------------------------
+
+    def add(self, matter: Matter, documents: Sequence[Incoming], *, years: int, now: int) -> list[Document]:
+        """Archive files of an application, all or none; one that is there already stays as it is.
+
+        `years`: how long they are kept after the close; `now`: ms. Raises ConfigError for a file that changed since it was
+        looked at, for the application's most documents, and for one that is shredded or was destroyed by protocol.
+        """
+        held = {document.digest: document for document in self.documents(matter.application_id)}
+        for document in documents:
+            if document.digest in held and held[document.digest].protocol is not None:
+                raise ConfigError(f"document {document.digest.hex()} was destroyed by protocol, and does not come back")
+        new = [document for document in documents if document.digest not in held]
+        if len(held) + len(new) > MOST_DOCUMENTS:
+            raise ConfigError(f"an application has at most {MOST_DOCUMENTS} documents")
+        written: list[tuple[str, bytes, Incoming]] = []
+        try:
+            for document in new:
+                written.append(self._write(document, matter.application_id))
+            with transaction(self.connection) as db:
+                for identifier, name, document in written:
+                    self._insert(db, matter, identifier, name, document, years, now)
+        except BaseException:
+            for identifier, _, _ in written:
+                self._remove(identifier)
+            raise
+        return [self.document(matter.application_id, document.digest) for document in documents]
+
+    def _write(self, document: Incoming, application_id: str) -> tuple[str, bytes, Incoming]:
+        content = document.content()
+        if hashlib.sha256(content).digest() != document.digest:
+            raise ConfigError("a document changed while it was archived: nothing was")
+        keys, locked = self._identity().vault.create()
+        identifier = secrets.token_hex(16)
+        rows = SealedRows(keys.data_key, application_id)
+        group = rows.group(_CONTENT, document.digest)
+        pieces = [content[at : at + PIECE] for at in range(0, len(content), PIECE)]
+        self._files.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            write_durably(self._files / identifier, b"".join(group.seal(n, piece) for n, piece in enumerate(pieces)))
+            self._keys.write(identifier, locked)
+        except BaseException:
+            self._remove(identifier)
+            raise
+        return identifier, rows.seal(_FILE_NAME, document.name.encode()), document
+
+    def _insert(
+        self, db: sqlite3.Connection, matter: Matter, identifier: str, name: bytes, new: Incoming, years: int, now: int
+    ) -> None:
+        db.execute(
+            "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (
+                identifier, matter.application_id, new.digest, new.kind, new.media_type, new.size, name, years, now, self.by,
+            ),
+        )  # fmt: skip
+        db.executemany("INSERT INTO document_person VALUES (?, ?)", [(identifier, number) for number in new.numbers])
+        detail: dict[str, object] = {"document": new.digest.hex(), "kind": new.kind, "persons": len(new.numbers)}
+        access.record(db, matter.access("evidence_added", detail), actor=self.by, at=now)
+
+    def discard(self, matter: Matter, digests: Iterable[bytes], *, now: int) -> None:
+        """Take back what was added for an application that was then not filed after all."""
+        gone = [self.document(matter.application_id, digest) for digest in digests]
+        with transaction(self.connection) as db:
+            for document in gone:
+                db.execute("DELETE FROM document_person WHERE id = ?", (document.id,))
+                db.execute("DELETE FROM document WHERE id = ?", (document.id,))
+                detail: dict[str, object] = {"document": document.digest.hex()}
+                access.record(db, matter.access("evidence_discarded", detail), actor=self.by, at=now)
+        for document in gone:
+            self._remove(document.id)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def documents(self, application_id: str) -> list[Document]:
+        """What the archive has, or had, of an application: by kind, then by digest."""
+        query = f"SELECT {_COLUMNS} FROM document WHERE application_id = ? ORDER BY kind, digest"  # noqa: S608
+        return [self._document(row) for row in self.connection.execute(query, (application_id,)).fetchall()]
+
+    def document(self, application_id: str, digest: bytes) -> Document:
+        """One document. Raises ConfigError when the archive never had it."""
+        query = f"SELECT {_COLUMNS} FROM document WHERE application_id = ? AND digest = ?"  # noqa: S608
+        row = self.connection.execute(query, (application_id, digest)).fetchone()
+        if row is None:
+            raise ConfigError(f"the archive has no document {digest.hex()} of {application_id}")
+        return self._document(row)
+
+    def find(self, application_id: str, beginning: str) -> Document:
+        """The one document of an application whose digest, in hex, begins so. Raises ConfigError."""
+        found = [
+            d for d in self.documents(application_id) if beginning and d.digest.hex().startswith(beginning.lower())
+        ]
+        if len(found) != 1:
+            raise ConfigError(f"{len(found)} documents of {application_id} have a digest that begins with {beginning}")
+        return found[0]
+
+    def matter(self, application_id: str) -> Matter:
+        """The application as it was filed. Raises ConfigError for one that is not this party's."""
+        return Matter.of_mandate(self.mandate(application_id))
+
+    def mandate(self, application_id: str) -> Mandate:
+        """The mandate the application was filed under, with the digests of what was archived before."""
+        row = self.connection.execute(
+            "SELECT mandate, mandate_digest FROM application WHERE application_id = ?", (application_id,)
+        ).fetchone()
+        if row is None:
+            raise ConfigError(f"no application {application_id} in this store")
+        if cose.decode(row[0]).digest != row[1]:
+            raise InvalidMessage("mandate_mismatch", application_id)
+        return mandate_in(row[0])
+
+    def name(self, document: Document) -> str:
+        """The file's name, as it was when it was added; it often is a person's."""
+        query = "SELECT name FROM document WHERE id = ?"
+        [sealed] = self.connection.execute(query, (document.id,)).fetchone()
+        if sealed is None:
+            raise ConfigError(f"document {document.digest.hex()} is destroyed")
+        return self._rows(document).open(_FILE_NAME, sealed).decode()
+
+    def read(self, document: Document, act: str, detail: dict[str, object], *, now: int) -> bytes:
+        """A document's bytes, and a row in the access log before they are given out.
+
+        Raises ConfigError for a destroyed one, InvalidMessage `decrypt_failed` or `digest_mismatch` for one that is damaged.
+        """
+        content = self._content(document)
+        said: dict[str, object] = {"document": document.digest.hex(), "kind": document.kind, **detail}
+        with transaction(self.connection) as db:
+            access.record(db, self.matter(document.application_id).access(act, said), actor=self.by, at=now)
+        return content
+
+    def verify(self) -> Iterator[tuple[Document, str | None]]:
+        """Hash every document again: each with None, or the code of what is wrong with it. Nothing is given out."""
+        for document in self._all():
+            if document.protocol is not None:
+                yield document, "destroyed_but_kept" if self._is_there(document) else None
+                continue
+            try:
+                self._content(document)
+            except InvalidMessage as error:
+                yield document, error.code
+            except (HedxError, OSError):
+                yield document, "missing"
+            else:
+                yield document, None
+
+    def unlisted(self) -> list[str]:
+        """Ids of files and keys that no row is about: a crash between writing and listing left them."""
+        known = {row[0] for row in self.connection.execute("SELECT id FROM document")}
+        folders = [folder for folder in (self._files, self._keys.folder) if folder.is_dir()]
+        return sorted({path.name for folder in folders for path in folder.iterdir()} - known)
+
+    # -- destroying (evidence_destruction) ---------------------------------------------------------------------------
+
+    def destroyed_but_kept(self) -> list[Document]:
+        """Documents that a protocol says are destroyed, and whose key or file a crash left."""
+        return [document for document in self._all("WHERE protocol IS NOT NULL") if self._is_there(document)]
+
+    def forget(self, document: Document) -> None:
+        """Overwrite and remove a document's key and file; its row stays. May be called again after a crash."""
+        self._remove(document.id)
+
+    def _all(self, which: str = "") -> list[Document]:
+        query = f"SELECT {_COLUMNS} FROM document {which} ORDER BY application_id, id"  # noqa: S608
+        return [self._document(row) for row in self.connection.execute(query).fetchall()]
+
+    def _is_there(self, document: Document) -> bool:
+        return self._keys.holds(document.id) or (self._files / document.id).exists()
+
+    def _remove(self, identifier: str) -> None:
+        self._keys.destroy(identifier)
+        file = self._files / identifier
+        if file.exists():
+            destroy(file)
+
+    def _content(self, document: Document) -> bytes:
+        if document.protocol is not None:
+            raise ConfigError(f"document {document.digest.hex()} is destroyed (protocol {document.protocol})")
+        group: RowGroup = self._rows(document).group(_CONTENT, document.digest)
+        sealed = (self._files / document.id).read_bytes()
+        step = PIECE + _TAG
+        content = b"".join(group.open(n, sealed[at : at + step]) for n, at in enumerate(range(0, len(sealed), step)))
+        if hashlib.sha256(content).digest() != document.digest:
+            raise InvalidMessage("digest_mismatch", document.digest.hex())
+        return content
+
+    def _rows(self, document: Document) -> SealedRows:
+        keys = self._identity().vault.open(self._keys.read(document.id))
+        return SealedRows(keys.data_key, document.application_id)
+
+    def _identity(self) -> Identity:
+        if self.identity is None:
+            raise ConfigError("documents are read and written with the party's identity")
+        return self.identity
+
+    def _document(self, row: _Row) -> Document:
+        query = "SELECT number FROM document_person WHERE id = ? ORDER BY number"
+        numbers = tuple(number for (number,) in self.connection.execute(query, (row[0],)))
+        return Document(*row, numbers)
+
+
+def own_retention(home: Path) -> Path:
+    """Where a province keeps its own retention periods, in its installation's folder."""
+    return home / "evidence" / "retention.yaml"
