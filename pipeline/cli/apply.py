@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from pipeline.cli.output import emit
 from pipeline.domain.parties import PROVINCES, provider_from
 from pipeline.domain.records import Fault
 from pipeline.domain.wording import Language, explain, explain_reason, label, location
+from pipeline.kafka.clock import wall_clock
 from pipeline.province.catalog_files import load_release
 from pipeline.province.forms import LoadedForm, load_form
 from pipeline.stages.clock import local_date
@@ -69,7 +69,7 @@ def check(form: Path, roster: Path, catalog: Sequence[Path], party: str, lang: L
         form,
         roster,
         release=load_release(catalog),
-        today=local_date(time.time_ns() // 1_000_000),
+        today=local_date(wall_clock()),
         requester=party,
         application_id=str(uuid.uuid4()),
     )

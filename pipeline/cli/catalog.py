@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pipeline.cli.output import emit, remark
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, provider_name
 from pipeline.domain.records import CatalogEntry
+from pipeline.kafka.clock import wall_clock
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
 
@@ -44,7 +44,7 @@ def publish(files: tuple[Path, ...], bootstrap: str, as_json: bool) -> None:
     with reference_for(installation, bootstrap, extra) as reference:
         number = 1 + max(reference.releases(), default=0)
     with open_identity(installation.identity_folder(CENTER)) as identity:
-        outputs = publish_catalog(number, entries, identity.signer, time.time_ns() // 1_000_000)
+        outputs = publish_catalog(number, entries, identity.signer, wall_clock())
     write(bootstrap, outputs, "hedx.center.catalog", extra=extra)
     if not as_json:
         remark(f"release {number} published")

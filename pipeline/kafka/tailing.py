@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.clients import Extra, admin_config, reader_config
+from pipeline.kafka.clock import simulated
 from pipeline.kafka.ends import begin_offsets, end_offsets
 from pipeline.stages.effects import Headers, Message
 
@@ -19,13 +20,13 @@ CHUNK = 10_000
 
 
 def received(message: KafkaMessage) -> Message:
-    """A record as stages see it."""
+    """A record as stages see it; where time is simulated, appended at the simulated time."""
     headers = message.headers()
     return Message(
         message.topic() or "",
         message.partition() or 0,
         message.offset() or 0,
-        message.timestamp()[1],
+        simulated(message.timestamp()[1]),
         message.key(),
         message.value(),
         _headers(headers) if headers else (),
