@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from pipeline.domain.characters import simplified
 from pipeline.domain.periods import iso_date
 from pipeline.domain.records import CatalogEntry, ResourceAnswer, Value
 
@@ -77,9 +78,12 @@ class Release:
         return sorted(self._offers)
 
     def category_from(self, text: str) -> str:
-        """The id of a category written as its id or its Chinese name; unknown text stays as it is."""
+        """The id of a category written as its id or its Chinese name, also in traditional characters (戶籍).
+
+        Unknown text stays as it is.
+        """
         written = text.strip()
-        return written if self.knows(written) else self._ids.get(written, written)
+        return written if self.knows(written) else self._ids.get(written) or self._ids.get(simplified(written), written)
 
     def category_name(self, category: str) -> str:
         """The Chinese name of a category, as its providers report it; the id when nobody knows it."""

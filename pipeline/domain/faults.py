@@ -80,6 +80,20 @@ FAULTS: Final[dict[str, Wording]] = {
     ),
     "person_count": Wording("person_count", "人数应为不小于 1 的整数", "the head count must be a whole number above 0"),
     "phone_format": Wording("contact_phone", "联系电话格式不正确", "the contact's telephone number is malformed"),
+    # ---- a city or county unit (Art. 3)
+    "unit_consent_authority": Wording(
+        "unit_consent.authority",
+        "同意单位应为本省的省级民政部门“{expected}”",
+        "consent must be given by the province's civil affairs department, {expected}",
+    ),
+    "unit_consent_late": Wording(
+        "unit_consent.date", "同意日期晚于申请日期", "the consent is later than the date of the form"
+    ),
+    "unit_consent_expired": Wording(
+        "unit_consent.valid_until",
+        "同意文件在申请日期已失效，或有效期早于同意日期",
+        "the consent has run out on the date of the form, or before it was given",
+    ),
     # ---- the schedule
     "schedule_empty": Wording("schedule", "附表没有内容", "the schedule is empty"),
     "schedule_number": Wording("schedule", "附表行号不连续", "the schedule's rows are not numbered from 1 in order"),

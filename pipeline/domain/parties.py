@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pipeline.domain.characters import simplified
+
 CENTER: Final = "center"
 """The hub, 部收入认定中心: it checks, relays and certifies."""
 
@@ -30,6 +32,11 @@ class Party:
     name: str
     full_name: str
     english: str
+
+    @property
+    def civil_affairs(self) -> str:
+        """The provincial civil affairs department (省级民政部门): 山东省民政厅, 北京市民政局, 新疆生产建设兵团民政局."""
+        return self.full_name + ("民政局" if self.full_name.endswith(("市", "兵团")) else "民政厅")
 
 
 _TABLE = """
@@ -72,13 +79,24 @@ PROVINCES: Final[dict[str, Party]] = {
 }
 """The 32 requesters, by code, in the order of GB/T 2260."""
 
+_MINISTRY_NAMES: Final = (MINISTRY_NAME, CENTER_NAME, "民政部低收入家庭认定指导中心")
+_AGENCY: Final = "低收入家庭经济状况核对指导中心"
+"""How the annex, note 2, calls the agency behind 山东: 山东省民政厅低收入家庭经济状况核对指导中心."""
+
 _BY_TEXT: Final[dict[str, str]] = {
     EVERYONE: EVERYONE,
     EVERYONE_NAME: EVERYONE,
     MINISTRY: MINISTRY,
-    MINISTRY_NAME: MINISTRY,
-    **{text: party.code for party in PROVINCES.values() for text in (party.code, party.name, party.full_name)},
+    **dict.fromkeys(_MINISTRY_NAMES, MINISTRY),
+    "新疆兵团": "66",
+    "生产建设兵团": "66",
+    **{
+        text: party.code
+        for party in PROVINCES.values()
+        for text in (party.code, party.name, party.full_name, party.civil_affairs, party.civil_affairs + _AGENCY)
+    },
 }
+"""All that the provider column may say, in simplified characters, each naming one party."""
 
 
 def is_party(text: str) -> bool:
@@ -92,12 +110,12 @@ def is_provider(text: str) -> bool:
 
 
 def provider_from(text: str) -> str:
-    """The provider column (信息提供方) as a code: 全国 → `all`, 部中心 → `00`, 山东 or 山东省 → `37`; codes stay.
+    """The provider column (信息提供方) as a code: 全国 → `all`, 部中心 → `00`, 山东, 山東 or 山东省民政厅 → `37`; codes stay.
 
     Raises ValueError when the text names nobody (annex, note 2).
     """
     try:
-        return _BY_TEXT[text.strip()]
+        return _BY_TEXT[simplified(text).strip()]
     except KeyError:
         raise ValueError("provider_unknown") from None
 

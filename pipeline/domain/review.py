@@ -20,6 +20,7 @@ from pipeline.domain.periods import format_period, period_fault
 from pipeline.domain.records import Application, Fault, Person, ScheduleRow
 from pipeline.domain.review_persons import check_between, check_person
 from pipeline.domain.review_text import date_fault, text_fault, too_long_args
+from pipeline.domain.review_unit import check_unit_consent
 from pipeline.domain.sections import SECTION_SIZE
 
 ADDRESSEE: Final = "民政部低收入家庭认定指导中心"
@@ -70,7 +71,7 @@ def check_application(app: Application, today: date) -> list[Fault]:
     for text, field in ((app["roster_date"], "roster.date"), (app["form_date"], "form_date")):
         if code := date_fault(text, today):
             found.append(fault(code, field=field))
-    return found + _check_rows(app["schedule"], today)
+    return found + check_unit_consent(app, today) + _check_rows(app["schedule"], today)
 
 
 def check_roster(app: Application, persons: Sequence[Person], today: date) -> list[Fault]:

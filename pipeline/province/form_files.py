@@ -9,12 +9,20 @@ from typing import Any, Final, Literal, cast
 from pydantic import ValidationError
 
 from pipeline.domain.catalog import Release
+from pipeline.domain.characters import simplified
 from pipeline.domain.faults import fault, shown
 from pipeline.domain.parties import provider_from
 from pipeline.domain.periods import written_date
-from pipeline.domain.records import Application, Fault
-from pipeline.domain.review import CONSENT_SCOPE
-from pipeline.province.form_model import CONSENT_KEYS, FORM_KEYS, ROSTER_KEYS, ROW_KEYS, FormFile
+from pipeline.domain.records import Application, Fault, UnitConsent
+from pipeline.domain.review import ADDRESSEE, CONSENT_SCOPE, LEGAL_BASIS
+from pipeline.province.form_model import (
+    FORM_KEYS,
+    LEVEL_WORDS,
+    PART_KEYS,
+    ROW_KEYS,
+    FormFile,
+    UnitPart,
+)
 from pipeline.province.text_files import YamlError, parse_yaml, read_text
 
 FORM_MIB: Final = 1
@@ -66,9 +74,9 @@ def read_form(path: Path, release: Release, requester: str, application_id: str)
 
 def _canonical(content: dict[str, Any], draft: FormDraft) -> dict[str, Any]:
     form = _renamed(content, FORM_KEYS, draft)
-    for key, names in (("consent", CONSENT_KEYS), ("roster", ROSTER_KEYS)):
+    for key in ("consent", "roster", "unit_consent"):
         if isinstance(form.get(key), dict):
-            form[key] = _renamed(form[key], names, draft)
+            form[key] = _renamed(form[key], PART_KEYS[key], draft)
         elif form.get(key) == "":
             del form[key]
     rows = form.get("schedule")
@@ -82,7 +90,7 @@ def _canonical(content: dict[str, Any], draft: FormDraft) -> dict[str, Any]:
 def _renamed(content: dict[str, Any], names: dict[str, str], draft: FormDraft) -> dict[str, Any]:
     renamed: dict[str, Any] = {}
     for written, value in content.items():
-        key = names.get(written.strip(), written.strip())
+        key = names.get(simplified(written).strip(), written.strip())
         if key in renamed:
             draft.faults.append(fault("key_repeated", key=shown(written)))
         draft.spelling.setdefault(key, written)
@@ -130,16 +138,17 @@ def _application(
     return {
         "application_id": application_id,
         "requester": requester,
-        "addressee": form.addressee.rstrip(_COLONS),
-        "legal_basis": form.legal_basis,
+        "addressee": known(form.addressee.rstrip(_COLONS), ADDRESSEE),
+        "legal_basis": known(form.legal_basis, LEGAL_BASIS),
         "approving_authority": form.approving_authority,
-        "business_category": form.business_category,
+        "business_category": simplified(form.business_category),
         "purpose": form.purpose,
         "lead_person": form.lead_person,
         "person_count": _count(form.person_count, draft),
         "consent_held": _truth(form.consent.held, "consent.held", draft),
         "consent_scope": cast(
-            "Literal['nationwide', 'narrower']", "nationwide" if scope in _NATIONWIDE else scope and "narrower"
+            "Literal['nationwide', 'narrower']",
+            "nationwide" if simplified(scope) in _NATIONWIDE else scope and "narrower",
         ),
         "roster_date": written_date(form.roster.date),
         "roster_dataset": form.roster.dataset,
@@ -156,9 +165,35 @@ def _application(
             for number, row in enumerate(form.schedule, 1)
         ],
         "seal_to_center": _truth(form.seal_to_center, "seal_to_center", draft),
-        "unit_consent": None,
+        "unit_consent": _unit_consent(form.unit_consent),
         "recheck": None,
     }
+
+
+def known(written: str, text: str) -> str:
+    """What the form prints itself, when `written` is that in other characters; else as written."""
+    return text if simplified(written) == simplified(text) else written
+
+
+def _unit_consent(part: UnitPart | None) -> UnitConsent | None:
+    """The province itself asks when nothing is filled in, or 省级 alone."""
+    if part is None or (
+        not any(part.model_dump(exclude={"level"}).values()) and _level(part.level) in ("", "province")
+    ):
+        return None
+    return {
+        "level": cast("Literal['city', 'county']", _level(part.level)),
+        "unit": part.unit,
+        "authority": simplified(part.authority),
+        "document": part.document,
+        "reason": part.reason,
+        "date": written_date(part.date),
+        "valid_until": written_date(part.valid_until),
+    }
+
+
+def _level(written: str) -> str:
+    return LEVEL_WORDS.get(simplified(written), written)
 
 
 def _count(text: str, draft: FormDraft) -> int:
@@ -170,6 +205,7 @@ def _count(text: str, draft: FormDraft) -> int:
 
 
 def _truth(text: str, where: str, draft: FormDraft) -> bool:
+    text = simplified(text)
     if text.lower() not in _YES | _NO:
         draft.report("choice", where, allowed="是 (true) / 否 (false)")
     return text.lower() in _YES

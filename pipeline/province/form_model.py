@@ -23,10 +23,30 @@ FORM_KEYS: Final = {
     "日期": "form_date",
     "附表": "schedule",
     "提交部中心解封": "seal_to_center",
+    "市县单位": "unit_consent",
 }
 CONSENT_KEYS: Final = {"已取得": "held", "范围": "scope"}
 ROSTER_KEYS: Final = {"提交日期": "date", "电子数据": "dataset"}
+UNIT_KEYS: Final = {
+    "申请层级": "level",
+    "单位名称": "unit",
+    "同意单位": "authority",
+    "文号": "document",
+    "特殊需要": "reason",
+    "同意日期": "date",
+    "有效期至": "valid_until",
+}
+LEVEL_WORDS: Final = {
+    "市级": "city",
+    "市": "city",
+    "县级": "county",
+    "县": "county",
+    "省级": "province",
+    "省": "province",
+}
 ROW_KEYS: Final = {"信息提供方": "provider", "内容类别": "category", "时间范围": "period"}
+PART_KEYS: Final = {"consent": CONSENT_KEYS, "roster": ROSTER_KEYS, "unit_consent": UNIT_KEYS, "schedule": ROW_KEYS}
+"""Keys of the form that hold keys of their own."""
 
 
 class _Strict(BaseModel):
@@ -45,6 +65,18 @@ class RosterPart(_Strict):
 
     date: str = ""
     dataset: str = ""
+
+
+class UnitPart(_Strict):
+    """市县单位: the city or county that asks through its province, and the consent it has (Art. 3)."""
+
+    level: str = ""
+    unit: str = ""
+    authority: str = ""
+    document: str = ""
+    reason: str = ""
+    date: str = ""
+    valid_until: str = ""
 
 
 class SchedulePart(_Strict):
@@ -72,3 +104,4 @@ class FormFile(_Strict):
     form_date: str = ""
     schedule: list[SchedulePart] = Field(default_factory=list)
     seal_to_center: str = ""
+    unit_consent: UnitPart | None = None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import yaml
 
 from pipeline.domain.catalog import Release
 from pipeline.domain.parties import is_party, provider_name
 from pipeline.domain.periods import format_period
-from pipeline.domain.records import Application
+from pipeline.domain.records import Application, UnitConsent
 from pipeline.domain.review import CONSENT_SCOPE
-from pipeline.province.form_model import CONSENT_KEYS, FORM_KEYS, ROSTER_KEYS, ROW_KEYS
+from pipeline.province.form_model import FORM_KEYS, LEVEL_WORDS, PART_KEYS
 
 
 def write_form_yaml(
@@ -36,8 +36,16 @@ def write_form_yaml(
         }
         for row in app["schedule"]
     ]
-    ordered = {key: form[key] for key in FORM_KEYS.values()}
+    form["unit_consent"] = _unit(app["unit_consent"], lang)
+    ordered = {key: form[key] for key in FORM_KEYS.values() if form[key] is not None}
     path.write_text(yaml.safe_dump(_labelled(ordered, lang), allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def _unit(consent: UnitConsent | None, lang: str) -> dict[str, Any] | None:
+    if consent is None or lang == "en":
+        return None if consent is None else dict(consent)
+    level = next((word for word, value in LEVEL_WORDS.items() if value == consent["level"]), consent["level"])
+    return {**consent, "level": level}
 
 
 def _provider_written(code: str) -> str:
@@ -49,15 +57,16 @@ def _yes_or_no(value: bool, lang: str) -> str:
 
 
 def _labelled(form: dict[str, Any], lang: str) -> dict[str, Any]:
-    if lang == "en":
-        return form
-    label = {
-        key: written for names in (FORM_KEYS, CONSENT_KEYS, ROSTER_KEYS, ROW_KEYS) for written, key in names.items()
-    }
+    """The form with its keys in Chinese; a part's keys are its own (名单's 提交日期, 市县单位's 同意日期)."""
+    return form if lang == "en" else _relabelled(form, FORM_KEYS)
 
-    def relabel(value: Any) -> Any:
-        if isinstance(value, list):
-            return [relabel(item) for item in value]
-        return {label[key]: relabel(item) for key, item in value.items()} if isinstance(value, dict) else value
 
-    return cast("dict[str, Any]", relabel(form))
+def _relabelled(part: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    label = {key: written for written, key in names.items()}
+    return {label[key]: _inner(value, PART_KEYS.get(key, {})) for key, value in part.items()}
+
+
+def _inner(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_inner(item, names) for item in value]
+    return _relabelled(value, names) if isinstance(value, dict) else value

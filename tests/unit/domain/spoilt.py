@@ -10,6 +10,7 @@ from pipeline.domain.identity import make_resident_id
 from pipeline.domain.periods import iso_date
 from pipeline.domain.records import Fault, Person
 from pipeline.domain.review import check_application, check_roster, check_schedule, check_section
+from tests.unit.domain.consents import a_consent
 from tests.unit.domain.samples import (
     ADULT_ID,
     CHILD_ID,
@@ -36,6 +37,12 @@ def an_id(born: str, order: int = 1) -> str:
 def form(code: str, field: str, **changes: Any) -> Case:
     """The form with fields replaced, checked by itself."""
     return code, field, lambda: check_application(an_application(**changes), TODAY)
+
+
+def unit(code: str, field: str, **changes: Any) -> Case:
+    """A county's form with fields of the consent replaced."""
+    app = an_application(unit_consent=a_consent(**changes))
+    return code, f"unit_consent.{field}", lambda: check_application(app, TODAY)
 
 
 def rows(code: str, field: str, *schedule: dict[str, Any]) -> Case:
@@ -100,6 +107,23 @@ CASES: list[Case] = [
     form("date_format", "form_date", form_date="2026-02-30"),
     form("date_future", "form_date", form_date="2026-11-25"),
     form("date_future", "roster.date", roster_date="2027-01-01"),
+    unit("missing", "level", level=""),
+    unit("choice", "level", level="village"),
+    unit("missing", "unit", unit=""),
+    unit("missing", "authority", authority=" "),
+    unit("missing", "document", document=""),
+    unit("missing", "reason", reason=""),
+    unit("too_long", "reason", reason="需" * 501),
+    unit("control_characters", "document", document="鲁\u202e15"),
+    unit("unit_consent_authority", "authority", authority="济南市民政局"),
+    unit("unit_consent_authority", "authority", authority="云南省民政厅"),
+    unit("missing", "date", date=""),
+    unit("date_future", "date", date="2026-11-25", valid_until="2026-12-31"),
+    unit("unit_consent_late", "date", date="2026-11-24"),
+    unit("missing", "valid_until", valid_until=""),
+    unit("date_format", "valid_until", valid_until="2026-02-30"),
+    unit("unit_consent_expired", "valid_until", valid_until="2026-11-22"),
+    unit("unit_consent_expired", "valid_until", valid_until="2026-10-07"),
     form("schedule_empty", "schedule", schedule=[]),
     form("schedule_number", "schedule", schedule=[a_row(row=2)]),
     rows("schedule_duplicate", "schedule", {}, {}),
