@@ -193,9 +193,16 @@ class _Loop:
         found = {}
         for need, subjects in self._answerers[provider].needs(questions).items():
             result = sources.lookup(need[0], period_of(need), subjects)
-            as_of, coverage = sources.standing(need[0])
+            standing = sources.standing(need[0])
             found[need] = Found(
-                result.entries, result.refused, result.unavailable_until, result.refused_all, as_of, coverage
+                result.entries,
+                result.refused,
+                result.unavailable_until,
+                result.refused_all,
+                standing.as_of,
+                standing.coverage,
+                standing.region_codes,
+                standing.levels,
             )
         return found
 

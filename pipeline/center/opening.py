@@ -19,12 +19,16 @@ from pipeline.crypto.bundles import Bundle, parse_bundle
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.sealing import SealCache
 from pipeline.crypto.trust import Trust
+from pipeline.domain.catalog import Release
+from pipeline.domain.coverage import coverage_of
 from pipeline.domain.dossiers import AnswerKey, Dossier, assemble
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import (
     AnswerArrived,
     ApplicationResult,
+    Coverage,
+    Mandate,
     Person,
     ResourceAnswer,
     SectionCertificate,
@@ -39,6 +43,7 @@ from pipeline.stages import topics
 from pipeline.stages.effects import Message
 from pipeline.stages.local import Access
 from pipeline.stages.opening import SectionOpener, answers_in
+from pipeline.stages.reference import Reference
 
 ACCESS_LOG = "access.db"
 """Name of the center's access log, in its folder."""
@@ -68,36 +73,59 @@ def gather(key: bytes, result: bytes, applications: Iterable[Message], join: Ite
     return Material(result, sections, bundles)
 
 
-def open_result(material: Material, center: Identity, trust: Trust) -> list[Dossier]:
-    """The dossiers, every signature verified on the way.
+def open_result(material: Material, center: Identity, reference: Reference) -> list[Dossier]:
+    """The dossiers, every signature verified on the way; coverage as the catalog release of the mandate has it.
 
     Raises InvalidMessage (`not_a_recipient` where nothing was sealed to the center) and ConfigError when the topics do
     not hold all of the application any more.
     """
+    trust = reference.trust
     result: ApplicationResult = _signed(material.result, "certificate", "ApplicationResult", trust)  # type: ignore[assignment]
     seals = SealCache(center.sealing)
     answers: dict[AnswerKey, ResourceAnswer] = {}
     certificates: dict[int, SectionCertificate] = {}
     rosters: list[list[Person]] = []
+    release: Release | None = None
     opener = SectionOpener(center.sealing)
     for number, section in enumerate(result["sections"], start=1):
         certificate = _signed(section["certificate"], "section-certificate", "SectionCertificate", trust)
         certificates[number] = certificate  # type: ignore[assignment]
-        rosters.append(_roster(material, number, result, opener, trust))
+        persons, mandate = _roster(material, number, result, opener, trust)
+        rosters.append(persons)
+        release = reference.release(mandate["catalog_release"])
         for digest in section["bundles"]:
             answers.update(_answers(material, digest, result, seals, trust))
-    return assemble(rosters, certificates, answers)
+    return assemble(rosters, certificates, answers, _accepted(certificates, release))
+
+
+def _accepted(
+    certificates: Mapping[int, SectionCertificate], release: Release | None
+) -> dict[tuple[str, int], Coverage]:
+    """(provider, row) → what was frozen at acceptance: the entry of the release, which stands as long as it can be read."""
+    lines = {(line["provider"], line["row"]): line["category"] for c in certificates.values() for line in c["lines"]}
+    entries = {} if release is None else release.entries
+    return {
+        (provider, row): coverage_of(entries[provider, category])
+        for (provider, row), category in lines.items()
+        if (provider, category) in entries
+    }
 
 
 def open_logged(
-    material: Material, center: Identity, trust: Trust, log: sqlite3.Connection, *, now: int, by: str | None = None
+    material: Material,
+    center: Identity,
+    reference: Reference,
+    log: sqlite3.Connection,
+    *,
+    now: int,
+    by: str | None = None,
 ) -> list[Dossier]:
     """`open_result`, and a row in the center's access log before anything is given out; one too when it is refused.
 
     `log`: of `database.access_log`; `by`: who opens, by default the operating system's user.
     """
     try:
-        dossiers = open_result(material, center, trust)
+        dossiers = open_result(material, center, reference)
     except InvalidMessage as error:
         _note(material, log, error.code, by, now)
         raise
@@ -174,15 +202,16 @@ def _signed(raw: bytes, typ: str, name: str, trust: Trust) -> object:
 
 def _roster(
     material: Material, number: int, result: ApplicationResult, opener: SectionOpener, trust: Trust
-) -> list[Person]:
+) -> tuple[list[Person], Mandate]:
     section = material.sections.get(number)
     if section is None or section["bundle"] is None:
         raise ConfigError(f"section {number} of {result['application_id']} is not kept any more")
     bundle = parse_bundle(section["bundle"])
     if bundle.header.mandate_digest != result["mandate_digest"]:
         raise InvalidMessage("mandate_mismatch", f"section {number}")
-    opened = opener.section(bundle, opener.warrant(bundle, trust, seen_at=section["received_at"]))
-    return [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
+    warrant = opener.warrant(bundle, trust, seen_at=section["received_at"])
+    opened = opener.section(bundle, warrant)
+    return [framing.read("Person", person) for person in opened.persons], warrant.mandate  # type: ignore[misc]
 
 
 def _answers(

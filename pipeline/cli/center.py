@@ -77,7 +77,7 @@ def open_(application_id: str, bootstrap: str, lang: Language, as_json: bool) ->
         reference_for(installation, bootstrap, extra) as reference,
     ):
         try:
-            dossiers = open_logged(material, identity, reference.trust, log, now=wall_clock())
+            dossiers = open_logged(material, identity, reference, log, now=wall_clock())
         except InvalidMessage as error:
             if error.code != "not_a_recipient":
                 raise

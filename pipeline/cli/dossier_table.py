@@ -12,6 +12,7 @@ from rich.table import Table
 from pipeline.cli.output import console
 from pipeline.domain.answer_codes import STATUS_MARKS, STATUS_WORDS, explain_code
 from pipeline.domain.catalog import BASIC_CATEGORIES
+from pipeline.domain.coverage import difference_words
 from pipeline.domain.dossiers import Dossier, Result
 from pipeline.domain.printing import visible
 from pipeline.domain.wording import Language, provider_words
@@ -36,7 +37,11 @@ _SHORT: Final[dict[str, tuple[str, str]]] = {
 
 _ORDER: Final = list(BASIC_CATEGORIES)
 _PERSON: Final = (("户号", "household"), ("姓名", "name"), ("关系", "relation"))
-_TITLES: Final = ("家庭经济状况档案", "Dossiers"), ("各提供方反馈情况", "How the providers answered")
+_TITLES: Final = (
+    ("家庭经济状况档案", "Dossiers"),
+    ("各提供方反馈情况", "How the providers answered"),
+    ("查无记录：覆盖范围和截止日期", "No record: within which coverage, as of when"),
+)
 _LEGEND: Final = (
     "数字：查到的记录条数；{nothing} 查无记录；{marks}；空白：未查询",
     "number: records found; {nothing} no record; {marks}; blank: not asked",
@@ -59,6 +64,34 @@ def show_dossiers(dossiers: Sequence[Dossier], names: Mapping[str, str], lang: L
     joint = "；" if lang == "zh" else "; "
     told = joint.join(f"{mark} {word}" for mark, word in marks)
     console(sys.stdout).print(escape(_LEGEND[lang == "en"].format(nothing=NOTHING, marks=told)), soft_wrap=True)
+    show_coverage(dossiers, names, lang)
+
+
+def show_coverage(dossiers: Iterable[Dossier], names: Mapping[str, str], lang: Language) -> None:
+    """Print what 查无记录 means here: the coverage and as-of date of each provider and category that said so.
+
+    And who answered from less than the catalog promised at acceptance, whatever the answer was.
+    """
+    told: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    for dossier in dossiers:
+        for person in dossier["persons"]:
+            for result in person["results"]:
+                if result["status"] == "no_record" or result["coverage_differs"]:
+                    line = (result["coverage"] or "", result["as_of"] or "", " ".join(result["coverage_differs"]))
+                    told[(result["category"], result["provider"], " ".join(line))] = line
+    if not told:
+        return
+    heads = ("内容类别", "提供方", "覆盖", "截至", "与受理时目录不符")
+    english = ("category", "provider", "covering", "as of", "less than the catalog promised")
+    differs = any(line[2] for line in told.values())
+    drawn = _table((english if lang == "en" else heads)[: 5 if differs else 4], right_from=5)
+    for category in in_order({category for category, _, _ in told}):
+        for key in sorted(key for key in told if key[0] == category):
+            coverage, as_of, codes = told[key]
+            cells = [category_words(category, names, lang), provider_words(key[1], lang), coverage, as_of]
+            cells += [difference_words(codes.split(), lang)] if differs else []
+            drawn.add_row(*map(_shown, cells))
+    _print(_TITLES[2], lang, drawn)
 
 
 def cell(results: Iterable[Result], lang: Language) -> str:

@@ -43,7 +43,8 @@ def write_mixture(party: str, categories: Sequence[str], random: Random, provide
         resource, entry = random.choice(blocks[category])
         resource = {key: value for key, value in resource.items() if key not in ("refuse", "unavailable_until")}
         resources[category] = {**resource, "coverage": f"{name}{entry['name']}"}
-        entries.append({**entry, "region": name})
+        levels = ["国家"] if party == MINISTRY else ["省", "市", "县"]
+        entries.append({**entry, "region": name, "region_codes": [party], "levels": levels})
     _write(providers / f"{party}.yaml", {"party": party, "resources": resources})
     _write(catalog / f"{party}.yaml", {"party": party, "entries": entries})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from pipeline.domain.catalog import Release
+from pipeline.domain.coverage import coverage_of
 from pipeline.domain.records import ScheduleRow, SubQuery
 
 ALL_PROVIDERS = "all"
@@ -33,7 +34,7 @@ def sub_queries(schedule: Iterable[ScheduleRow], release: Release, accepted_at: 
                     category=row["category"],
                     period=row["period"],
                     deadline=accepted_at + entry["feedback_seconds"] * 1000,
-                    coverage=entry["region"],
+                    coverage=coverage_of(entry),
                 )
             )
     return found

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from pipeline.domain import members
-from pipeline.domain.records import Person, ResourceAnswer, SectionCertificate, Value
+from pipeline.domain.coverage import Accepted, coverage_words, difference_words, no_record_words, shortfalls
+from pipeline.domain.records import Coverage, Person, ResourceAnswer, SectionCertificate, Value
 
 AnswerKey = tuple[int, str, int, int]
 """(section, provider, row, roster index in the section)."""
@@ -24,8 +25,11 @@ class Result(TypedDict):
     status: str  # found, no_record, refused, unavailable, expired, withdrawn
     code: str | None
     until: int | None
-    as_of: str | None
-    coverage: str | None
+    as_of: str | None  # of the answer
+    coverage: str | None  # as the provider states it with the answer
+    accepted_coverage: str | None  # of the catalog entry at acceptance, in Chinese words, as-of date included
+    coverage_differs: list[str]  # in what the answer falls short of that: codes of `coverage.SHORTFALLS`
+    note: str | None  # 查无记录 in Chinese words, never without coverage and date; what falls short
     entries: list[dict[str, Value]]
 
 
@@ -55,15 +59,18 @@ def assemble(
     sections: Sequence[Sequence[Person]],
     certificates: Mapping[int, SectionCertificate],
     answers: Mapping[AnswerKey, ResourceAnswer],
+    accepted: Accepted,
 ) -> list[Dossier]:
     """Dossiers in order of the households' first roster number.
 
-    `sections` hold the roster as it was split, section 1 first; `certificates` are the newest of each section.
+    `sections` hold the roster as it was split, section 1 first; `certificates` are the newest of each section; `accepted`
+    is the coverage that was frozen at acceptance, against which each answer's own is held.
     Raises MissingAnswer when an answer the certificate names is not there, or a certificate, or a person.
     """
     households: dict[str, list[PersonResults]] = {}
     for number, section in enumerate(sections, start=1):
-        for person, results in zip(section, _section_results(number, section, certificates, answers), strict=True):
+        found = _section_results(number, section, certificates, answers, accepted)
+        for person, results in zip(section, found, strict=True):
             households.setdefault(person["household"], []).append(_with_results(person, results))
     dossiers = [
         Dossier(household=household, persons=sorted(persons, key=lambda p: p["number"]))
@@ -98,11 +105,13 @@ def _section_results(
     persons: Sequence[Person],
     certificates: Mapping[int, SectionCertificate],
     answers: Mapping[AnswerKey, ResourceAnswer],
+    accepted: Accepted,
 ) -> list[list[Result]]:
     results: list[list[Result]] = [[] for _ in persons]
     if section not in certificates:
         raise MissingAnswer(f"section {section} has no certificate")
     for line in certificates[section]["lines"]:
+        frozen = accepted.get((line["provider"], line["row"]))
         for part in line["parts"]:
             covered = range(len(persons)) if part["members"] is None else members.indexes(_mask(part["members"]))
             for index in covered:
@@ -113,22 +122,41 @@ def _section_results(
                     answer = answers.get((section, line["provider"], line["row"], index))
                     if answer is None:
                         raise MissingAnswer(f"section {section}, provider {line['provider']}, row {line['row']}")
-                results[index].append(
-                    Result(
-                        row=line["row"],
-                        category=line["category"],
-                        provider=line["provider"],
-                        status=part["status"] if answer is None else answer["status"],
-                        code=part["code"],
-                        until=part["until"],
-                        as_of=None if answer is None else answer["as_of"],
-                        coverage=None if answer is None else answer["coverage"],
-                        entries=[] if answer is None else [_entry(entry["items"]) for entry in answer["entries"]],
-                    )
+                result = Result(
+                    row=line["row"],
+                    category=line["category"],
+                    provider=line["provider"],
+                    status=part["status"],
+                    code=part["code"],
+                    until=part["until"],
+                    as_of=None,
+                    coverage=None,
+                    accepted_coverage=None if frozen is None else coverage_words(frozen),
+                    coverage_differs=[],
+                    note=None,
+                    entries=[],
                 )
+                if answer is not None:
+                    _answered(result, answer, frozen)
+                results[index].append(result)
     for per_person in results:
         per_person.sort(key=lambda result: (result["row"], result["provider"]))
     return results
+
+
+def _answered(result: Result, answer: ResourceAnswer, frozen: Coverage | None) -> None:
+    """What the provider says, and in what it says less than was promised at acceptance."""
+    result["status"] = answer["status"]
+    result["as_of"], result["coverage"] = answer["as_of"], answer["coverage"]
+    result["coverage_differs"] = differs = [] if frozen is None else shortfalls(frozen, answer)
+    result["note"] = _note(answer["status"], answer["coverage"], answer["as_of"], frozen, differs)
+    result["entries"] = [_entry(entry["items"]) for entry in answer["entries"]]
+
+
+def _note(status: str, coverage: str, as_of: str, frozen: Coverage | None, differs: Sequence[str]) -> str | None:
+    if status == "no_record":
+        return no_record_words(coverage, as_of, frozen, differs)
+    return difference_words(differs) or None
 
 
 def _mask(data: bytes) -> int:

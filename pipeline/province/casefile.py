@@ -14,6 +14,7 @@ from pipeline.codec import framing
 from pipeline.crypto import cose, signed
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.trust import Trust
+from pipeline.domain.coverage import accepted
 from pipeline.domain.dossiers import AnswerKey, Dossier, assemble
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
@@ -22,6 +23,7 @@ from pipeline.domain.records import (
     Answer,
     Application,
     ApplicationResult,
+    Coverage,
     Mandate,
     Person,
     Rejection,
@@ -102,6 +104,15 @@ class CaseFile:
     def acceptance(self) -> Acceptance | None:
         """What the center promised, verified as of when it came."""
         return self._notice(self._acceptance, self._accepted_at, "acceptance", "Acceptance")  # type: ignore[return-value]
+
+    def acceptance_raw(self) -> bytes | None:
+        """The acceptance as the center signed it; None before it came."""
+        return self._acceptance
+
+    def accepted_coverage(self) -> dict[tuple[str, int], Coverage]:
+        """(provider, row) → what the catalog said at acceptance; empty before the acceptance came."""
+        acceptance = self.acceptance()
+        return {} if acceptance is None else accepted(acceptance["sub_queries"])
 
     def rejection(self) -> Rejection | None:
         """Why the center rejected, verified as of when it came."""
@@ -239,7 +250,7 @@ class CaseFile:
         if self.held_by_unit:
             raise ConfigError(f"the entrusting unit holds the reply key of {self.application_id}: export it --sealed")
         roster = [[_person(record) for record in section] for section in self.sealed_roster(rows)]
-        return assemble(roster, sections, self._answers(rows, sections))
+        return assemble(roster, sections, self._answers(rows, sections), self.accepted_coverage())
 
     def _check_kept(self) -> bytes:
         """The form as it is stored. Raises ConfigError when the application is shredded, perhaps since it was looked up."""

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.domain.catalog import BASIC_CATEGORIES, Release
+from pipeline.domain.coverage import in_order, is_own_region, level_from, region_code
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import is_provider, provider_from
-from pipeline.domain.records import CatalogEntry
+from pipeline.domain.records import AdministrativeLevel, CatalogEntry
 from pipeline.kafka.strict_yaml import read_strict
 
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
@@ -24,6 +25,14 @@ def _provider(text: object) -> str:
     if not is_provider(code):
         raise ValueError("not a party that offers resources")
     return code
+
+
+def _region(value: object) -> str:
+    return region_code(str(value).strip())
+
+
+def _level(value: object) -> AdministrativeLevel:
+    return level_from(str(value))
 
 
 class _Strict(BaseModel):
@@ -46,7 +55,8 @@ class EntryReport(_Strict):
     name: Text
     items: Annotated[list[ItemReport], Field(min_length=1)]
     region: Text
-    levels: Text
+    region_codes: Annotated[list[Annotated[str, BeforeValidator(_region)]], Field(min_length=1, max_length=200)]
+    levels: Annotated[list[Annotated[AdministrativeLevel, BeforeValidator(_level)]], Field(min_length=1)]
     as_of: date
     update_cycle: Text
     feedback_seconds: Annotated[int, Field(gt=0)]
@@ -59,6 +69,8 @@ class EntryReport(_Strict):
         items = [item.item for item in self.items]
         if len(set(items)) < len(items):
             raise ValueError("an item is listed twice")
+        if len(set(self.region_codes)) < len(self.region_codes):
+            raise ValueError("a region code is listed twice")
         if self.category in BASIC_CATEGORIES and self.name != BASIC_CATEGORIES[self.category][0]:
             raise ValueError(f"the name of {self.category} is {BASIC_CATEGORIES[self.category][0]}")
         return self
@@ -74,6 +86,14 @@ class CatalogReport(_Strict):
     def _categories_once(self) -> CatalogReport:
         if len({entry.category for entry in self.entries}) < len(self.entries):
             raise ValueError("a category is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _own_region(self) -> CatalogReport:
+        for entry in self.entries:
+            foreign = [code for code in entry.region_codes if not is_own_region(self.party, code)]
+            if foreign:
+                raise ValueError(f"{entry.category}: {', '.join(foreign)} lies outside the party's own area")
         return self
 
 
@@ -96,7 +116,8 @@ def load_entries(path: Path) -> list[CatalogEntry]:
                 for item in entry.items
             ],
             region=entry.region,
-            levels=entry.levels,
+            region_codes=sorted(entry.region_codes),
+            levels=in_order(entry.levels),
             as_of=entry.as_of.isoformat(),
             update_cycle=entry.update_cycle,
             feedback_seconds=entry.feedback_seconds,

@@ -84,8 +84,17 @@ class AnswerDesk:
         result = self._sources.lookup(category, period_of(need), subjects)
         if result.refused_all is not None:
             return Found({}, {}, None, result.refused_all, "", "")
-        as_of, coverage = self._sources.standing(category)
-        return Found(result.entries, result.refused, result.unavailable_until, None, as_of, coverage)
+        standing = self._sources.standing(category)
+        return Found(
+            result.entries,
+            result.refused,
+            result.unavailable_until,
+            None,
+            standing.as_of,
+            standing.coverage,
+            standing.region_codes,
+            standing.levels,
+        )
 
 
 def _access(question: Question) -> Access:

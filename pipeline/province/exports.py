@@ -20,7 +20,8 @@ from pipeline.province.roster_files import safe_cell
 
 COLUMNS: Final = (
     "household", "number", "name", "document_number", "relation", "row", "category", "provider", "provider_name",
-    "status", "code", "until", "as_of", "coverage", "entry", "item", "value",
+    "status", "code", "until", "as_of", "coverage", "accepted_coverage", "coverage_differs", "note", "entry", "item",
+    "value",
 )  # fmt: skip
 _WHITE: Final = "\t\r\n"
 
@@ -74,6 +75,9 @@ def _lines(household: str, person: PersonResults, result: Result) -> Iterator[li
         result["until"],
         result["as_of"],
         result["coverage"],
+        result["accepted_coverage"],
+        " ".join(result["coverage_differs"]),
+        result["note"],
     ]
     if not result["entries"]:
         yield [_cell(value) for value in (*start, "", "", "")]

@@ -10,9 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from pipeline.domain.records import CatalogEntry
+from pipeline.domain.coverage import level_from, region_code
+from pipeline.domain.records import AdministrativeLevel, CatalogEntry
 from pipeline.kafka.strict_yaml import read_strict
 
 Stored = Literal["iso", "compact", "slash", "native"]
@@ -20,6 +21,8 @@ Stored = Literal["iso", "compact", "slash", "native"]
 
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,39}$")]
 Name = Annotated[str, Field(min_length=1)]
+RegionCode = Annotated[str, BeforeValidator(lambda value: region_code(str(value).strip()))]
+Level = Annotated[AdministrativeLevel, BeforeValidator(lambda value: level_from(str(value)))]
 
 
 class _Strict(BaseModel):
@@ -85,6 +88,8 @@ class Resource(_Strict):
     keys: Annotated[list[Name], Field(min_length=1)]  # a row is about a person if any of these holds the number
     as_of: date
     coverage: Name
+    region_codes: Annotated[list[RegionCode], Field(min_length=1)] | None = None  # where fewer than the catalog entry's
+    levels: Annotated[list[Level], Field(min_length=1)] | None = None  # likewise
     items: Annotated[dict[Name, ItemColumn], Field(min_length=1)]
     dates: Annotated[EventDates | ValidityDates, Field(discriminator="kind")] | None = None
     ward: Ward | None = None

@@ -21,10 +21,12 @@ from pipeline.crypto.relay import RelayedBundle
 from pipeline.crypto.sealing import SealCache
 from pipeline.crypto.suite import H, aead_decrypt, aead_encrypt
 from pipeline.crypto.trust import Trust
+from pipeline.domain.coverage import accepted
 from pipeline.domain.dossiers import AnswerKey, Dossier, MissingAnswer, assemble
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import (
+    Acceptance,
     Application,
     ApplicationResult,
     Mandate,
@@ -38,7 +40,7 @@ from pipeline.province.casefile import CaseFile
 from pipeline.province.sealed_rows import SealedRows
 from pipeline.stages.opening import answers_in
 
-FORMAT: Final = "hedx/sealed-pack/1"
+FORMAT: Final = "hedx/sealed-pack/2"
 _SEALED: Final = "sealed-pack"  # no party's name, so a seal from the wire never passes for a pack's
 
 
@@ -54,20 +56,21 @@ class OpenedPack:
 
 def pack(case: CaseFile, rows: SealedRows) -> bytes:
     """The pack of a complete application; for who notes it in the access log, in the caller's transaction."""
-    mandate, result = case.mandate(), case.result_raw()
+    mandate, result, acceptance = case.mandate(), case.result_raw(), case.acceptance_raw()
     certificate = case.certificate()
-    if result is None or certificate is None:
+    if result is None or certificate is None or acceptance is None:
         raise ConfigError(f"application {case.application_id} is not complete yet")
     relays = [_relay(case, digest) for section in certificate.result["sections"] for digest in section["bundles"]]
     secret, seal = sealing.new_seal(_SEALED, [public_sealing_key(mandate["reply_key"])])
     sections = [[salt, persons] for salt, persons in zip(case.salts(rows), case.sealed_roster(rows), strict=True)]
     inner = cbor.dumps([json.dumps(case.sealed_form(rows), ensure_ascii=False), sections])
-    signatures = [case.mandate_raw, result, *(s["certificate"] for s in certificate.result["sections"])]
+    signatures = [case.mandate_raw, acceptance, result, *(s["certificate"] for s in certificate.result["sections"])]
     signatures += [cbor.leading(record) for record in relays]
     return cbor.dumps(
         {
             "format": FORMAT,
             "mandate": case.mandate_raw,
+            "acceptance": acceptance,
             "result": result,
             "relays": relays,
             "witnesses": _witnesses(case, signatures),
@@ -98,15 +101,17 @@ def open_pack(raw: bytes, keys: Unsealer, roots: Sequence[bytes], crl: Revocatio
     trust = Trust(roots, _entries(parts["witnesses"]), crl)
     # 2. What the requester asked for, for whom and for which purpose.
     mandate, digest = _verified_mandate(parts["mandate"], trust)
-    # 3. What the center certifies of this mandate.
+    # 3. What the center accepted, and certifies, of this mandate.
+    payload = _verify(parts["acceptance"], "acceptance", trust, CENTER).payload
+    acceptance: Acceptance = framing.decode_as("Acceptance", payload)  # type: ignore[assignment]
     outer = _verify(parts["result"], "certificate", trust, CENTER)
     result: ApplicationResult = framing.decode_as("ApplicationResult", outer.payload)  # type: ignore[assignment]
     certificates = _certificates(result, trust)
     if crl is not None:
         _check_revocations(parts, result, certificates, trust)
-    for record in (result, *certificates.values()):
+    for record in (acceptance, result, *certificates.values()):
         if record["mandate_digest"] != digest or record["application_id"] != mandate["application_id"]:
-            raise InvalidMessage("mandate_mismatch", "certificate")
+            raise InvalidMessage("mandate_mismatch", "acceptance or certificate")
     # 4. The persons: those whose roots the requester signed.
     form, persons = _roster(parts, mandate, digest, keys)
     # 5. The answers: each proved its provider's, named by the certificate, under this mandate.
@@ -120,7 +125,7 @@ def open_pack(raw: bytes, keys: Unsealer, roots: Sequence[bytes], crl: Revocatio
             answers.update(_answers(proved[named], mandate, digest, seals))
     # 6. A dossier a household.
     try:
-        dossiers = assemble(persons, certificates, answers)
+        dossiers = assemble(persons, certificates, answers, accepted(acceptance["sub_queries"]))
     except MissingAnswer as error:
         raise InvalidMessage("bundle_missing", str(error)) from None
     return OpenedPack(mandate, outer.digest, form, dossiers)
@@ -133,7 +138,7 @@ def _check_revocations(
 
     That is, of a provider's bundle when it was appended; of the mandate when the first of them, or a certificate, was.
     """
-    statements = [parts["result"], *(section["certificate"] for section in result["sections"])]
+    statements = [parts["acceptance"], parts["result"], *(section["certificate"] for section in result["sections"])]
     for raw in statements:
         revoked = trust.revoked(trust.signer(signed.peek(raw).thumbprint))
         if revoked is not None:
@@ -176,12 +181,13 @@ def _read(raw: bytes) -> dict[str, Any]:
         case {
             "format": str() as name,
             "mandate": bytes(),
+            "acceptance": bytes(),
             "result": bytes(),
             "relays": [*relays],
             "witnesses": [*witnesses],
             "seal": bytes(),
             "roster": bytes(),
-        } as parts if name == FORMAT and len(parts) == 7 and all(isinstance(record, bytes) for record in relays):
+        } as parts if name == FORMAT and len(parts) == 8 and all(isinstance(record, bytes) for record in relays):
             if all(isinstance(w, list) and [*map(type, w)] == [str, bytes] for w in witnesses):
                 return dict(parts)
     raise InvalidMessage("pack_invalid", f"not of {FORMAT}")

@@ -6,24 +6,36 @@ cannot answer now is a result like any other, not an error.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from pipeline.domain.errors import ConfigError, Retryable
-from pipeline.domain.records import Period
+from pipeline.domain.records import AdministrativeLevel, Period
+from pipeline.kafka.clock import wall_clock
 from pipeline.province.lookups import Lookup, Reading, split_table
 from pipeline.province.provider_files import ProviderSpec, load_provider
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What goes with every answer of a category: as-of date (ISO) and coverage.
+
+    `region_codes`, `levels`: where fewer are covered than the catalog entry says; None: those of the entry.
+    """
+
+    as_of: str
+    coverage: str
+    region_codes: list[str] | None = None
+    levels: list[AdministrativeLevel] | None = None
 
 
 class Sources:
     """All resources of one provider on one database engine. Thread-safe as its engine is; `clock` gives ms."""
 
-    def __init__(
-        self, engine: sa.Engine, spec: ProviderSpec, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    ) -> None:
+    def __init__(self, engine: sa.Engine, spec: ProviderSpec, clock: Callable[[], int] = wall_clock) -> None:
         self.spec = spec
         self._engine = engine
         self._clock = clock
@@ -42,10 +54,10 @@ class Sources:
         if faults:
             raise ConfigError("\n".join(f"party {self.spec.party}: {fault}" for fault in faults))
 
-    def standing(self, category: str) -> tuple[str, str]:
-        """`as_of` (ISO date) and `coverage` that go with every answer of this category. Raises KeyError."""
+    def standing(self, category: str) -> Standing:
+        """What goes with every answer of this category. Raises KeyError."""
         resource = self.spec.resources[category]
-        return resource.as_of.isoformat(), resource.coverage
+        return Standing(resource.as_of.isoformat(), resource.coverage, resource.region_codes, resource.levels)
 
     def lookup(self, category: str, period: Period, document_numbers: Sequence[str]) -> Lookup:
         """What is on record about each subject (see `domain.subjects`) in `period`; entries in a fixed order.

@@ -24,6 +24,7 @@ from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import (
     Acceptance,
+    AdministrativeLevel,
     Answer,
     Entry,
     Mandate,
@@ -34,6 +35,7 @@ from pipeline.domain.records import (
     SubQuery,
 )
 from pipeline.domain.subjects import subject_of
+from pipeline.stages.acts import open_act
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.local import LocalEffects, Posted, View, is_repeated
 from pipeline.stages.notices import Entropy
@@ -64,6 +66,8 @@ class Found:
     refused_all: str | None
     as_of: str
     coverage: str
+    region_codes: list[str] | None = None
+    levels: list[AdministrativeLevel] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,9 @@ class Answerer:
         header = bundle.header
         if header.kind == "receipt":
             effects.settled += self._receipt(bundle, at)
+            return []
+        if header.kind == "act":
+            effects.acts += [open_act(raw, self._reference.trust, at=at) for raw in bundle.records]
             return []
         if header.kind == "request" and header.requester and header.to == header.provider == self._identity.party:
             return self._question(bundle, at, view, effects, now)
@@ -411,4 +418,6 @@ def _resource_answer(row: int, entries: list[Entry], found: Found) -> ResourceAn
         as_of=found.as_of,
         coverage=found.coverage,
         entries=entries,
+        region_codes=found.region_codes,
+        levels=found.levels,
     )

@@ -63,7 +63,7 @@ def opened_at_the_center(stand: Stand, by: Identity) -> object:
     key = application_key(REQUESTER, done.application["application_id"])
     newest = [message.value or b"" for message in network.broker.messages(topics.RESULTS) if message.key == key][-1]
     material = gather(key, newest, network.broker.messages(topics.APPLICATIONS), network.broker.messages(topics.JOIN))
-    return open_logged(material, by, network.reference.trust, stand.center_log, now=network.clock(), by="user:official")
+    return open_logged(material, by, network.reference, stand.center_log, now=network.clock(), by="user:official")
 
 
 @CASES.row("opening", "not_a_recipient")
@@ -119,7 +119,15 @@ def resealed(stand: Stand, answer: Bundle, reader: bytes, shift: int = 0) -> Sea
     with stand.ciphers.looking_away():
         secret, seal = sealing.new_seal(PROVIDER, [public_sealing_key(reader)])
         results = [
-            {"row": row, "status": "no_record", "as_of": "", "coverage": "", "entries": []}
+            {
+                "row": row,
+                "status": "no_record",
+                "as_of": "",
+                "coverage": "",
+                "entries": [],
+                "region_codes": None,
+                "levels": None,
+            }
             for row in answer.header.rows
         ]
         records = [
@@ -559,7 +567,8 @@ def test_no_cell_of_an_export_starts_a_formula(text: str) -> None:
         "number": 1, "name": text, "document_number": text, "relation": text,
         "results": [
             {"row": 1, "category": "vehicles", "provider": "37", "status": "found", "code": None, "until": None,
-             "as_of": text, "coverage": text, "entries": [{text: text}]},
+             "as_of": text, "coverage": text, "accepted_coverage": text, "coverage_differs": [], "note": text,
+             "entries": [{text: text}]},
         ],
     }  # fmt: skip
     dossier: Dossier = {"household": text, "persons": [person]}

@@ -48,7 +48,7 @@ def test_center_opens_the_result_into_the_requesters_dossiers(tmp_path: Path, se
     network = finished(sealed, tmp_path)
     assert_equals_oracle(network, sealed)
     theirs = network.case(sealed.application).dossiers()
-    ours = open_result(held(network, sealed), network.identities[CENTER], network.reference.trust)
+    ours = open_result(held(network, sealed), network.identities[CENTER], network.reference)
     assert ours == theirs
 
 
@@ -56,11 +56,11 @@ def test_center_opens_supplements_too(tmp_path: Path, sealed: Sample) -> None:
     """Expired in the first result, answered in the second: the center reads what the requester reads."""
     network = finished(sealed, tmp_path, without=("37",))
     network.pass_time(FEEDBACK + 5, without=("37",))
-    first = open_result(held(network, sealed), network.identities[CENTER], network.reference.trust)
+    first = open_result(held(network, sealed), network.identities[CENTER], network.reference)
     assert {key for key, result in from_dossiers(first).items() if result["status"] == "expired"}
     assert first == network.case(sealed.application).dossiers()
     network.pass_time(60)
-    second = open_result(held(network, sealed), network.identities[CENTER], network.reference.trust)
+    second = open_result(held(network, sealed), network.identities[CENTER], network.reference)
     assert second == network.case(sealed.application).dossiers()
     assert_equals_oracle(network, sealed)
 
@@ -73,7 +73,7 @@ def test_the_centers_times_of_receipt_decide_what_a_later_revocation_spoils(tmp_
     for party in ("37", sealed.application["requester"]):
         network.revoke(network.identities[party].signer.certificate)
     now = network.clock()
-    assert open_result(material, center, network.reference.trust) == network.case(sealed.application).dossiers()
+    assert open_result(material, center, network.reference) == network.case(sealed.application).dossiers()
     bundles = {digest: bundle.copy() for digest, bundle in material.bundles.items()}
     sections = {number: section.copy() for number, section in material.sections.items()}
     for bundle in bundles.values():
@@ -85,7 +85,7 @@ def test_the_centers_times_of_receipt_decide_what_a_later_revocation_spoils(tmp_
         (replace(material, sections=sections), "mandate_invalid"),
     ):
         with pytest.raises(InvalidMessage) as caught:
-            open_result(late, center, network.reference.trust)
+            open_result(late, center, network.reference)
         assert caught.value.code == code
 
 
@@ -93,7 +93,7 @@ def test_center_cannot_open_what_is_not_sealed_to_it(tmp_path: Path, sample: Sam
     """Without `seal_to_center` it holds everything but a key: tried, and refused by the seal itself."""
     network = finished(sample, tmp_path)
     with pytest.raises(InvalidMessage) as caught:
-        open_result(held(network, sample), network.identities[CENTER], network.reference.trust)
+        open_result(held(network, sample), network.identities[CENTER], network.reference)
     assert caught.value.code == "not_a_recipient"
 
 
@@ -101,7 +101,7 @@ def test_nobody_else_can_open_it_either(tmp_path: Path, sealed: Sample) -> None:
     """The center's material is of no use to another party's key."""
     network = finished(sealed, tmp_path)
     with pytest.raises(InvalidMessage) as caught:
-        open_result(held(network, sealed), network.identities["32"], network.reference.trust)
+        open_result(held(network, sealed), network.identities["32"], network.reference)
     assert caught.value.code == "not_a_recipient"
 
 
@@ -109,12 +109,12 @@ def test_opening_needs_every_section_and_bundle(tmp_path: Path, sealed: Sample) 
     """What the topics do not hold any more is named, not left out."""
     network = finished(sealed, tmp_path)
     material = held(network, sealed)
-    center, trust = network.identities[CENTER], network.reference.trust
+    center, reference = network.identities[CENTER], network.reference
     fewer = dict(list(material.bundles.items())[1:])
     with pytest.raises(ConfigError, match="bundle"):
-        open_result(replace(material, bundles=fewer), center, trust)
+        open_result(replace(material, bundles=fewer), center, reference)
     with pytest.raises(ConfigError, match="section 2"):
-        open_result(replace(material, sections={1: material.sections[1]}), center, trust)
+        open_result(replace(material, sections={1: material.sections[1]}), center, reference)
 
 
 def test_every_opening_is_in_the_centers_log(tmp_path: Path, sealed: Sample, sample: Sample) -> None:
@@ -123,20 +123,20 @@ def test_every_opening_is_in_the_centers_log(tmp_path: Path, sealed: Sample, sam
     with closing(access_log(tmp_path / "center" / ACCESS_LOG)) as log:
         for folder, asked in (("sealed", sealed), ("closed", sample)):
             network = finished(asked, tmp_path / folder)
-            center, trust, now = network.identities[CENTER], network.reference.trust, network.clock()
+            center, reference, now = network.identities[CENTER], network.reference, network.clock()
             if asked is sealed:
                 theirs = network.case(asked.application).dossiers()
-                assert open_logged(held(network, asked), center, trust, log, now=now, by="user:wang") == theirs
+                assert open_logged(held(network, asked), center, reference, log, now=now, by="user:wang") == theirs
                 fewer = replace(held(network, asked), bundles={})
                 with pytest.raises(ConfigError):
-                    open_logged(fewer, center, trust, log, now=now)
+                    open_logged(fewer, center, reference, log, now=now)
             else:
                 with pytest.raises(InvalidMessage):
-                    open_logged(held(network, asked), center, trust, log, now=now)
+                    open_logged(held(network, asked), center, reference, log, now=now)
         rows = access.entries(log)
         log.execute("CREATE TRIGGER full BEFORE INSERT ON access BEGIN SELECT RAISE(ABORT, 'no space left'); END")
         with pytest.raises(sqlite3.IntegrityError, match="no space left"):
-            open_logged(held(network, asked), center, trust, log, now=now)
+            open_logged(held(network, asked), center, reference, log, now=now)
     assert [(row.act, row.detail.get("code")) for row in rows] == [
         ("opened", None),
         ("refused", "incomplete"),
@@ -160,7 +160,7 @@ def test_opening_verifies_what_it_reads(tmp_path: Path, sealed: Sample) -> None:
         open_result(
             replace(material, bundles=altered),  # type: ignore[arg-type]
             network.identities[CENTER],
-            network.reference.trust,
+            network.reference,
         )
 
 

@@ -86,7 +86,16 @@ def _resealed(
     reader = public_sealing_key(mandate["reply_key"]) if reply_key else network.reference.trust.sealing_key("32")
     secret, seal = sealing.new_seal(PROVIDER, [reader])
     results = [
-        {"row": row, "status": "no_record", "as_of": "", "coverage": "", "entries": []} for row in answer.header.rows
+        {
+            "row": row,
+            "status": "no_record",
+            "as_of": "",
+            "coverage": "",
+            "entries": [],
+            "region_codes": None,
+            "levels": None,
+        }
+        for row in answer.header.rows
     ]
     count = answer.header.count
     records = [framing.write("Answer", {"index": index + shift, "results": results}) for index in range(count)]

@@ -183,6 +183,7 @@ def _other_persons(parts: dict[str, Any]) -> None:
     ("alter", "code"),
     [
         (_flipped("mandate"), "signature_invalid"),
+        (_flipped("acceptance"), "signature_invalid"),
         (_flipped("result"), "signature_invalid"),
         (_flipped("roster"), "decrypt_failed"),
         (_flipped("seal", 40), "unseal_failed"),
@@ -191,7 +192,7 @@ def _other_persons(parts: dict[str, Any]) -> None:
         (_nobody_vouches, "certificate_unknown"),
         (_other_persons, "section_root_mismatch"),
         (lambda parts: parts.update(more=1), "pack_invalid"),
-        (lambda parts: parts.update(format="hedx/sealed-pack/2"), "pack_invalid"),
+        (lambda parts: parts.update(format="hedx/sealed-pack/1"), "pack_invalid"),
     ],
 )
 def test_a_pack_that_was_altered_does_not_open(

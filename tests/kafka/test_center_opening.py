@@ -55,7 +55,7 @@ def test_material_read_from_kafka_opens_into_the_requesters_dossiers(kafka: str,
     network, [sample] = finished(tmp_path, "53")
     mirror(network, kafka)
     material = read_material(kafka, sample.application["application_id"])
-    dossiers = open_result(material, network.identities[CENTER], network.reference.trust)
+    dossiers = open_result(material, network.identities[CENTER], network.reference)
     assert json.dumps(dossiers) == json.dumps(network.case(sample.application).dossiers())
 
 
@@ -68,7 +68,7 @@ def test_an_id_that_two_requesters_used_must_be_given_with_its_requester(kafka: 
         read_material(kafka, identifier)
     for sample in samples:
         material = read_material(kafka, f"{sample.application['requester']}/{identifier}")
-        dossiers = open_result(material, network.identities[CENTER], network.reference.trust)
+        dossiers = open_result(material, network.identities[CENTER], network.reference)
         assert dossiers == network.case(sample.application).dossiers()
 
 

@@ -23,6 +23,7 @@ from pipeline.domain.records import (
     Acceptance,
     Answer,
     Application,
+    Coverage,
     Mandate,
     Person,
     Receipt,
@@ -199,7 +200,13 @@ def acceptance_record() -> Acceptance:
                 category=row["category"],
                 period=row["period"],
                 deadline=NOW + DAY,
-                coverage="云南省, 2027-01-01",
+                coverage=Coverage(
+                    region="云南省",
+                    region_codes=["53"],
+                    levels=["province", "city", "county"],
+                    period_covered="2000 年以来",
+                    as_of="2027-01-01",
+                ),
             )
             for row in SCHEDULE
         ],
@@ -301,13 +308,23 @@ def answer(index: int) -> bytes:
     """53's answer about one person: nothing on record under row 1, one vehicle under row 2 for the first person."""
     vehicle = {"items": [{"item": "plate", "value": "云A00000"}]}
     results = [
-        ResourceAnswer(row=1, status="no_record", as_of="2027-01-01", coverage="云南省", entries=[]),
+        ResourceAnswer(
+            row=1,
+            status="no_record",
+            as_of="2027-01-01",
+            coverage="云南省",
+            entries=[],
+            region_codes=None,
+            levels=None,
+        ),
         ResourceAnswer(
             row=2,
             status="no_record" if index else "found",
             as_of="2027-01-01",
             coverage="云南省",
             entries=[] if index else [vehicle],  # type: ignore[list-item]
+            region_codes=None,
+            levels=None,
         ),
     ]
     return framing.write("Answer", Answer(index=index, results=results))

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from rich.cells import cell_len
 
-from pipeline.cli.dossier_table import cell, in_order, reasons, show_dossiers, show_statuses
+from pipeline.cli.dossier_table import cell, in_order, reasons, show_coverage, show_dossiers, show_statuses
 from pipeline.domain.dossiers import Dossier, PersonResults, Result
 
 UNTIL = 1_896_084_000_000
@@ -17,7 +17,8 @@ UNTIL = 1_896_084_000_000
 def a_result(status: str, entries: int = 0, **changes: Any) -> Result:
     result: dict[str, Any] = {
         "row": 1, "category": "vehicles", "provider": "37", "status": status, "code": None, "until": None,
-        "as_of": None, "coverage": None, "entries": [{}] * entries,
+        "as_of": None, "coverage": None, "accepted_coverage": None, "coverage_differs": [], "note": None,
+        "entries": [{}] * entries,
     }  # fmt: skip
     return cast("Result", {**result, **changes})
 
@@ -78,7 +79,7 @@ def test_categories_come_in_the_order_of_article_3() -> None:
 def test_the_table_is_a_line_a_person(dossiers: list[Dossier], capsys: pytest.CaptureFixture[str], lang: Any) -> None:
     """Columns line up, the household stands once, text in brackets is text, and no line is wider than 100 columns."""
     show_dossiers(dossiers, {"farm_subsidy": "农业补贴"}, lang)
-    title, head, *people, legend = capsys.readouterr().out.strip().splitlines()
+    title, head, *people, legend = capsys.readouterr().out.split("\n\n")[0].strip().splitlines()
     assert [line.split()[0] for line in people] == ["H1", "王[b]明", "H2"]
     assert {cell_len(line) for line in (head, *people)} == {cell_len(head)}
     assert cell_len(head) <= 100
@@ -109,3 +110,25 @@ def test_a_reason_is_told_once_and_with_its_time() -> None:
     assert reasons(results, "en") == (
         "without a document the register cannot identify the person; moving (until 2030-01-31 18:00)"
     )
+
+
+def test_no_record_is_never_shown_without_coverage_and_date(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each statement once, by category and provider; and an answer from less than was promised says so, found or not."""
+    about: dict[str, Any] = {"as_of": "2026-10-31", "coverage": "山东省车辆"}
+    stale = {**about, "as_of": "2025-01-31", "coverage_differs": ["as_of_earlier"]}
+    persons = [(f"人{n}", [a_result("no_record", **about)]) for n in range(3)]
+    persons += [
+        ("王五", [a_result("no_record", category="medical", **stale)]),
+        ("李四", [a_result("found", 1, **stale)]),
+    ]
+    show_coverage([a_dossier("H1", *persons)], {}, "zh")
+    lines = [line.split() for line in capsys.readouterr().out.strip().splitlines()]
+    assert lines == [
+        ["查无记录：覆盖范围和截止日期"],
+        ["内容类别", "提供方", "覆盖", "截至", "与受理时目录不符"],
+        ["车船", "山东", "山东省车辆", "2025-01-31", "数据截止日期早于受理时的目录"],
+        ["车船", "山东", "山东省车辆", "2026-10-31"],
+        ["医疗", "山东", "山东省车辆", "2025-01-31", "数据截止日期早于受理时的目录"],
+    ]
+    show_coverage([a_dossier("H1", ("人", [a_result("found", 1, **about)]))], {}, "zh")
+    assert capsys.readouterr().out == ""

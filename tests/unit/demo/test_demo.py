@@ -127,9 +127,9 @@ def test_answers_as_the_catalog_promises(large: Sample) -> None:
         for entry in entries:
             period: Any = {"kind": "latest", "start": None, "end": None}
             result = sources.lookup(entry["category"], period, [subject_of(person) for person in large.persons])
-            as_of, coverage = sources.standing(entry["category"])
+            standing = sources.standing(entry["category"])
             for found in filter(None, result.entries.values()):
-                answer: Any = {"row": 1, "status": "found", "as_of": as_of, "coverage": coverage, "entries": found}
+                answer: Any = {"row": 1, "status": "found", "as_of": standing.as_of, "entries": found}
                 assert check_answer(entry, answer) is None
                 checked += 1
     assert checked > 1000
@@ -175,7 +175,8 @@ def results_of(made: Sample) -> list[tuple[Any, list[dict[str, Any]]]]:
                     result["status"] = "refused" if result["code"] else "unavailable"
                 else:
                     result["status"] = "found" if entries else "no_record"
-                    result["as_of"], result["coverage"] = sources.standing(category)
+                    standing = sources.standing(category)
+                    result["as_of"], result["coverage"] = standing.as_of, standing.coverage
                 results[number].append(result)
     return [(person, results[person["number"]]) for person in made.persons]
 

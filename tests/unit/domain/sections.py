@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from pipeline.domain import members
-from pipeline.domain.records import BundleRef, SectionExpected, SubQuery
+from pipeline.domain.records import BundleRef, Coverage, SectionExpected, SubQuery
 
 DEADLINE = 1_000
 LATEST = {"kind": "latest", "start": None, "end": None}
@@ -20,7 +20,9 @@ def a_query(provider: str, row: int = 1, *, deadline: int = DEADLINE, category: 
         category=category or f"category_{row}",
         period=LATEST,  # type: ignore[typeddict-item]
         deadline=deadline,
-        coverage="全国",
+        coverage=Coverage(
+            region="山东省", region_codes=["37"], levels=["province"], period_covered="2000 年以来", as_of="2026-10-31"
+        ),
     )
 
 

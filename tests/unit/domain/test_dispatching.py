@@ -28,13 +28,23 @@ def test_a_named_provider_is_asked_alone_and_only_for_what_it_offers() -> None:
 
 def test_every_pair_of_row_and_provider_has_its_own_deadline_and_coverage() -> None:
     """Each resource's own limit counts from acceptance, and the region it stated then goes with the question."""
-    slow = {**an_entry("32"), "feedback_seconds": 7_200, "region": "江苏省"}
+    slow = {**an_entry("32"), "feedback_seconds": 7_200, "region": "江苏省", "as_of": "2026-09-30"}
     release = Release.of(4, [an_entry("37"), slow])  # type: ignore[list-item]
     queries = sub_queries([a_row(), a_row(row=2, provider="32")], release, 1_000_000)
-    assert [(q["row"], q["provider"], q["deadline"], q["coverage"]) for q in queries] == [
-        (1, "32", 1_000_000 + 7_200_000, "江苏省"),
-        (1, "37", 1_000_000 + 600_000, "山东省"),
-        (2, "32", 1_000_000 + 7_200_000, "江苏省"),
+    assert [(q["row"], q["provider"], q["deadline"]) for q in queries] == [
+        (1, "32", 1_000_000 + 7_200_000),
+        (1, "37", 1_000_000 + 600_000),
+        (2, "32", 1_000_000 + 7_200_000),
+    ]
+    assert [q["coverage"] for q in queries][:2] == [
+        {
+            "region": region,
+            "region_codes": [code],
+            "levels": ["province", "city", "county"],
+            "period_covered": "2000-01-01 起",
+            "as_of": as_of,
+        }
+        for region, code, as_of in (("江苏省", "32", "2026-09-30"), ("山东省", "37", "2026-10-31"))
     ]
     assert {q["category"] for q in queries} == {"household_registration"}
     assert queries[0]["period"] == a_row()["period"]

@@ -111,7 +111,7 @@ def test_what_a_certificate_calls_done_is_held_by_the_bundles_it_names(some: lis
             for provider, row, index in named
         }
         persons = [a_person(number=number + 1, household=f"H{number // 2}") for number in range(PERSONS)]
-        dossiers = assemble([persons], {1: certificate}, answers)
+        dossiers = assemble([persons], {1: certificate}, answers, {})
         assert sum(count_by_status(dossiers).values()) == PERSONS * len(QUERIES)
 
 

@@ -14,7 +14,8 @@ entries:
   - category: fishing_boats
     name: 渔船
     region: 山东省
-    levels: 省、市
+    region_codes: ["3701", 370200]
+    levels: [市, 省]
     as_of: 2026-10-31
     update_cycle: 每月
     feedback_seconds: 3600
@@ -38,6 +39,7 @@ def test_a_new_category_needs_nothing_but_a_file(tmp_path: Path) -> None:
         "2026-10-31",
         0,
     )
+    assert (entry["region_codes"], entry["levels"]) == (["3701", "3702"], ["province", "city"])
     assert load_release([tmp_path], 7).entry("37", "fishing_boats")["release"] == 7
 
 
@@ -50,7 +52,16 @@ def test_the_demos_files_make_a_release_of_all_ten_categories() -> None:
     ("old", "new", "reason"),
     [
         ("version: 2", "version: 2\n    colour: red", "colour.*unknown key"),
-        ("    levels: 省、市\n", "", "levels.*missing"),
+        ("    levels: [市, 省]\n", "", "levels.*missing"),
+        ("[市, 省]", "省、市", "levels"),
+        ("[市, 省]", "[]", "levels"),
+        ("市, 省", "市, 州", "no administrative level; there are 国家、省、市、县、乡、村"),
+        ('["3701", 370200]', "[]", "region_codes"),
+        ("370200", "3702001", "two, four or six digits"),
+        ("370200", '"9901"', "no region begins with 99"),
+        ("370200", "370100", "a region code is listed twice"),
+        ("370200", "320100", "3201 lies outside the party's own area"),
+        ("370200", '"00"', "00 lies outside the party's own area"),
         ("山东\n", "火星\n", "party"),
         ("山东\n", "全国\n", "party"),
         ("3600", "0", "feedback_seconds"),

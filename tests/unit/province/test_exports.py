@@ -19,7 +19,8 @@ def a_result(**changes: Any) -> dict[str, Any]:
     """One sub-query's result, found."""
     return {
         "row": 1, "category": "vehicles", "provider": "37", "status": "found", "code": None, "until": None,
-        "as_of": "2026-10-31", "coverage": "山东省", "entries": [{"plate": "鲁A1"}], **changes,
+        "as_of": "2026-10-31", "coverage": "山东省", "accepted_coverage": None, "coverage_differs": [], "note": None,
+        "entries": [{"plate": "鲁A1"}], **changes,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import yaml
 from pipeline.demo.providers import CATALOG, PROVIDERS
 from pipeline.domain.catalog import check_answer
 from pipeline.domain.parties import provider_from
+from pipeline.domain.records import ResourceAnswer
 from pipeline.province.catalog_files import load_release
 from pipeline.province.lookups import VARIABLES
 from pipeline.province.provider_files import ProviderSpec, differences, load_provider
@@ -55,12 +56,17 @@ def test_answers_a_category_that_no_code_knows(folder: Path) -> None:
         ("paid_on", "2025-06-30"),
         ("amount", "861.50"),
     ]
-    as_of, coverage = sources.standing(category)
-    entry = release.entry("37", category)
-    assert (
-        check_answer(entry, {"row": 1, "status": "found", "as_of": as_of, "coverage": coverage, "entries": found})
-        is None
+    standing = sources.standing(category)
+    answer = ResourceAnswer(
+        row=1,
+        status="found",
+        as_of=standing.as_of,
+        coverage=standing.coverage,
+        entries=found,
+        region_codes=standing.region_codes,
+        levels=standing.levels,
     )
+    assert check_answer(release.entry("37", category), answer) is None
 
 
 def test_fits_beside_what_the_province_has(folder: Path) -> None:

@@ -171,7 +171,18 @@ def an_answer(
 ) -> tuple[Bundle, bytes]:
     """A provider's bundle of answers about `indexes`, whose header states `stated` (the same when None)."""
     secret, seal = sealing.new_seal("53", [CENTER.sealing.public])
-    results = [{"row": row, "status": "no_record", "as_of": "", "coverage": "", "entries": []} for row in rows]
+    results = [
+        {
+            "row": row,
+            "status": "no_record",
+            "as_of": "",
+            "coverage": "",
+            "entries": [],
+            "region_codes": None,
+            "levels": None,
+        }
+        for row in rows
+    ]
     records = [framing.write("Answer", {"index": index, "results": results}) for index in indexes]
     header = Header(
         kind="answer",
