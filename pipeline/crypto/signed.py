@@ -40,6 +40,7 @@ SIGNERS: dict[str, frozenset[str]] = {
     "review": frozenset({"center"}),
     "evidence-request": frozenset({"center"}),
     "evidence-reply": frozenset({"province"}),
+    "evidence-judged": frozenset({"center"}),
     "catalog-report": frozenset({"provider", "province"}),
     "catalog-decision": frozenset({"center"}),
     "differences": frozenset({"province"}),

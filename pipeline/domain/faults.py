@@ -295,6 +295,7 @@ FAULTS: Final[dict[str, Wording]] = {
         "由监护人授权，但没有监护关系证明",
         "the guardian consented, and there is no proof of guardianship",
     ),
+    "evidence_other_missing": Wording("evidence", "没有所要的其他材料", "the other document asked for is not there"),
     "evidence_number_unknown": Wording(
         "evidence", "有材料指向该序号，但名单中没有这个序号", "a document is about this number, which the roster does not have"
     ),

@@ -211,6 +211,7 @@ class Acceptance(TypedDict):
     sub_queries: list[SubQuery]
     suspended: list[str]  # parties that offer a category but are suspended; `unavailable` in the certificate
     accepted_at: int
+    calendar: str  # which years' working days the deadlines were counted with, `2026 published`; "" if with none
 
 
 class Receipt(TypedDict):
@@ -389,7 +390,8 @@ class CatalogEntry(TypedDict):
     levels: list[AdministrativeLevel]  # administrative levels covered (各级)
     as_of: str  # data as of this date
     update_cycle: str
-    feedback_seconds: int  # absolute feedback limit; working days come with the calendar
+    feedback_seconds: int | None  # feedback limit from acceptance; exactly one of the two is set
+    feedback_working_days: int | None  # the same in working days (工作日)
     sharing_conditions: str
     period_covered: str
     version: int
@@ -807,6 +809,18 @@ class EvidenceArrived(TypedDict):
     received_at: int
 
 
+class EvidenceJudged(TypedDict):
+    """hedx/1/evidence-judged: what an officer says to the documents of a request, and so ends it. Also evidence desk → applications. Signed by the center."""
+
+    request_id: str
+    application_id: str
+    requester: str
+    verdict: Literal["accepted", "questioned"]
+    officer: str
+    reason: str
+    at: int
+
+
 class RecheckAsked(TypedDict):
     """applications → applications: a re-check is complete and asks the original, in its own partition, whether it may go on."""
 
@@ -889,6 +903,7 @@ class EvidenceState(TypedDict):
     request_id: str
     application_id: str
     requester: str
+    asked_at: int
     due: int
     reminders: int
     parts: list[bytes]

@@ -42,6 +42,7 @@ ACTS: Final[dict[str, ActType]] = {
     "review": ActType("ReviewNotice", None),
     "evidence-request": ActType("EvidenceRequest", None),
     "evidence-reply": ActType("EvidenceReply", "requester"),
+    "evidence-judged": ActType("EvidenceJudged", None),
     "catalog-report": ActType("CatalogReport", "party"),
     "catalog-decision": ActType("CatalogDecision", None),
 }

@@ -13,11 +13,12 @@ from typing import Any
 
 from pipeline.codec import framing
 from pipeline.crypto.keys import Identity
+from pipeline.domain.calendar import Calendar
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.lifecycle import Event, Facts, NotAllowed
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Acted, DeliveryReceipted, DispatchDue, SectionCertified
-from pipeline.stages import admission, certify, sending, topics
+from pipeline.stages import admission, certify, evidence, sending, topics
 from pipeline.stages.acts import Act, open_act
 from pipeline.stages.bounds import VERSIONS, within
 from pipeline.stages.casework import CLOCK, Case, Casework, timer_of
@@ -46,9 +47,11 @@ class Applications:
     changelog: str | None = topics.changelog("applications")
     tick: float | None = 5.0
 
-    def __init__(self, center: Identity, reference: Reference, entropy: Entropy = os.urandom) -> None:
+    def __init__(
+        self, center: Identity, reference: Reference, calendar: Calendar, entropy: Entropy = os.urandom
+    ) -> None:
         dispatcher = Dispatcher(center, SectionOpener(center.sealing), entropy)
-        self._office = Office(center, reference, entropy, dispatcher)
+        self._office = Office(center, reference, calendar, entropy, dispatcher)
 
     def step(self, state: State, batch: Batch) -> Effects:
         """Sections, acts, decisions, certificates and receipts of one batch; on a tick, what has waited long enough."""
@@ -182,11 +185,17 @@ HANDLERS: dict[str, Handler] = {
     "SectionCertified": _certified,
     "DeliveryReceipted": _delivered,
     "DispatchDue": _dispatch_due,
+    "EvidenceAsked": evidence.asked,
+    "EvidenceArrived": evidence.arrived,
+    "EvidenceJudged": evidence.judged,
 }
 """Record -> what it does."""
-ACT_HANDLERS: dict[str, ActHandler] = {}
+ACT_HANDLERS: dict[str, ActHandler] = {
+    "evidence-reply": evidence.replied,
+}
 """Type of a party's act -> what it does."""
 TIMERS: dict[bytes, Callable[[Office, Casework, int, bytes, int], None]] = {
     b"x": _expired,
+    evidence.TIMER: evidence.due,
 }
 """Kind of a timer -> what is due: (office, step, partition, state key, due)."""

@@ -26,6 +26,7 @@ from pipeline.domain.records import (
     Acted,
     Application,
     DeliveryReceipted,
+    EvidenceArrived,
     Fault,
     Person,
     Receipt,
@@ -158,6 +159,8 @@ class Intake:
             return self._delivery(bundle, envelope.issuer, now)
         if bundle.header.kind == "act":
             return self._act(bundle, envelope.issuer, message.timestamp, now)
+        if bundle.header.kind == "evidence" and bundle.header.requester == envelope.issuer:
+            return _evidence(bundle, message.timestamp)
         if bundle.header.kind == "application" and bundle.header.requester == envelope.issuer:
             return self._section(bundle, events, effects, message, now)
         raise InvalidMessage("kind_unexpected", bundle.header.kind)
@@ -263,6 +266,21 @@ class Intake:
         """A keyed mark of one person in one application: finds doubles across sections, tells nothing to others."""
         application = f"{record['requester']}/{record['application_id']}/".encode()
         return hmac.digest(self._tag_secret, application + person_key(person), "sha256")[:TAG_SIZE]
+
+
+def _evidence(bundle: Bundle, appended_at: int) -> Output:
+    """A part of a document that a province releases, sealed as it came, on its way to the request it is for."""
+    header = bundle.header
+    if header.answers is None or not header.application_id:
+        raise InvalidMessage("evidence_unknown", "for no request")
+    record = EvidenceArrived(
+        application_id=header.application_id,
+        requester=header.requester,
+        bundle=bundle.raw,
+        received_at=appended_at,
+    )
+    key = application_key(header.requester, header.application_id)
+    return Output(topics.APPLICATIONS, key, framing.encode("EvidenceArrived", record))
 
 
 def _contradictions(form: Application, opened: OpenedSection, reference: Reference) -> list[Fault]:

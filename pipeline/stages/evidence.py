@@ -1,0 +1,270 @@
+"""evidence: documents that the center asks a province for (调阅, Art. 9). Handlers of the `applications` stage.
+
+A request has a state of its own beside its application's, so that documents of a closed or archived application are asked
+for just as well, and nothing here ever touches an application. It is due in five working days, is pressed on every working
+day after that, and never lapses: it ends when an officer has judged what came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final, cast
+
+from pipeline.codec import framing
+from pipeline.crypto import cose
+from pipeline.crypto.bundles import header_of, parse_bundle
+from pipeline.domain.calendar import EVIDENCE_WORKING_DAYS, CalendarUnknown, local_date, start_of_day
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.faults import fault
+from pipeline.domain.parties import CENTER, PROVINCES
+from pipeline.domain.records import (
+    Acted,
+    DeskItem,
+    EvidenceArrived,
+    EvidenceAsked,
+    EvidenceJudged,
+    EvidenceKind,
+    EvidenceReply,
+    EvidenceRequest,
+    EvidenceState,
+    Fault,
+)
+from pipeline.stages import topics
+from pipeline.stages.acts import REASON_LIMIT, Act, post_act, sign_act
+from pipeline.stages.bounds import TIMES, WORDS, within
+from pipeline.stages.casework import Casework
+from pipeline.stages.effects import Output, timer_key
+from pipeline.stages.keys import application_key
+from pipeline.stages.office import Office
+
+STATE, TIMER = b"e", b"e"
+MOST_NUMBERS: Final = range(501)
+"""Roster numbers of one request: a section's."""
+MOST_PARTS: Final = 20_000
+"""Bundles of one request: some 9 GB of documents."""
+_DAY: Final = 24 * 3600 * 1000
+_MISSING: Final[Mapping[EvidenceKind, str]] = {
+    "identity": "evidence_identity_missing",
+    "consent": "evidence_consent_missing",
+    "guardianship": "evidence_guardianship_missing",
+    "mandate": "evidence_mandate_missing",
+    "other": "evidence_other_missing",
+}
+
+
+def mark(request_id: str) -> bytes:
+    """What a bundle's header has in `answers` to say which request its document is for: SHA-256 of the request's id."""
+    return hashlib.sha256(request_id.encode()).digest()
+
+
+def desk_key(request_id: str) -> bytes:
+    """Key of a request on hedx.center.desk."""
+    return f"evidence/{request_id}".encode()
+
+
+def asked(office: Office, work: Casework, partition: int, record: EvidenceAsked) -> None:
+    """An officer asks for documents: sign the request, start its clock, put it on the desk. Once for each id.
+
+    Raises InvalidMessage `record_out_of_bounds`, `calendar_unknown` when the working days ahead are not known, and
+    `act_invalid` for a reason that is too long.
+    """
+    within(record, request_id=WORDS, application_id=WORDS, requester=WORDS, numbers=MOST_NUMBERS, at=TIMES)
+    if record["requester"] not in PROVINCES or len(record["reason"]) > REASON_LIMIT:
+        raise InvalidMessage("record_out_of_bounds", "requester or reason")
+    key = _key(record["requester"], record["application_id"], record["request_id"])
+    if work.overlay.get(partition, STATE + key) is not None:
+        return
+    try:
+        due = office.calendar.due(work.now, EVIDENCE_WORKING_DAYS)
+        warn_at = office.calendar.warn_at(due)
+    except CalendarUnknown as error:
+        raise InvalidMessage("calendar_unknown", str(error.year)) from None
+    request = EvidenceRequest(
+        request_id=record["request_id"],
+        application_id=record["application_id"],
+        requester=record["requester"],
+        numbers=sorted(set(record["numbers"])),
+        kinds=record["kinds"],
+        draw=record["draw"],
+        reason=record["reason"],
+        due=due,
+        reminder=0,
+        at=work.now,
+    )
+    state = EvidenceState(
+        request=_tell(work, request),
+        request_id=record["request_id"],
+        application_id=record["application_id"],
+        requester=record["requester"],
+        asked_at=work.now,
+        due=due,
+        reminders=0,
+        parts=[],
+        reply=None,
+        replied_at=None,
+    )
+    _save(work, partition, key, state)
+    _set_timer(work, partition, key, max(warn_at, work.now))
+    _put_on_desk(work, state, request, "open", [])
+    _note(work, "evidence_requested", state, count=len(request["numbers"]), by=record["officer"])
+
+
+def due(office: Office, work: Casework, partition: int, key: bytes, at: int) -> None:
+    """A request that nobody has replied to is near its end, or past it: then it is put to the province again, signed.
+
+    Pressed on each working day, for as long as it takes.
+    """
+    state = _load(work, partition, key)
+    if state is None or state["reply"] is not None:
+        return
+    request = _request(state)
+    if at <= state["due"]:
+        _put_on_desk(work, state, request, "warn", [])
+        _note(work, "evidence_warned", state)
+        _set_timer(work, partition, key, state["due"] + 1)
+        return
+    state["reminders"] += 1
+    state["request"] = _tell(work, {**request, "reminder": state["reminders"], "at": work.now})
+    _save(work, partition, key, state)
+    _put_on_desk(work, state, request, "overdue", [])
+    _note(work, "evidence_overdue", state, count=state["reminders"])
+    try:
+        again = start_of_day(office.calendar.after(local_date(work.now), 1))
+    except CalendarUnknown:
+        again = work.now + _DAY  # the end of the files is no reason to let it lapse
+    _set_timer(work, partition, key, again)
+
+
+def arrived(office: Office, work: Casework, partition: int, record: EvidenceArrived) -> None:
+    """A part of a document, sealed as it came; the topic keeps it, here it is counted.
+
+    Raises InvalidMessage `evidence_unknown` for what nobody asked for, and `evidence_too_many`.
+    """
+    within(record, application_id=WORDS, requester=WORDS, received_at=TIMES)
+    header = header_of(record["bundle"])
+    key = application_key(record["requester"], record["application_id"]) + b"/" + (header.answers or b"")
+    state = _load(work, partition, key)
+    if state is None:
+        raise InvalidMessage("evidence_unknown", record["application_id"])
+    digest = parse_bundle(record["bundle"]).leaf
+    if digest in state["parts"]:
+        return
+    if len(state["parts"]) >= MOST_PARTS:
+        raise InvalidMessage("evidence_too_many", f"{MOST_PARTS} bundles for one request")
+    state["parts"].append(digest)
+    _save(work, partition, key, state)
+
+
+def replied(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
+    """The province says what it released and what is missing; from here on it waits for an officer of the center.
+
+    A later reply takes the place of an earlier one. Raises InvalidMessage `evidence_unknown`.
+    """
+    reply = cast("EvidenceReply", act.record)
+    key = _key(reply["requester"], reply["application_id"], reply["request_id"])
+    state = _load(work, partition, key)
+    if state is None:
+        raise InvalidMessage("evidence_unknown", reply["application_id"])
+    late = record["received_at"] > state["due"]
+    state["reply"], state["replied_at"] = act.raw, record["received_at"]
+    _save(work, partition, key, state)
+    missing = [fault(_MISSING[found["kind"]], found["number"]) for found in reply["missing"]]
+    _put_on_desk(work, state, _request(state), "overdue" if late else "open", missing)
+    _note(
+        work,
+        "evidence_replied",
+        state,
+        subject=act.digest,
+        count=len(reply["released"]),
+        code="late" if late else "in_time",
+        by=reply["requester"],
+    )
+
+
+def judged(office: Office, work: Casework, partition: int, record: EvidenceJudged) -> None:
+    """An officer accepts or questions what came: the request ends, and the province is told. Raises `evidence_unknown`."""
+    within(record, request_id=WORDS, application_id=WORDS, requester=WORDS, reason=range(REASON_LIMIT + 1), at=TIMES)
+    key = _key(record["requester"], record["application_id"], record["request_id"])
+    state = _load(work, partition, key)
+    if state is None:
+        raise InvalidMessage("evidence_unknown", record["application_id"])
+    raw = sign_act("evidence-judged", record, work.signer, record["requester"], work.now)
+    _post(work, raw, state)
+    work.overlay.put(partition, STATE + key, None)
+    work.outputs.append(Output(topics.DESK, desk_key(record["request_id"]), None))
+    _note(work, f"evidence_{record['verdict']}", state, by=record["officer"])
+
+
+def _key(requester: str, application_id: str, request_id: str) -> bytes:
+    return application_key(requester, application_id) + b"/" + mark(request_id)
+
+
+def _load(work: Casework, partition: int, key: bytes) -> EvidenceState | None:
+    data = work.overlay.get(partition, STATE + key)
+    return None if data is None else cast("EvidenceState", framing.decode_as("EvidenceState", data))
+
+
+def _save(work: Casework, partition: int, key: bytes, state: EvidenceState) -> None:
+    work.overlay.put(partition, STATE + key, framing.encode("EvidenceState", state))
+
+
+def _set_timer(work: Casework, partition: int, key: bytes, at: int) -> None:
+    work.overlay.put(partition, timer_key(at, TIMER + key), b"\0")
+
+
+def _request(state: EvidenceState) -> EvidenceRequest:
+    """The newest request, as this stage signed it."""
+    return cast("EvidenceRequest", framing.decode_as("EvidenceRequest", cose.decode(state["request"]).payload))
+
+
+def _tell(work: Casework, request: EvidenceRequest) -> bytes:
+    """Sign a request and post it to the province; returns the signed object."""
+    raw = sign_act("evidence-request", request, work.signer, request["requester"], work.now)
+    bundle = post_act(raw, CENTER, request["requester"], request["requester"], request["application_id"], work.entropy)
+    work.mailbag.add(request["requester"], "responses", bundle)
+    return raw
+
+
+def _post(work: Casework, raw: bytes, state: EvidenceState) -> None:
+    to = state["requester"]
+    work.mailbag.add(to, "responses", post_act(raw, CENTER, to, to, state["application_id"], work.entropy))
+
+
+def _put_on_desk(
+    work: Casework, state: EvidenceState, request: EvidenceRequest, stage: str, missing: list[Fault]
+) -> None:
+    item = DeskItem(
+        kind="evidence",
+        application_id=state["application_id"],
+        party=state["requester"],
+        since=state["asked_at"],
+        due=state["due"],
+        stage=stage,  # type: ignore[typeddict-item]
+        faults=missing,
+        approvals=[],
+        persons=len(request["numbers"]),
+        subject=state["reply"] or state["request"],
+    )
+    work.outputs.append(Output(topics.DESK, desk_key(state["request_id"]), framing.encode("DeskItem", item)))
+
+
+def _note(
+    work: Casework,
+    kind: str,
+    state: EvidenceState,
+    *,
+    subject: bytes = b"",
+    count: int = 1,
+    code: str | None = None,
+    by: str | None = None,
+) -> None:
+    work.events.add(
+        kind,
+        subject=mark(state["request_id"]) + state["reminders"].to_bytes(4, "big") + subject,
+        application_id=state["application_id"],
+        party=state["requester"],
+        count=count,
+        code=code,
+        by=by,
+    )
