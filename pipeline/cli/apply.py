@@ -18,6 +18,8 @@ from pipeline.domain.wording import Language, explain, explain_reason, label, lo
 from pipeline.kafka.clock import wall_clock
 from pipeline.province.catalog_files import load_release
 from pipeline.province.forms import LoadedForm, load_form
+from pipeline.province.rule_files import load_rule_book
+from pipeline.settings import data_dir
 from pipeline.stages.clock import local_date
 
 _FILE = click.Path(path_type=Path)
@@ -30,6 +32,10 @@ _SAID: Final = {
         "Checked and sound: {persons} persons, {households} households, {rows} schedule rows.",
         "{faults} faults; nothing was filed.",
     ),
+}
+_HELD: Final = {
+    "zh": "提交后须经部中心人工审核，原因：",
+    "en": "Once filed it will be held for an officer of the center, because:",
 }
 
 
@@ -72,6 +78,7 @@ def check(form: Path, roster: Path, catalog: Sequence[Path], party: str, lang: L
         today=local_date(wall_clock()),
         requester=party,
         application_id=str(uuid.uuid4()),
+        rules=load_rule_book(data_dir() / "rules").for_party(party),
     )
     emit(as_data(loaded, lang) if as_json else "\n".join(as_report(loaded, lang)), as_json)
     return Exit.FAILED if loaded.faults else Exit.FINE
@@ -85,6 +92,7 @@ def as_data(loaded: LoadedForm, lang: Language) -> dict[str, object]:
         "households": len({person["household"] for person in loaded.roster}),
         "schedule_rows": len(loaded.application["schedule"]) if loaded.application else 0,
         "faults": [{**fault, "message": explain(fault, lang)} for fault in loaded.faults],
+        "held": [{**fault, "message": explain(fault, lang)} for fault in loaded.held],
     }
 
 
@@ -94,7 +102,7 @@ def as_report(loaded: LoadedForm, lang: Language) -> list[str]:
     if loaded.application is not None:
         households = len({person["household"] for person in loaded.roster})
         rows = len(loaded.application["schedule"])
-        return [fine.format(persons=len(loaded.roster), households=households, rows=rows)]
+        return [fine.format(persons=len(loaded.roster), households=households, rows=rows), *held_lines(loaded, lang)]
     lines = [faulty.format(faults=len(loaded.faults))]
     for part in ("form", "schedule", "roster"):
         found = [fault for fault in loaded.faults if _part(fault) == part]
@@ -102,6 +110,13 @@ def as_report(loaded: LoadedForm, lang: Language) -> list[str]:
             lines += ["", f"{label(part, lang)} ({len(found)})"]
             lines += [f"  {_line(fault, part, lang)}" for fault in found]
     return lines
+
+
+def held_lines(loaded: LoadedForm, lang: Language) -> list[str]:
+    """That an officer of the center will decide, and why; nothing when it starts by itself."""
+    if not loaded.held:
+        return []
+    return [_HELD[lang], *(f"  {explain(fault, lang)}" for fault in loaded.held)]
 
 
 def _part(fault: Fault) -> str:

@@ -29,6 +29,7 @@ from pipeline.kafka.seen_file import SeenFile
 from pipeline.province.casefile import CaseFile, Certificate
 from pipeline.province.database import connect
 from pipeline.province.filing import file_application
+from pipeline.province.rule_files import load_rule_book
 from pipeline.province.store import Store
 from pipeline.province.unit_keys import read_public
 from pipeline.settings import data_dir
@@ -116,7 +117,7 @@ def submit(
     The party's adapter (`hedx province run`) sends it. Prints the application's id.
     """
     from pipeline.app import reference_for
-    from pipeline.cli.apply import as_data, as_report
+    from pipeline.cli.apply import as_data, as_report, held_lines
     from pipeline.province.forms import load_form
 
     installation = Installation(data_dir())
@@ -126,11 +127,19 @@ def submit(
         application_id = str(uuid.uuid4())
         today = local_date(wall_clock())
         loaded = load_form(
-            form, roster, release=reference.current, today=today, requester=party, application_id=application_id
+            form,
+            roster,
+            release=reference.current,
+            today=today,
+            requester=party,
+            application_id=application_id,
+            rules=load_rule_book(data_dir() / "rules").for_party(party),
         )
         if loaded.application is None:
             emit(as_data(loaded, lang) if as_json else "\n".join(as_report(loaded, lang)), as_json)
             return Exit.FAILED
+        for line in held_lines(loaded, lang):
+            remark(line)
         unit_key = None if reply_key is None else read_public(reply_key)
         put_in(installation, loaded.application, loaded.roster, reference, unit_key)
     if wait and not await_result(installation, party, application_id, wait):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Final, Literal
 
 from pipeline.domain.faults import fault, shown
-from pipeline.domain.records import Fault, ScheduleRow
+from pipeline.domain.records import Application, Fault, Person, ScheduleRow
 
 UnitLevel = Literal["province", "city", "county"]
 """Who stands behind an application: the province, or one of its cities or counties with its consent (Art. 3)."""
@@ -35,6 +35,23 @@ class CaseFacts:
     is_recheck: bool = False
     guarded: int = 0
     undocumented: int = 0
+
+
+def facts_of(app: Application, persons: Iterable[Person]) -> CaseFacts:
+    """The facts of a whole application and its roster."""
+    roster = list(persons)
+    return CaseFacts(
+        requester=app["requester"],
+        business_category=app["business_category"],
+        purpose=app["purpose"],
+        schedule=app["schedule"],
+        person_count=len(roster),
+        unit_level=app["unit_consent"]["level"] if app["unit_consent"] else "province",
+        seal_to_center=app["seal_to_center"],
+        is_recheck=app["recheck"] is not None,
+        guarded=sum(person["consent_by"] == "guardian" for person in roster),
+        undocumented=sum(person["document_type"] == "none" for person in roster),
+    )
 
 
 @dataclass(frozen=True, slots=True)

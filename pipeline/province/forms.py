@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pipeline.domain.faults import fault
 from pipeline.domain.periods import parse_period
 from pipeline.domain.records import Application, Fault, Person
 from pipeline.domain.review import check_application, check_persons, check_roster, check_roster_identity, check_schedule
+from pipeline.domain.rules import Rules, Verdict, facts_of
 from pipeline.province.form_files import FormDraft, read_form
 from pipeline.province.form_writing import write_form_yaml
 from pipeline.province.roster_files import RosterDraft, read_roster, write_roster_csv
@@ -27,14 +28,23 @@ class LoadedForm:
     faults: list[Fault]
     persons_read: int = 0
     """Lines of the roster that could be read, for the report; also when there are faults."""
+    held: list[Fault] = field(default_factory=list)
+    """Why an officer of the center will look at it before it starts: no faults, it can be filed."""
 
 
 def load_form(
-    form: Path, roster: Path, *, release: Release, today: date, requester: str, application_id: str
+    form: Path,
+    roster: Path,
+    *,
+    release: Release,
+    today: date,
+    requester: str,
+    application_id: str,
+    rules: Rules | None = None,
 ) -> LoadedForm:
     """Read and review an application. `release` resolves category names and says who offers what.
 
-    Never raises for what people wrote: faults come back all at once, the form's first, then the schedule's by row, then
+    `rules`: those of the requester, whose refusals are faults and whose reasons to hold are `held`. Never raises for what people wrote: faults come back all at once, the form's first, then the schedule's by row, then
     the roster's by number.
     """
     drafted = read_form(form, release, requester, application_id)
@@ -45,10 +55,15 @@ def load_form(
     else:
         faults += _read_periods(drafted, today)
         faults += _reviewed(drafted.application, drafted, listed, release, today)
+    verdict = Verdict("accept", [])
+    if rules is not None and drafted.application is not None:
+        verdict = rules.verdict(facts_of(drafted.application, listed.persons))
+    if verdict.kind == "reject":
+        faults += _told_once(verdict.faults, drafted, listed)
     faults.sort(key=lambda f: (f["number"] is not None, f["row"] is not None, f["number"] or 0, f["row"] or 0))
     if faults or drafted.application is None:
         return LoadedForm(None, [], faults, len(listed.persons))
-    return LoadedForm(drafted.application, listed.persons, [], len(listed.persons))
+    return LoadedForm(drafted.application, listed.persons, [], len(listed.persons), verdict.faults)
 
 
 def _read_periods(drafted: FormDraft, today: date) -> list[Fault]:

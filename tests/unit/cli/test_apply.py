@@ -81,3 +81,50 @@ def test_language_follows_the_locale(
 def test_only_a_province_asks(arguments: list[str], party: str) -> None:
     """部中心 and the center file nothing."""
     assert run([*arguments[:-1], party]) == Exit.USAGE
+
+
+def own_rules(home: Path, text: str) -> None:
+    """山东's own rules in this HEDX_HOME."""
+    (home / "rules").mkdir()
+    (home / "rules" / "37.yaml").write_text(text, encoding="utf-8")
+
+
+def test_the_rules_of_the_province_refuse_a_category(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the center would reject, the province is told before it files; the row is named."""
+    monkeypatch.setenv("HEDX_HOME", str(tmp_path))
+    own_rules(tmp_path, "business:\n  最低生活保障: [户籍]\n")
+    assert run([*arguments, "--json", "--lang", "en"]) == Exit.FAILED
+    [told] = json.loads(capsys.readouterr().out)["faults"]
+    assert (told["code"], told["row"]) == ("category_not_for_purpose", 2)
+    assert (
+        told["message"] == "schedule row 2: by the rules, 最低生活保障 may not ask for marriage registration (marriage)"
+    )
+
+
+def test_what_will_be_held_is_a_remark_not_a_fault(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application is sound and can be filed; the official knows that an officer will look at it, and why."""
+    monkeypatch.setenv("HEDX_HOME", str(tmp_path))
+    own_rules(tmp_path, "auto_accept:\n  most_persons: 1\n")
+    assert run([*arguments, "--lang", "zh"]) == Exit.FINE
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == [
+        "提交后须经部中心人工审核\uff0c原因\uff1a",
+        "  申请表\uff1a人数超过 1 人\uff0c须经人工审核",
+    ]
+    assert run([*arguments, "--json"]) == Exit.FINE
+    report = json.loads(capsys.readouterr().out)
+    assert (report["ok"], [fault["code"] for fault in report["held"]]) == (True, ["hold_persons"])
+
+
+def test_looser_rules_of_a_province_stop_the_check(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules that widen the regulation are not used, and not passed over either (Art. 14)."""
+    monkeypatch.setenv("HEDX_HOME", str(tmp_path))
+    own_rules(tmp_path, "most_persons: 2000000\n")
+    assert run(arguments) == Exit.FAILED
+    assert "37.yaml:1: most_persons" in capsys.readouterr().err
