@@ -27,6 +27,8 @@ from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
 from pipeline.province import keeper
+from pipeline.province.calendar_files import load_calendar
+from pipeline.province.rule_files import load_rule_book
 from pipeline.signer.client import open_identity
 from pipeline.signer.remote import RemoteIdentity
 from pipeline.stages import topics
@@ -82,7 +84,8 @@ def build_stage(
     if name == "intake":
         return Intake(center, reference, installation.tag_secret())
     if name == "applications":
-        return Applications(center, reference)
+        calendar, rules = load_calendar(installation.calendar), load_rule_book(installation.rules)
+        return Applications(center, reference, calendar, rules)
     if name == "collect":
         sources = partitions(inbox(CENTER, "responses"))
         return Collect(reference, sources=sources, join_partitions=partitions(topics.JOIN))

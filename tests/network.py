@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from cryptography import x509
@@ -14,16 +15,20 @@ from pipeline.crypto.authority import create_authority, issue
 from pipeline.crypto.keys import LocalIdentity, LocalSigner, PublicSealingKey, SealingKey
 from pipeline.crypto.revocation import build_crl
 from pipeline.crypto.seal_keys import sign_seal_key
+from pipeline.domain.calendar import Calendar
 from pipeline.domain.errors import NotReady
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import Application, CatalogEntry, Person, RevocationList, SealKey, TrustEntry
+from pipeline.domain.rules import RuleBook
 from pipeline.kafka.clients import murmur2_partition
 from pipeline.kafka.memory import MemoryBroker, MemoryWorker
 from pipeline.province import outbox
+from pipeline.province.calendar_files import directory, load_calendar
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect, transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
 from pipeline.province.filing import Filing, file_application
+from pipeline.province.rule_files import load_rule_book
 from pipeline.province.sources import Sources
 from pipeline.province.store import Store
 from pipeline.stages import topics
@@ -40,6 +45,18 @@ from pipeline.stages.reference import ReferenceTables, make_anchor, publish_cata
 PARTITIONS = 3
 DAY = 24 * 3600 * 1000
 START = 1_795_150_800_000  # 2026-11-20 13:00 in China, ms
+
+
+@cache
+def shipped_calendar() -> Calendar:
+    """The working days that come with the package."""
+    return load_calendar(directory())
+
+
+@cache
+def shipped_rules() -> RuleBook:
+    """The nation's rules, and no province's own."""
+    return load_rule_book()
 
 
 class Clock:
@@ -78,8 +95,15 @@ class Network:
         broker: MemoryBroker | None = None,
         clock: Clock | None = None,
         seal_keys: Mapping[str, SealingKey] | None = None,
+        calendar: Calendar | None = None,
+        rules: RuleBook | None = None,
     ) -> None:
-        """`seal_keys`: what parties, the center among them, are sealed to instead of their certificates' keys."""
+        """`seal_keys`: what parties, the center among them, are sealed to instead of their certificates' keys.
+
+        `calendar`, `rules`: the center's; those that are shipped by default.
+        """
+        self.calendar = calendar or shipped_calendar()
+        self.rules = rules or shipped_rules()
         self.clock = clock or Clock()
         self.broker = broker or MemoryBroker(self.clock)
         authority = create_authority(self.clock())
@@ -240,7 +264,7 @@ class Network:
         center = self.identities[CENTER]
         stages: list[Stage] = [
             Intake(center, self.reference, b"tag secret"),
-            Applications(center, self.reference),
+            Applications(center, self.reference, self.calendar, self.rules),
             Collect(self.reference, sources=PARTITIONS, join_partitions=PARTITIONS),
             Join(center, lambda _, key: murmur2_partition(key, PARTITIONS)),
         ]
@@ -253,7 +277,7 @@ class Network:
         for party in (CENTER, *parties):
             self.broker.create(inbox(party, "requests"), PARTITIONS)
             self.broker.create(inbox(party, "responses"), PARTITIONS)
-        for topic in (topics.APPLICATIONS, topics.JOIN, topics.RESULTS, topics.EVENTS):
+        for topic in (topics.APPLICATIONS, topics.JOIN, topics.RESULTS, topics.EVENTS, topics.DESK):
             self.broker.create(topic, PARTITIONS)
         for stage in ("intake", "applications", "collect", "join"):
             self.broker.create(topics.changelog(stage), PARTITIONS)

@@ -54,6 +54,16 @@ class Installation:
         """RocksDB folders of the center's workers; wiped and restored from the changelogs."""
         return self.folder / "state"
 
+    @property
+    def calendar(self) -> Path:
+        """The operator's own calendar files, one a year; need not be there."""
+        return self.folder / "calendar"
+
+    @property
+    def rules(self) -> Path:
+        """The provinces' own rule files (Art. 14); need not be there."""
+        return self.folder / "rules"
+
     def party(self, party: str) -> Path:
         """Everything one party keeps."""
         return self.folder / "parties" / party

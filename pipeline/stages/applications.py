@@ -18,6 +18,7 @@ from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.lifecycle import Event, Facts, NotAllowed
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Acted, DeliveryReceipted, DispatchDue, SectionCertified
+from pipeline.domain.rules import RuleBook
 from pipeline.stages import admission, certify, evidence, sending, topics
 from pipeline.stages.acts import Act, open_act
 from pipeline.stages.bounds import VERSIONS, within
@@ -48,10 +49,15 @@ class Applications:
     tick: float | None = 5.0
 
     def __init__(
-        self, center: Identity, reference: Reference, calendar: Calendar, entropy: Entropy = os.urandom
+        self,
+        center: Identity,
+        reference: Reference,
+        calendar: Calendar,
+        rules: RuleBook,
+        entropy: Entropy = os.urandom,
     ) -> None:
         dispatcher = Dispatcher(center, SectionOpener(center.sealing), entropy)
-        self._office = Office(center, reference, calendar, entropy, dispatcher)
+        self._office = Office(center, reference, calendar, rules, entropy, dispatcher)
 
     def step(self, state: State, batch: Batch) -> Effects:
         """Sections, acts, decisions, certificates and receipts of one batch; on a tick, what has waited long enough."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.crypto.keys import Identity
 from pipeline.domain.calendar import Calendar
+from pipeline.domain.rules import RuleBook
 from pipeline.stages.dispatch import Dispatcher
 from pipeline.stages.notices import Entropy
 from pipeline.stages.reference import Reference
@@ -13,10 +14,11 @@ from pipeline.stages.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The center at work: its keys, what it looks up, the splitter, and the working days that limits are counted in."""
+    """The center at work: its keys, what it looks up, working days, the provinces' rules, and the splitter."""
 
     center: Identity
     reference: Reference
     calendar: Calendar
+    rules: RuleBook
     entropy: Entropy
     dispatcher: Dispatcher

@@ -30,6 +30,7 @@ from tests.fuzz import world
 from tests.fuzz.crypto_targets import signed_envelope
 from tests.fuzz.harness import Run, Target, check_refusal, loaded, must, proportionate
 from tests.fuzz.world import NOW, FixedReference, MemoryView, identity
+from tests.network import shipped_calendar, shipped_rules
 from tests.vectors import scenario
 from tests.vectors.identities import Draws, member
 
@@ -103,7 +104,8 @@ def collect() -> Collect:
 @cache
 def applications() -> Applications:
     """The center's process manager."""
-    return Applications(identity(CENTER), FixedReference(), world.entropy("applications"))
+    reference, entropy = FixedReference(), world.entropy("applications")
+    return Applications(identity(CENTER), reference, shipped_calendar(), shipped_rules(), entropy)
 
 
 @cache
