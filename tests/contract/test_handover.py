@@ -206,7 +206,7 @@ def test_state_and_certificate_need_no_key(network: Network, sample: Sample) -> 
     """Persons and answers do."""
     store = network.parties[REQUESTER].store.connection
     case = CaseFile(store, sample.application["application_id"], network.reference.trust)
-    assert (case.state, case.is_complete(), case.certificate() is not None) == ("completed", True, True)
+    assert (case.state, case.is_complete(), case.certificate() is not None) == ("incomplete", True, True)
     before = len(log_of(network))
     for read in (case.dossiers, case.roster, case.form):
         with pytest.raises(ConfigError, match="identity"):

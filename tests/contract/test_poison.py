@@ -104,4 +104,5 @@ def _event() -> dict[str, object]:
         "provider": None,
         "count": 1,
         "code": None,
+        "by": None,
     }

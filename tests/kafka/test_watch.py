@@ -39,6 +39,7 @@ def event(name: str) -> LifecycleEvent:
         "provider": None,
         "count": 500,
         "code": None,
+        "by": None,
     }
 
 

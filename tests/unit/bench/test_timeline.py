@@ -28,6 +28,7 @@ def event(stage: str, kind: str, at: int) -> LifecycleEvent:
         "provider": None,
         "count": 1,
         "code": None,
+        "by": None,
     }
 
 

@@ -23,6 +23,7 @@ def event(number: int, at: int = 0, kind: str = "section_received", count: int =
         "provider": None,
         "count": count,
         "code": None,
+        "by": None,
     }
 
 

@@ -64,7 +64,7 @@ def test_a_certified_application_gives_its_acceptance_and_dossiers(network: Netw
     assert acceptance is not None
     assert {(q["provider"], q["row"]) for q in acceptance["sub_queries"]} == {("00", 1), ("37", 2)}
     assert acceptance["mandate_digest"] == case.mandate_digest
-    assert case.state == "certified"
+    assert case.state == "completed"
     assert case.progress() == (2, 1)
     assert sum(len(d["persons"]) for d in case.dossiers()) == len(sample.persons)
 

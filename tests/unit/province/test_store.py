@@ -171,13 +171,40 @@ def test_envelope_ids_are_forgotten_a_day_after_they_expired(store: Store) -> No
     assert store.seen("center", b"i") is None
 
 
-def test_a_rejected_application_stays_rejected_and_a_certified_one_certified(store: Store) -> None:
-    """An acceptance that comes late, or again, does not turn the state back."""
+ACCEPTED = LocalEffects(acceptances=[({"application_id": ID}, b"acceptance")])  # type: ignore[typeddict-item]
+REJECTED = LocalEffects(
+    rejections=[({"application_id": ID, "faults": [{"code": "person_count"}]}, b"rejection")]  # type: ignore[typeddict-item,list-item]
+)
+CERTIFIED = LocalEffects(
+    results=[({"application_id": ID, "version": 1, "complete": False}, b"result")]  # type: ignore[typeddict-item]
+)
+
+
+@pytest.mark.parametrize(
+    ("steps", "states"),
+    [
+        ((REJECTED, ACCEPTED), ["rejected", "rejected"]),
+        ((ACCEPTED, CERTIFIED, ACCEPTED), ["started", "incomplete", "incomplete"]),
+        ((CERTIFIED, ACCEPTED), ["incomplete", "incomplete"]),
+    ],
+)
+def test_what_comes_late_or_again_does_not_turn_the_state_back(
+    store: Store, steps: tuple[LocalEffects, ...], states: list[str]
+) -> None:
+    """A rejected application stays rejected, and a certified one certified."""
     store.file(filing(), 1, NOW)
-    accepted = LocalEffects(acceptances=[({"application_id": ID}, b"acceptance")])  # type: ignore[typeddict-item]
-    rejected = LocalEffects(rejections=[({"application_id": ID}, b"rejection")])  # type: ignore[typeddict-item]
-    states = []
-    for step in (accepted, rejected, accepted):
+    found = []
+    for step in steps:
         store.apply(step, {}, NOW)
-        states.append(store.connection.execute("SELECT state FROM application").fetchone()[0])
-    assert states == ["accepted", "rejected", "rejected"]
+        found.append(store.connection.execute("SELECT state FROM application").fetchone()[0])
+    assert found == states
+
+
+def test_every_change_of_state_is_a_line_of_the_history(store: Store) -> None:
+    """When, by whom, why: what must have happened before is there as well."""
+    store.file(filing(), 1, NOW)
+    store.apply(CERTIFIED, {}, NOW + 1)
+    rows = store.connection.execute("SELECT at, by, event, state FROM history ORDER BY number").fetchall()
+    assert rows[0] == (NOW, "37", "file", "filed")
+    assert [row[2] for row in rows] == ["file", "arrive", "accept", "start", "certify"]
+    assert rows[-1] == (NOW + 1, "center", "certify", "incomplete")
