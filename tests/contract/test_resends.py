@@ -165,7 +165,7 @@ def test_a_conflict_is_answered_with_a_signed_rejection(tmp_path: Path, sample: 
     rejection = framing.decode_as("Rejection", signed.peek(bundle.records[0]).payload)
     assert rejection["envelope_id"] == first.key
     assert [fault["code"] for fault in rejection["faults"]] == ["envelope_conflict"]
-    assert network.case(sample.application).state == "certified"
+    assert network.case(sample.application).state == "incomplete"
 
 
 def test_a_copy_in_another_partition_changes_nothing_either(tmp_path: Path, sample: Sample) -> None:

@@ -173,7 +173,7 @@ def test_envelope_ids_are_forgotten_a_day_after_they_expired(store: Store) -> No
 
 ACCEPTED = LocalEffects(acceptances=[({"application_id": ID}, b"acceptance")])  # type: ignore[typeddict-item]
 REJECTED = LocalEffects(
-    rejections=[({"application_id": ID, "faults": [{"code": "person_count"}]}, b"rejection")]  # type: ignore[typeddict-item,list-item]
+    rejections=[({"application_id": ID, "faults": [{"code": "person_count"}]}, b"rejection")]  # type: ignore[typeddict-item]
 )
 CERTIFIED = LocalEffects(
     results=[({"application_id": ID, "version": 1, "complete": False}, b"result")]  # type: ignore[typeddict-item]
