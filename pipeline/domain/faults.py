@@ -248,6 +248,11 @@ FAULTS: Final[dict[str, Wording]] = {
         "市、县单位的申请（{level}）须经人工审核",
         "an application of a {level} is for an officer to decide",
     ),
+    "calendar_unknown": Wording(
+        "schedule",
+        "{year} 年的工作日安排尚未录入，反馈期限无法计算，须经人工审核",
+        "the working days of {year} are not known here, so no feedback limit can be counted: an officer decides",
+    ),
     "hold_recheck": Wording("form", "复核申请须经人工审核", "a re-check is for an officer to decide"),
     "hold_seal_to_center": Wording(
         "seal_to_center",
@@ -328,6 +333,47 @@ FAULTS: Final[dict[str, Wording]] = {
         "evidence",
         "索引第 {line} 行应为“文件,种类,序号”，且文件在该文件夹中",
         "line {line} of the index must be file, kind, numbers, with a file of the folder",
+    ),
+    # ---- a report for the resource catalog (Art. 13)
+    "catalog_nothing_new": Wording(
+        "catalog", "报送内容与现行目录相同", "the report says nothing that the catalog does not say already"
+    ),
+    "catalog_too_many": Wording("catalog", "报送的类别超过 {limit} 个", "more than {limit} categories are reported"),
+    "catalog_foreign": Wording(
+        "catalog", "“{category}”的提供方不是报送单位", "{category} is not offered by the party that reports it"
+    ),
+    "catalog_twice": Wording("catalog", "“{category}”列出了两次", "{category} is listed twice"),
+    "catalog_entry_invalid": Wording(
+        "catalog", "“{category}”的项目 {key} 填写不符合要求", "{key} of {category} is not as it must be"
+    ),
+    "catalog_region_foreign": Wording(
+        "catalog",
+        "“{category}”的覆盖区域（{codes}）不在本区域内",
+        "{category} covers regions outside the party's own area: {codes}",
+    ),
+    "catalog_version": Wording(
+        "catalog",
+        "“{category}”有变更，版本号应大于 {version}；没有变更的，版本号不得减小",
+        "{category} is changed and needs a version above {version}; if not changed, one that is not below it",
+    ),
+    "catalog_name_differs": Wording(
+        "catalog",
+        "“{category}”的名称应为“{others}”，报送的是“{given}”",
+        "{category} is called “{others}”, not “{given}”",
+    ),
+    "catalog_name_taken": Wording(
+        "catalog", "名称“{given}”已用于类别 {other}", "the name “{given}” is that of the category {other} already"
+    ),
+    "catalog_not_listed": Wording(
+        "catalog",
+        "现行目录中有“{category}”，报送文件未列出，也未申请停止提供",
+        "the catalog has {category}; the file neither lists it nor is it to be retired",
+    ),
+    "catalog_retire_unknown": Wording(
+        "catalog", "现行目录中没有“{category}”，无从停止提供", "the catalog has no {category} that could be retired"
+    ),
+    "catalog_retire_listed": Wording(
+        "catalog", "“{category}”既列出又申请停止提供", "{category} is both listed and to be retired"
     ),
 }  # fmt: skip
 

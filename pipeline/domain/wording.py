@@ -61,6 +61,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "consent_scope": ("授权范围", "scope of the consent"),
     "consent_date": ("授权日期", "date of the consent"),
     "evidence": ("查询依据性文件", "documents the query rests on"),
+    "catalog": ("资源目录", "the resource catalog"),
 }
 """Field → its Chinese and English name. The Chinese ones are the words of the form and the roster's header."""
 
@@ -87,7 +88,7 @@ def location(fault: Fault, lang: Language = "zh") -> str:
     if row is not None:
         return f"附表第 {row} 行" if lang == "zh" else f"schedule row {row}"
     usual = FAULTS[fault["code"]].field if fault["code"] in FAULTS else ""
-    wholes = [field for field in (usual, fault["field"]) if field in ("roster", "schedule")]
+    wholes = [field for field in (usual, fault["field"]) if field in ("roster", "schedule", "catalog")]
     return label(wholes[0] if wholes else "form", lang)
 
 
