@@ -51,6 +51,37 @@ FAULTS: Final[dict[str, Wording]] = {
     "file_syntax": Wording(
         "form", "{label}文件第 {line} 行格式错误", "the file of {label} cannot be understood at line {line}"
     ),
+    "workbook_broken": Wording(
+        "form",
+        "{label}文件不是可读的 XLSX 工作簿（可能已损坏、加密，或为旧格式）",
+        "the file of {label} is no readable XLSX workbook (damaged, locked, or of an older format)",
+    ),
+    "workbook_too_large": Wording(
+        "form", "{label}工作簿展开后超过 {limit} MiB", "the workbook of {label} unpacks to more than {limit} MiB"
+    ),
+    "workbook_active": Wording(
+        "form",
+        "{label}工作簿含有宏、外部链接、对象等表格以外的内容（{part}），请另存为普通表格",
+        "the workbook of {label} holds more than a table, such as macros, links or objects ({part})",
+    ),
+    "sheet_missing": Wording("form", "工作簿缺少工作表“{sheet}”", "the workbook has no sheet {sheet}"),
+    "sheet_unknown": Wording("form", "工作簿中有未知的工作表：{sheet}", "the workbook has an unknown sheet: {sheet}"),
+    "sheet_too_large": Wording(
+        "form", "工作表“{sheet}”超过 {limit} 行", "the sheet {sheet} has more than {limit} rows"
+    ),
+    "cell_formula": Wording(
+        "form",
+        "工作表“{sheet}”的 {cell} 是公式，请改为值",
+        "cell {cell} of sheet {sheet} is a formula; paste its value instead",
+    ),
+    "cell_error": Wording(
+        "form", "工作表“{sheet}”的 {cell} 是错误值", "cell {cell} of sheet {sheet} holds an error"
+    ),
+    "roster_twice": Wording(
+        "roster",
+        "申请表工作簿中已有名单，又另给了名单文件",
+        "the form's workbook has a roster of its own, and a file was given as well",
+    ),
     "key_unknown": Wording("form", "申请表中有未知的项目：{key}", "the form has an unknown key: {key}"),
     "key_repeated": Wording("form", "申请表中的项目重复：{key}", "the form has the same key twice: {key}"),
     "value_shape": Wording("form", "申请表中“{key}”的填写方式不对", "the form's value of {key} has the wrong shape"),
@@ -250,8 +281,8 @@ FAULTS: Final[dict[str, Wording]] = {
     ),
     "calendar_unknown": Wording(
         "schedule",
-        "{year} 年的工作日安排尚未录入，反馈期限无法计算，须经人工审核",
-        "the working days of {year} are not known here, so no feedback limit can be counted: an officer decides",
+        "{year} 年的工作日安排尚未录入，期限无法计算，须经人工审核",
+        "the working days of {year} are not known here, so no limit can be counted: an officer decides",
     ),
     "hold_recheck": Wording("form", "复核申请须经人工审核", "a re-check is for an officer to decide"),
     "hold_seal_to_center": Wording(
@@ -284,10 +315,42 @@ FAULTS: Final[dict[str, Wording]] = {
     ),
     "faults_more": Wording("roster", "另有 {count} 处错误未列出", "{count} faults more are not listed"),
     "sections_missing": Wording("roster", "未收到第 {sections} 分段", "sections {sections} never arrived"),
+    "sections_differ": Wording(
+        "form", "各分段所附的申请表不一致", "the sections do not all bring the same form"
+    ),
+    "number_in_two_sections": Wording(
+        "number",
+        "第 {first} 分段和第 {second} 分段中有相同的序号",
+        "sections {first} and {second} have the same roster number",
+    ),
     "person_in_two_sections": Wording(
         "document_number",
         "第 {second} 分段第 {position} 人已在第 {first} 分段中",
         "person {position} of section {second} is in section {first} already",
+    ),
+    # ---- the officer's desk (Art. 9, 10)
+    "held_by_officer": Wording(
+        "form", "审核人员待核实：{reason}", "an officer has to look into it: {reason}"
+    ),
+    "refused_by_officer": Wording(
+        "form", "部中心经审核予以拒绝：{reason}", "an officer of the center refused it: {reason}"
+    ),
+    "mandate_over": Wording(
+        "mandate", "待审期间委托已过有效期，请重新提交", "the mandate ran out while the application was held: file it again"
+    ),
+    "start_delayed_closed": Wording(
+        "form",
+        "部中心不能按期启动查询，申请单位不同意延期",
+        "the center could not start in time, and the requester closed the application instead of waiting",
+    ),
+    "delay_unknown": Wording(
+        "form", "所答复的延期通知不存在，或已有新的通知", "there is no such delay to reply to, or a newer one has come"
+    ),
+    "delay_over": Wording(
+        "form", "所答复的延期通知已不需要答复", "the delay needs no reply any more"
+    ),
+    "delay_until": Wording(
+        "form", "商定的期限应晚于现在，且不晚于通知的期限", "the time agreed must lie ahead, and not after the one told"
     ),
     # ---- documents that the query rests on (Art. 9)
     "evidence_mandate_missing": Wording(

@@ -696,6 +696,10 @@ class SectionReceived(TypedDict):
     stated_count: int  # 「…人」 of the form
     lead_present: bool  # whether the lead person 「对…等」 is in this section
     person_tags: bytes  # 16 bytes a person, HMAC under a per-application key, in roster order
+    numbers: list[int]  # roster numbers, in roster order
+    guarded_count: int  # persons for whom a guardian consented
+    undocumented_count: int  # persons without any document
+    form_tag: bytes  # HMAC over the section's copy of the form: all sections bring the same
     faults: list[Fault]
     received_at: int
 
@@ -778,11 +782,13 @@ class Acted(TypedDict):
 class OfficerDecided(TypedDict):
     """review desk → applications: what an officer decided about an application."""
 
+    decision_id: str  # what became of it is the event with this id
     application_id: str
     requester: str
-    decision: Literal["approve", "reject", "hold"]
+    decision: Literal["approve", "reject", "hold", "delay"]
     officer: str
     reason: str
+    until: int | None  # of a delay: when the center expects to be able to start
     at: int
 
 

@@ -241,6 +241,10 @@ class Intake:
             stated_count=0,
             lead_present=False,
             person_tags=b"",
+            numbers=[],
+            guarded_count=0,
+            undocumented_count=0,
+            form_tag=b"",
             faults=[],
             received_at=appended_at,
         )
@@ -253,7 +257,11 @@ class Intake:
         persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
         record["stated_count"] = form["person_count"]
         record["lead_present"] = any(person["name"] == form["lead_person"] for person in persons)
-        record["person_tags"] = b"".join(self._tag(record, person) for person in persons)
+        record["person_tags"] = b"".join(self._tag(record, person_key(person)) for person in persons)
+        record["numbers"] = [person["number"] for person in persons]
+        record["guarded_count"] = sum(person["consent_by"] == "guardian" for person in persons)
+        record["undocumented_count"] = sum(person["document_type"] == "none" for person in persons)
+        record["form_tag"] = self._tag(record, framing.write("Application", form))
         record["faults"] = listed(
             [
                 *_contradictions(form, opened, self._reference),
@@ -262,10 +270,10 @@ class Intake:
             ]
         )
 
-    def _tag(self, record: SectionReceived, person: Person) -> bytes:
-        """A keyed mark of one person in one application: finds doubles across sections, tells nothing to others."""
+    def _tag(self, record: SectionReceived, content: bytes) -> bytes:
+        """A keyed mark of a person, or of the form, in one application: the same across sections, telling others nothing."""
         application = f"{record['requester']}/{record['application_id']}/".encode()
-        return hmac.digest(self._tag_secret, application + person_key(person), "sha256")[:TAG_SIZE]
+        return hmac.digest(self._tag_secret, application + content, "sha256")[:TAG_SIZE]
 
 
 def _evidence(bundle: Bundle, appended_at: int) -> Output:
