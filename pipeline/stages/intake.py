@@ -33,7 +33,7 @@ from pipeline.domain.records import (
     Rejection,
     SectionReceived,
 )
-from pipeline.stages import topics
+from pipeline.stages import cataloguing, topics
 from pipeline.stages.acts import open_act
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
@@ -158,7 +158,7 @@ class Intake:
         if bundle.header.kind == "receipt":
             return self._delivery(bundle, envelope.issuer, now)
         if bundle.header.kind == "act":
-            return self._act(bundle, envelope.issuer, message.timestamp, now)
+            return self._act(bundle, envelope.issuer, events, message.timestamp, now)
         if bundle.header.kind == "evidence" and bundle.header.requester == envelope.issuer:
             return _evidence(bundle, message.timestamp)
         if bundle.header.kind == "application" and bundle.header.requester == envelope.issuer:
@@ -184,12 +184,17 @@ class Intake:
         key = application_key(issuer, receipt["application_id"])
         return Output(topics.APPLICATIONS, key, framing.encode("DeliveryReceipted", record))
 
-    def _act(self, bundle: Bundle, issuer: str, appended_at: int, now: int) -> Output:
-        """A party's act about an application, on its way to that application."""
+    def _act(self, bundle: Bundle, issuer: str, events: EventLog, appended_at: int, now: int) -> Output:
+        """A party's act about an application, on its way to that application; or its report for the catalog, to the desk."""
         if len(bundle.records) != 1:
             raise InvalidMessage("act_count", "one act a bundle")
         [raw] = bundle.records
         act = open_act(raw, self._reference.trust, at=now, issuer=issuer, audience=CENTER)
+        if act.typ == "catalog-report":
+            output = cataloguing.to_desk(act, self._reference.current, appended_at)
+            count = len(act.record["entries"]) + len(act.record["retire"])
+            events.add("catalog_reported", subject=act.digest, party=issuer, count=count, by=issuer)
+            return output
         record = Acted(
             application_id=act.record["application_id"],
             requester=act.record["requester"],
