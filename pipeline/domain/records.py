@@ -139,6 +139,24 @@ class SectionHead(TypedDict):
     roster_date: str
     roster_dataset: str
     application: Application | None
+    origin: RecheckOrigin | None  # of a re-check, towards the center and the providers
+
+
+class PersonOrigin(TypedDict):
+    """Where a person of a re-check stands in the original's mandate: the leaf, and its path to the section's root."""
+
+    section: int
+    index: int
+    salt: bytes
+    path: list[bytes]
+
+
+class RecheckOrigin(TypedDict):
+    """What proves that a re-check asks of nobody, and for nothing, but what its original asked (Art. 10)."""
+
+    mandate: bytes  # COSE_Sign1 hedx/1/mandate of the original
+    acceptance: bytes  # COSE_Sign1 hedx/1/acceptance of the original
+    persons: list[PersonOrigin]  # in the order of the section's persons
 
 
 class Warrant(TypedDict):
@@ -649,6 +667,8 @@ class Differences(TypedDict):
     after: bytes
     differences: list[Difference]
     compared: int
+    part: int
+    parts: int
     at: int
 
 
@@ -833,8 +853,6 @@ class RecheckAsked(TypedDict):
     application_id: str
     requester: str
     recheck: Recheck
-    schedule: list[ScheduleRow]
-    numbers: int | None
 
 
 class RecheckJudged(TypedDict):
@@ -1000,6 +1018,27 @@ class ApplicationState(TypedDict):
     attempts: int
     certificate_digest: bytes | None
     recheck: Recheck | None
+    rechecks: list[RecheckNoted]
+
+
+class RecheckNoted(TypedDict):
+    """A re-check that its original knows of."""
+
+    application_id: str
+    attempt: int
+    open: bool
+
+
+class ClosedCase(TypedDict):
+    """applications: what stays of a certified application that was let go of, so that a re-check still finds it."""
+
+    application_id: str
+    requester: str
+    mandate_digest: bytes
+    certificate_digest: bytes
+    attempts: int
+    rechecks: list[RecheckNoted]
+    expires_at: int
 
 
 class JoinLine(TypedDict):

@@ -77,6 +77,7 @@ def file_application(
             roster_date=application["roster_date"],
             roster_dataset=application["roster_dataset"],
             application=application,
+            origin=None,
         )
         header = Header(
             kind="application",

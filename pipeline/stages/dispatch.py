@@ -137,6 +137,7 @@ def _heads(opened: OpenedSection, acceptance_raw: bytes) -> list[bytes]:
         roster_date=opened.head["roster_date"],
         roster_dataset=opened.head["roster_dataset"],
         application=None,
+        origin=opened.head["origin"],
     )
     return [framing.encode("Warrant", warrant), framing.encode("SectionHead", head)]
 

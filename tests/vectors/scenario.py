@@ -212,6 +212,7 @@ def acceptance_record() -> Acceptance:
         ],
         suspended=[],
         accepted_at=NOW,
+        calendar="",
     )
 
 
@@ -273,6 +274,7 @@ def heads(number: int, *, to_center: bool) -> list[bytes]:
     """Records 0 and 1 of a section bundle."""
     warrant = Warrant(mandate=mandate().raw, acceptance=None if to_center else acceptance().raw)
     head = SectionHead(
+        origin=None,
         salt=salt(number),
         roster_date="2027-01-14",
         roster_dataset="测试名单",
