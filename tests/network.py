@@ -174,8 +174,9 @@ class Network:
         persons: Sequence[Person],
         section_size: int = 500,
         reply_key: PublicSealingKey | None = None,
+        evidence: Sequence[bytes] = (),
     ) -> Filing:
-        """File an application at its requester; `reply_key` is one that its entrusting unit holds."""
+        """File an application at its requester; `reply_key` is one that its entrusting unit holds, `evidence` digests."""
         member = self.parties[application["requester"]]
         release = self.reference.current
         assert release is not None
@@ -188,6 +189,7 @@ class Network:
             now=self.clock(),
             section_size=section_size,
             reply_key=reply_key,
+            evidence=evidence,
         )
         member.store.file(filing, release.number, self.clock())
         return filing

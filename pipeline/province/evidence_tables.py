@@ -14,6 +14,10 @@ CREATE TABLE IF NOT EXISTS document (
   protocol INTEGER, UNIQUE (application_id, digest)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document_person (
   id TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (id, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS evidence_decision (
+  request_id TEXT NOT NULL, digest BLOB, number INTEGER, kind TEXT NOT NULL, reason TEXT NOT NULL, officer TEXT NOT NULL,
+  at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS evidence_decision_of ON evidence_decision (request_id);
 CREATE TABLE IF NOT EXISTS destruction (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, signed BLOB NOT NULL);
 CREATE TRIGGER IF NOT EXISTS destruction_without_gaps BEFORE INSERT ON destruction
 WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM destruction)

@@ -43,6 +43,7 @@ MOST_NUMBERS: Final = range(501)
 """Roster numbers of one request: a section's."""
 MOST_PARTS: Final = 20_000
 """Bundles of one request: some 9 GB of documents."""
+_MOST_SAID: Final = range(MOST_PARTS + 1)
 _DAY: Final = 24 * 3600 * 1000
 _MISSING: Final[Mapping[EvidenceKind, str]] = {
     "identity": "evidence_identity_missing",
@@ -159,9 +160,12 @@ def arrived(office: Office, work: Casework, partition: int, record: EvidenceArri
 def replied(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
     """The province says what it released and what is missing; from here on it waits for an officer of the center.
 
-    A later reply takes the place of an earlier one. Raises InvalidMessage `evidence_unknown`.
+    A later reply takes the place of an earlier one. Raises InvalidMessage `evidence_unknown` and `record_out_of_bounds`.
     """
     reply = cast("EvidenceReply", act.record)
+    within(reply, request_id=WORDS, application_id=WORDS, released=_MOST_SAID, missing=_MOST_SAID)
+    for found in reply["missing"]:
+        within(found, reason=range(REASON_LIMIT + 1))
     key = _key(reply["requester"], reply["application_id"], reply["request_id"])
     state = _load(work, partition, key)
     if state is None:
