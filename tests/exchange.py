@@ -318,7 +318,9 @@ class Exchange:
         outputs = self.installation.publication(signer, wall_clock())
         for number, seconds in sorted(self.releases.items()):
             entries = [
-                {**entry, "feedback_seconds": seconds.get(entry["provider"], entry["feedback_seconds"])}
+                {**entry, "feedback_seconds": seconds[entry["provider"]], "feedback_working_days": None}
+                if entry["provider"] in seconds
+                else entry
                 for entry in entries_of(self.sample)
             ]
             outputs += publish_catalog(number, entries, signer, wall_clock())  # type: ignore[arg-type]

@@ -28,6 +28,7 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.joining import Arrival
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import Acceptance, AnswerArrived, BundleRef, Person, RevocationList, SectionExpected
+from pipeline.province.calendar_files import load_calendar
 from pipeline.province.filing import Filing, file_application
 from pipeline.province.sources import Sources, open_sources
 from pipeline.stages import admit
@@ -119,6 +120,7 @@ class _Loop:
             self._reference.apply(output.topic, output.key or b"", output.value)
         self._opener = SectionOpener(center.sealing)
         self._dispatcher = Dispatcher(center, self._opener)
+        self._calendar = load_calendar(installation.folder / "calendar")
         self._join = Join(center, lambda party, key: 0)
         self._answerers = {p: Answerer(self._identities[p], self._reference) for p in workload.parties}
         self._sources: dict[str, Sources] = {
@@ -167,7 +169,7 @@ class _Loop:
         trust, signer = self._reference.trust, self._identities[CENTER].signer
         release, warrant = self._reference.current, opened.warrant
         assert release is not None, "release 1 was applied"
-        acceptance = admit.accept(warrant.mandate, warrant.digest, release, trust, now)
+        acceptance = admit.accept(warrant.mandate, warrant.digest, release, trust, self._calendar, now)
         raw = sign_record("acceptance", "Acceptance", acceptance, signer, self._requester, now)
         requests = self._dispatcher.seal(origin, opened, self._parties, acceptance, raw, trust)
         return acceptance, [

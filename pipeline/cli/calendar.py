@@ -11,7 +11,14 @@ import click
 from pipeline.cli import options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit, remark
-from pipeline.domain.calendar import ESTIMATED, Calendar, is_estimated, local_date, start_of_day
+from pipeline.domain.calendar import (
+    ESTIMATED,
+    MOST_WORKING_DAYS,
+    Calendar,
+    is_estimated,
+    local_date,
+    start_of_day,
+)
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
@@ -19,8 +26,6 @@ from pipeline.province.calendar_files import load_calendar, read_year, year_file
 from pipeline.settings import data_dir
 from pipeline.stages.clock import local_time
 
-LONGEST = 250
-"""Working days of the longest limit that is counted here: about a year."""
 _DECEMBER = 12
 _UNKNOWN: Final = "unknown"
 
@@ -115,7 +120,7 @@ def show(year: int, lang: Language, as_json: bool) -> int:
 
 @command.command()
 @click.argument("received", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]))
-@click.argument("number", metavar="N", type=click.IntRange(1, LONGEST))
+@click.argument("number", metavar="N", type=click.IntRange(1, MOST_WORKING_DAYS))
 @options.lang
 @options.as_json
 def due(received: dt.datetime, number: int, lang: Language, as_json: bool) -> int:

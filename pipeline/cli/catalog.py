@@ -10,10 +10,12 @@ import click
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.output import emit, remark
+from pipeline.domain.calendar import Calendar
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, provider_name
 from pipeline.domain.records import CatalogEntry
 from pipeline.kafka.clock import wall_clock
+from pipeline.province.calendar_files import load_calendar
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
 
@@ -58,7 +60,8 @@ def publish(files: tuple[Path, ...], bootstrap: str, as_json: bool) -> None:
 def list_(release: int | None, bootstrap: str, as_json: bool) -> None:
     """List what a release offers, by category and provider."""
     entries = _entries(bootstrap, release)
-    keys = ("release", "category", "provider", "region", "as_of", "update_cycle", "feedback_seconds")
+    limits = ("feedback_working_days", "feedback_seconds")
+    keys = ("release", "category", "provider", "region", "as_of", "update_cycle", *limits)
     rows = [{key: entry[key] for key in keys} | {"name": entry["name"]} for entry in entries]  # type: ignore[literal-required]
     emit(rows, as_json)
 
@@ -82,10 +85,18 @@ def _check_retention(entries: list[CatalogEntry]) -> None:
     from pipeline.kafka.topic_rules import validate
     from pipeline.kafka.topology import TOPICS_FILE, load
 
-    longest = timedelta(seconds=max((entry["feedback_seconds"] for entry in entries), default=0))
+    calendar = load_calendar(data_dir() / "calendar")
+    longest = max((_longest(entry, calendar) for entry in entries), default=timedelta())
     problems = validate(load(TOPICS_FILE), longest)
     if problems:
         raise ConfigError("; ".join(map(str, problems)))
+
+
+def _longest(entry: CatalogEntry, calendar: Calendar) -> timedelta:
+    """How long a provider has under `entry` at most; with working days, around the longest holidays of the years known."""
+    if entry["feedback_working_days"] is not None:
+        return timedelta(milliseconds=calendar.longest(entry["feedback_working_days"]))
+    return timedelta(seconds=entry["feedback_seconds"] or 0)
 
 
 def _entries(bootstrap: str, number: int | None) -> list[CatalogEntry]:

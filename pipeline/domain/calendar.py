@@ -19,6 +19,8 @@ START_WORKING_DAYS = 2
 """Article 10: a query is started within 2 working days of receipt of its application."""
 EVIDENCE_WORKING_DAYS = 5
 """Article 9: documents the center asks for are handed in within 5 working days."""
+MOST_WORKING_DAYS = 250
+"""The longest limit that is counted in working days: about a year."""
 PUBLISHED, ESTIMATED = "published", "estimated"
 _SATURDAY = 5
 _DAY = dt.timedelta(days=1)
@@ -85,6 +87,26 @@ class Calendar:
     def due(self, received_at: int, working_days: int) -> int:
         """The last instant (ms) of the limit of `working_days` for what was received at instant `received_at` (ms)."""
         return end_of_day(self.after(local_date(received_at), working_days))
+
+    def longest(self, working_days: int) -> int:
+        """The longest time (ms) that a limit of `working_days` takes, over all days of receipt that the years allow.
+
+        Raises CalendarUnknown when there is no day from which so many working days are known.
+        """
+        spans: list[int] = []
+        unknown = CalendarUnknown(max(self.years, default=0) + 1)
+        for year in self.years:
+            day = dt.date(year, 1, 1)
+            while day.year == year:
+                try:
+                    spans.append(self.due(start_of_day(day), working_days) - start_of_day(day))
+                except CalendarUnknown as error:
+                    unknown = error
+                    break  # the later days of the year need that year, too
+                day += _DAY
+        if not spans:
+            raise unknown
+        return max(spans)
 
     def warn_at(self, due: int) -> int:
         """The instant (ms) from which a limit that ends at `due` is near: when its last working day begins.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from pipeline.domain.calendar import MOST_WORKING_DAYS, Calendar
 from pipeline.domain.catalog import Release
 from pipeline.domain.coverage import coverage_of
-from pipeline.domain.records import ScheduleRow, SubQuery
+from pipeline.domain.records import CatalogEntry, ScheduleRow, SubQuery
 
 ALL_PROVIDERS = "all"
 """A row's provider for 全国: every party whose entry in the release offers the category."""
@@ -21,8 +22,42 @@ def providers_of(row: ScheduleRow, release: Release) -> list[str]:
     return offering if row["provider"] == ALL_PROVIDERS else [p for p in offering if p == row["provider"]]
 
 
-def sub_queries(schedule: Iterable[ScheduleRow], release: Release, accepted_at: int) -> list[SubQuery]:
-    """Every (row, provider) pair of the schedule, each with its own deadline (ms) and the coverage frozen now."""
+def has_one_limit(entry: CatalogEntry) -> bool:
+    """Whether an entry states its feedback limit (反馈期限) in one way only: in seconds, or in working days."""
+    seconds, days = entry["feedback_seconds"], entry["feedback_working_days"]
+    if days is None:
+        return seconds is not None and seconds > 0
+    return seconds is None and 1 <= days <= MOST_WORKING_DAYS
+
+
+def deadline_of(entry: CatalogEntry, accepted_at: int, calendar: Calendar) -> int:
+    """Until when (ms) a provider answers under `entry` what was accepted at `accepted_at` (ms), Art. 10.
+
+    Raises CalendarUnknown when working days of a year are needed that the calendar does not have.
+    """
+    if entry["feedback_working_days"] is not None:
+        return calendar.due(accepted_at, entry["feedback_working_days"])
+    assert entry["feedback_seconds"] is not None, "no release has an entry without a limit: has_one_limit"
+    return accepted_at + entry["feedback_seconds"] * 1000
+
+
+def calendar_basis(schedule: Iterable[ScheduleRow], release: Release, accepted_at: int, calendar: Calendar) -> str:
+    """What the deadlines of `sub_queries` are counted with (`Calendar.basis`); "" when none is in working days.
+
+    Raises CalendarUnknown.
+    """
+    asked = {(provider, row["category"]) for row in schedule for provider in providers_of(row, release)}
+    longest = max((release.entry(*key)["feedback_working_days"] or 0 for key in asked), default=0)
+    return calendar.basis_of(accepted_at, calendar.due(accepted_at, longest)) if longest else ""
+
+
+def sub_queries(
+    schedule: Iterable[ScheduleRow], release: Release, accepted_at: int, calendar: Calendar
+) -> list[SubQuery]:
+    """Every (row, provider) pair of the schedule, each with its own deadline (ms) and the coverage frozen now.
+
+    Raises CalendarUnknown when a deadline needs the working days of a year that the calendar does not have.
+    """
     found: list[SubQuery] = []
     for row in schedule:
         for provider in providers_of(row, release):
@@ -33,7 +68,7 @@ def sub_queries(schedule: Iterable[ScheduleRow], release: Release, accepted_at: 
                     row=row["row"],
                     category=row["category"],
                     period=row["period"],
-                    deadline=accepted_at + entry["feedback_seconds"] * 1000,
+                    deadline=deadline_of(entry, accepted_at, calendar),
                     coverage=coverage_of(entry),
                 )
             )

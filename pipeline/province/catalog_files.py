@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from pipeline.domain.calendar import MOST_WORKING_DAYS
 from pipeline.domain.catalog import BASIC_CATEGORIES, Release
 from pipeline.domain.coverage import in_order, is_own_region, level_from, region_code
 from pipeline.domain.errors import ConfigError
@@ -59,7 +60,8 @@ class EntryReport(_Strict):
     levels: Annotated[list[Annotated[AdministrativeLevel, BeforeValidator(_level)]], Field(min_length=1)]
     as_of: date
     update_cycle: Text
-    feedback_seconds: Annotated[int, Field(gt=0)]
+    feedback_seconds: Annotated[int, Field(gt=0)] | None = None
+    feedback_working_days: Annotated[int, Field(ge=1, le=MOST_WORKING_DAYS)] | None = None
     sharing_conditions: Text
     period_covered: Text
     version: Annotated[int, Field(ge=1)]
@@ -71,6 +73,8 @@ class EntryReport(_Strict):
             raise ValueError("an item is listed twice")
         if len(set(self.region_codes)) < len(self.region_codes):
             raise ValueError("a region code is listed twice")
+        if (self.feedback_seconds is None) == (self.feedback_working_days is None):
+            raise ValueError("give one feedback limit: feedback_working_days or feedback_seconds")
         if self.category in BASIC_CATEGORIES and self.name != BASIC_CATEGORIES[self.category][0]:
             raise ValueError(f"the name of {self.category} is {BASIC_CATEGORIES[self.category][0]}")
         return self
@@ -121,6 +125,7 @@ def load_entries(path: Path) -> list[CatalogEntry]:
             as_of=entry.as_of.isoformat(),
             update_cycle=entry.update_cycle,
             feedback_seconds=entry.feedback_seconds,
+            feedback_working_days=entry.feedback_working_days,
             sharing_conditions=entry.sharing_conditions,
             period_covered=entry.period_covered,
             version=entry.version,

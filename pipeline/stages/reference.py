@@ -17,6 +17,7 @@ from pipeline.crypto.keys import Signer
 from pipeline.crypto.trust import Trust
 from pipeline.crypto.trust_log import TrustLog, log_head
 from pipeline.domain.catalog import Release
+from pipeline.domain.dispatching import has_one_limit
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import CatalogEntry, CatalogManifest, LogHead, LogLeaf, RevocationList, TrustEntry
@@ -140,6 +141,8 @@ class ReferenceTables:
             offer: CatalogEntry = self._verified(value, "catalog", "CatalogEntry")  # type: ignore[assignment]
             if f"{offer['provider']}/{offer['category']}" != name or offer["release"] != number:
                 raise InvalidMessage("key_contradicts_entry", topics.CATALOG)
+            if not has_one_limit(offer):
+                raise InvalidMessage("feedback_limit_invalid", name)
             self._entries.setdefault(number, {})[name] = (offer, value)
 
     def _verified(self, raw: bytes, typ: str, name: str) -> object:

@@ -466,6 +466,15 @@ def a_catalog_release_with_an_entry_left_out(stand: Stand) -> None:
     stand.read(*outputs[1:])
 
 
+@CASES.row("reader", "feedback_limit_invalid")
+def a_catalog_entry_with_two_limits(stand: Stand) -> None:
+    """A deadline that can be read in two ways afterwards: in seconds, and in working days."""
+    network = stand.network
+    assert network.reference.current is not None
+    entry = {**network.reference.current.entry(PROVIDER, "social_insurance"), "feedback_working_days": 5}
+    stand.read(*publish_catalog(7, [entry], network.identities[CENTER].signer, network.clock())[:1])  # type: ignore[list-item]
+
+
 @CASES.row("reader", "signature_invalid")
 def a_trust_entry_altered(stand: Stand) -> None:
     """By who can write the topic's files: 32 is not suspended."""

@@ -102,6 +102,7 @@ def an_entry(provider: str = "37", category: str = "household_registration", nam
         "as_of": "2026-10-31",
         "update_cycle": "每月",
         "feedback_seconds": 600,
+        "feedback_working_days": None,
         "sharing_conditions": "经被查询人授权",
         "period_covered": "2000-01-01 起",
         "version": 1,

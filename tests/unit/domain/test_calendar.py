@@ -70,6 +70,17 @@ def test_the_warning_begins_with_the_last_working_day() -> None:
     assert CALENDAR.warn_at(at("2030-05-03T12:00:00")) == at("2030-04-30T00:00:00")
 
 
+def test_the_longest_time_a_limit_takes_is_over_all_days_of_receipt() -> None:
+    """From the start of the last working day before the holidays to the end of the limit after them."""
+    day = 24 * 3600 * 1000
+    assert CALENDAR.longest(1) == 5 * day - 1  # 30 April at 00:00 to the 4th at 24:00
+    assert CALENDAR.longest(2) == 7 * day - 1  # 30 April at 00:00 to the 6th at 24:00
+    with pytest.raises(CalendarUnknown, match="2032"):
+        CALENDAR.longest(600)
+    with pytest.raises(CalendarUnknown):
+        Calendar({}).longest(1)
+
+
 def test_an_unknown_year_is_an_error_that_names_it() -> None:
     """Nothing is guessed about a year without a file, whether the limit begins, ends or warns in it."""
     for ask in (

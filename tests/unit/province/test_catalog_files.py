@@ -43,6 +43,17 @@ def test_a_new_category_needs_nothing_but_a_file(tmp_path: Path) -> None:
     assert load_release([tmp_path], 7).entry("37", "fishing_boats")["release"] == 7
 
 
+def test_a_feedback_limit_is_in_seconds_or_in_working_days(tmp_path: Path) -> None:
+    """One of the two keys; the other is null for every reader."""
+    path = tmp_path / "37.yaml"
+    limits = []
+    for written in ("feedback_seconds: 3600", "feedback_working_days: 5"):
+        path.write_text(ENTRY.replace("feedback_seconds: 3600", written), encoding="utf-8")
+        (entry,) = load_entries(path)
+        limits.append((entry["feedback_seconds"], entry["feedback_working_days"]))
+    assert limits == [(3600, None), (None, 5)]
+
+
 def test_the_demos_files_make_a_release_of_all_ten_categories() -> None:
     """What the demo ships is sound and complete."""
     assert len(load_release([DEMO], 1).categories()) == 10
@@ -65,6 +76,9 @@ def test_the_demos_files_make_a_release_of_all_ten_categories() -> None:
         ("山东\n", "火星\n", "party"),
         ("山东\n", "全国\n", "party"),
         ("3600", "0", "feedback_seconds"),
+        ("feedback_seconds: 3600", "feedback_working_days: 251", "feedback_working_days"),
+        ("feedback_seconds: 3600\n", "feedback_seconds: 3600\n    feedback_working_days: 5\n", "one feedback limit"),
+        ("    feedback_seconds: 3600\n", "", "one feedback limit"),
         ("2026-10-31", "2026-02-30", "as_of"),
         ("type: text", "type: float", "type"),
         ("fishing_boats", "cremation", "遗体火化"),

@@ -36,6 +36,7 @@ def an_acceptance(*suspended: str) -> Acceptance:
         sub_queries=[a_query(provider, row) for row in (1, 2) for provider in PROVIDERS],
         suspended=list(suspended),
         accepted_at=0,
+        calendar="",
     )
 
 

@@ -115,6 +115,18 @@ def test_a_manifest_over_other_entries_is_refused() -> None:
     assert code_of(view, outputs[-1]) == "manifest_mismatch"
 
 
+@pytest.mark.parametrize(("seconds", "days"), [(600, 5), (None, None), (0, None), (None, 251)])
+def test_an_entry_without_exactly_one_feedback_limit_is_refused(seconds: int | None, days: int | None) -> None:
+    """Whoever signed it: a deadline could not be told, or told in two ways."""
+    entry = {**an_entry("37"), "feedback_seconds": seconds, "feedback_working_days": days}
+    view, outputs = tables(), release(2, [entry])  # type: ignore[list-item]
+    fill(view, release(1))
+    assert code_of(view, outputs[0]) == "feedback_limit_invalid"
+    assert code_of(view, outputs[-1]) == "manifest_mismatch"
+    assert view.current is not None
+    assert view.current.number == 1
+
+
 def test_a_key_that_contradicts_its_entry_is_refused() -> None:
     """An entry cannot stand in another's place, nor in another release."""
     view = tables()
