@@ -6,31 +6,32 @@ from typing import cast
 
 from pipeline.codec import framing
 from pipeline.crypto import cose
+from pipeline.domain.calendar import CalendarUnknown
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
 from pipeline.domain.lifecycle import Event
 from pipeline.domain.records import (
     Acceptance,
     ApplicationState,
-    Fault,
     Mandate,
-    Rejection,
     SectionReceived,
     SectionResult,
 )
 from pipeline.domain.sections import MOST_SECTIONS
-from pipeline.stages import admit, sending
+from pipeline.stages import admit, holding, sending
 from pipeline.stages.bounds import PERSONS, TIMES, WORDS, within
-from pipeline.stages.casework import CLOCK, POLICY, Case, Casework
+from pipeline.stages.casework import POLICY, Case, Casework
 from pipeline.stages.keys import application_key
 from pipeline.stages.office import Office
-from pipeline.stages.reasons import listed
+from pipeline.stages.rejecting import reject
 
 HOUR = 3600 * 1000
 ARRIVAL_LIMIT = 24 * HOUR
 """How long an application may wait for its missing sections before it is rejected (ms)."""
 SUPPLEMENT_WINDOW = 30 * 24 * HOUR
 """How long after the last deadline late answers still become supplements (ms)."""
+LATE_START = "late_start"
+"""Code of an acceptance that comes after its limit (Art. 10)."""
 
 
 def section_received(office: Office, work: Casework, partition: int, record: SectionReceived) -> None:
@@ -66,64 +67,67 @@ def section_received(office: Office, work: Casework, partition: int, record: Sec
 
 
 def review(office: Office, case: Case) -> None:
-    """The formal review of the whole (形式审查, Art. 9): accepted and started, or rejected."""
+    """The formal review of the whole (形式审查, Art. 9): rejected with every reason, or on to what the rules say of it."""
     state = case.state
-    sections = [case.section(number) for number in range(1, state["sections"] + 1)]
+    sections = _sections(case)
     mandate_raw = sections[0]["mandate"]
     mandate, digest = _mandate(mandate_raw) if mandate_raw else (None, b"")
     state["mandate_digest"] = digest
     state["person_count"] = sum(section["person_count"] for section in sections)
     release = office.reference.release(mandate["catalog_release"]) if mandate else None
     faults = admit.judge(sections, release)
-    if faults or mandate is None or release is None:
+    if faults or mandate is None:
         reject(case, faults, by=POLICY)
-        return
-    accept(office, case, sections, mandate, by=POLICY)
+    else:
+        decide(office, case, sections, mandate)
 
 
-def accept(
-    office: Office, case: Case, sections: list[SectionReceived], mandate: Mandate, *, by: str, code: str | None = None
-) -> None:
-    """Sign the acceptance and ask the providers (Art. 10: 启动查询)."""
+def decide(office: Office, case: Case, sections: list[SectionReceived], mandate: Mandate) -> None:
+    """What the rules say of an application without formal faults (Art. 9, 14): start it, hold it, or reject it."""
+    verdict = office.rules.for_party(mandate["requester"]).verdict(admit.case_facts(sections, mandate))
+    if verdict.kind == "reject":
+        reject(case, verdict.faults, by=POLICY)
+    elif faults := [*verdict.faults, *holding.count_start(office, case.state)]:
+        holding.hold(office, case, faults, by=POLICY)
+    else:
+        accept(office, case, sections, mandate, by=POLICY)
+
+
+def approve(office: Office, case: Case, *, by: str) -> None:
+    """An officer, or the second of two, lets a held application pass. One whose mandate ran out meanwhile is rejected."""
+    sections = _sections(case)
+    mandate, _ = _mandate(sections[0]["mandate"])
+    if mandate["not_after"] < case.work.now:
+        reject(case, [fault("mandate_over")], by=POLICY)
+    elif faults := holding.count_start(office, case.state):
+        holding.hold(office, case, faults, by=POLICY)
+    else:
+        accept(office, case, sections, mandate, by=by)
+
+
+def accept(office: Office, case: Case, sections: list[SectionReceived], mandate: Mandate, *, by: str) -> None:
+    """Sign the acceptance and ask the providers, in one step (Art. 10: 启动查询). Later than promised, it says so.
+
+    No deadline is guessed: where the working days ahead are not known, the application is held.
+    """
     work, state = case.work, case.state
     release = office.reference.release(mandate["catalog_release"])
     if release is None:
         reject(case, [fault("release_unknown", release=mandate["catalog_release"])], by=POLICY)
         return
-    case.change(Event.APPROVE if state["state"] == "held" else Event.ACCEPT, by=by, code=code)
-    acceptance = admit.accept(mandate, state["mandate_digest"], release, office.reference.trust, work.now)
+    trust = office.reference.trust
+    try:
+        acceptance = admit.accept(mandate, state["mandate_digest"], release, trust, office.calendar, work.now)
+    except CalendarUnknown as unknown:
+        holding.hold(office, case, [fault("calendar_unknown", year=unknown.year)], by=POLICY)
+        return
+    late = LATE_START if work.now > state["start_due"] else None
+    case.change(Event.APPROVE if state["state"] == "held" else Event.ACCEPT, by=by, code=late)
     raw = case.sign("acceptance", "Acceptance", acceptance)
     state["acceptance"] = raw
     case.set_expiry(max(query["deadline"] for query in acceptance["sub_queries"]) + SUPPLEMENT_WINDOW)
     case.notify("acceptance", [raw])
     sending.start(office, case, sections, acceptance, raw)
-
-
-def reject(case: Case, faults: list[Fault], *, by: str) -> None:
-    """Sign the rejection with every reason, and let go of what came."""
-    work, state = case.work, case.state
-    rejection = Rejection(
-        application_id=state["application_id"],
-        mandate_digest=state["mandate_digest"] or None,
-        envelope_id=None,
-        faults=faults,
-        at=work.now,
-    )
-    event = Event.MISS if state["state"] == "filed" else Event.REJECT
-    case.change(event, by=by, code=faults[0]["code"], count=len(faults))
-    raw = case.sign("rejection", "Rejection", rejection)
-    case.release_sections()
-    case.set_expiry(work.now + ARRIVAL_LIMIT)
-    case.notify("rejection", [raw])
-
-
-def missed(case: Case) -> None:
-    """Sections are missing a day after the first one: rejected, with the reasons found so far."""
-    state = case.state
-    missing = sorted(set(range(1, state["sections"] + 1)) - set(state["arrived"]))
-    faults = [fault("sections_missing", sections=", ".join(map(str, missing)))]
-    faults += [reason for number in state["arrived"] for reason in case.section(number)["faults"]]
-    reject(case, listed(faults), by=CLOCK)
 
 
 def acceptance_of(state: ApplicationState) -> Acceptance:
@@ -160,7 +164,12 @@ def _filed(record: SectionReceived) -> ApplicationState:
         attempts=1,
         certificate_digest=None,
         recheck=None,
+        rechecks=[],
     )
+
+
+def _sections(case: Case) -> list[SectionReceived]:
+    return [case.section(number) for number in range(1, case.state["sections"] + 1)]
 
 
 def _mandate(raw: bytes) -> tuple[Mandate, bytes]:

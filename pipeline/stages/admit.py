@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from pipeline.crypto.trust import Trust
 from pipeline.domain import dispatching
+from pipeline.domain.calendar import Calendar
 from pipeline.domain.catalog import Release
 from pipeline.domain.faults import fault
 from pipeline.domain.records import Acceptance, Fault, Mandate, SectionReceived
+from pipeline.domain.rules import CaseFacts
 from pipeline.stages.intake import TAG_SIZE
 from pipeline.stages.reasons import listed
 
@@ -30,16 +32,37 @@ def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[
         faults.append(fault("roster_count", form=stated, roster=counted))
     if not any(section["lead_present"] for section in sections):
         faults.append(fault("lead_person_absent"))
-    return listed(faults + _doubles(sections))
+    if len({section["form_tag"] for section in sections}) != 1:
+        faults.append(fault("sections_differ"))
+    return listed(faults + _doubles(sections) + _repeated_numbers(sections))
 
 
-def accept(mandate: Mandate, mandate_digest: bytes, release: Release, trust: Trust, now: int) -> Acceptance:
+def case_facts(sections: Sequence[SectionReceived], mandate: Mandate) -> CaseFacts:
+    """What the rules look at: counts as intake found them, the rest as the requester signed it."""
+    consent = mandate["unit_consent"]
+    return CaseFacts(
+        requester=mandate["requester"],
+        business_category=mandate["business_category"],
+        purpose=mandate["purpose"],
+        schedule=mandate["schedule"],
+        person_count=sum(section["person_count"] for section in sections),
+        unit_level="province" if consent is None else consent["level"],
+        seal_to_center=mandate["seal_to_center"],
+        is_recheck=mandate["recheck"] is not None,
+        guarded=sum(section["guarded_count"] for section in sections),
+        undocumented=sum(section["undocumented_count"] for section in sections),
+    )
+
+
+def accept(
+    mandate: Mandate, mandate_digest: bytes, release: Release, trust: Trust, calendar: Calendar, now: int
+) -> Acceptance:
     """What the center promises: which provider is asked what, and by when (Art. 10).
 
     A provider that the catalog names and that has no trust entry, or no certificate in force to be sealed to, cannot be
-    asked: it counts as suspended.
+    asked: it counts as suspended. Raises CalendarUnknown when a deadline lies in a year whose working days are not known.
     """
-    queries = dispatching.sub_queries(mandate["schedule"], release, now)
+    queries = dispatching.sub_queries(mandate["schedule"], release, now, calendar)
     providers = sorted({query["provider"] for query in queries})
     return Acceptance(
         application_id=mandate["application_id"],
@@ -49,7 +72,19 @@ def accept(mandate: Mandate, mandate_digest: bytes, release: Release, trust: Tru
         sub_queries=queries,
         suspended=[provider for provider in providers if not trust.reaches(provider, now)],
         accepted_at=now,
+        calendar=dispatching.calendar_basis(mandate["schedule"], release, now, calendar),
     )
+
+
+def _repeated_numbers(sections: Sequence[SectionReceived]) -> list[Fault]:
+    """Roster numbers that two sections have; those that are twice in one section were found by intake."""
+    seen: dict[int, int] = {}
+    return [
+        fault("number_in_two_sections", number=number, first=first, second=section["section"])
+        for section in sections
+        for number in section["numbers"]
+        if (first := seen.setdefault(number, section["section"])) != section["section"]
+    ]
 
 
 def _doubles(sections: Sequence[SectionReceived]) -> list[Fault]:

@@ -19,7 +19,7 @@ from pipeline.domain.lifecycle import Event, Facts, NotAllowed
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Acted, DeliveryReceipted, DispatchDue, SectionCertified
 from pipeline.domain.rules import RuleBook
-from pipeline.stages import admission, certify, evidence, sending, topics
+from pipeline.stages import admission, certify, deciding, evidence, holding, rejecting, sending, topics
 from pipeline.stages.acts import Act, open_act
 from pipeline.stages.bounds import VERSIONS, within
 from pipeline.stages.casework import CLOCK, Case, Casework, timer_of
@@ -173,7 +173,7 @@ def _expired(office: Office, work: Casework, partition: int, key: bytes, due: in
         return
     state = case.state["state"]
     if state == "filed":
-        admission.missed(case)
+        rejecting.missed(case)
         case.save()
     elif state in _UNFINISHED:  # an officer or the join is behind, not the providers: the rest is still to come
         case.set_expiry(work.now + admission.SUPPLEMENT_WINDOW)
@@ -191,6 +191,7 @@ HANDLERS: dict[str, Handler] = {
     "SectionCertified": _certified,
     "DeliveryReceipted": _delivered,
     "DispatchDue": _dispatch_due,
+    "OfficerDecided": deciding.decided,
     "EvidenceAsked": evidence.asked,
     "EvidenceArrived": evidence.arrived,
     "EvidenceJudged": evidence.judged,
@@ -202,6 +203,7 @@ ACT_HANDLERS: dict[str, ActHandler] = {
 """Type of a party's act -> what it does."""
 TIMERS: dict[bytes, Callable[[Office, Casework, int, bytes, int], None]] = {
     b"x": _expired,
+    holding.TIMER: holding.look,
     evidence.TIMER: evidence.due,
 }
 """Kind of a timer -> what is due: (office, step, partition, state key, due)."""

@@ -1,7 +1,10 @@
 """What the handlers of the `applications` stage work with: the effects of one step in the making, and one application.
 
-An application's state is changed by `Casework.change` only, through the table of `domain.lifecycle`: each change is a
-line of its history and an event on hedx.events.
+An application's state is changed by `Case.change` only, through the table of `domain.lifecycle`: each change is a line of
+its history and an event on hedx.events, and whatever takes it out of `held` takes it off the officer's desk.
+
+Keys of its state, each followed by that of the application: `a` the state, `s` a section, `d` its item on the desk, `h`
+when that is looked at next.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from pipeline.domain import lifecycle
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.lifecycle import Event, Facts, Transition
 from pipeline.domain.parties import CENTER, InboxKind
-from pipeline.domain.records import ApplicationState, Change, SectionReceived
+from pipeline.domain.records import ApplicationState, Change, DeskItem, SectionReceived
+from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
 from pipeline.stages.effects import Output, Overlay, timer_due, timer_key, timer_subject
 from pipeline.stages.events import EventLog
@@ -102,6 +106,8 @@ class Case:
         state = self.state
         transition = lifecycle.advance(state["state"], event, facts)
         state["state"] = transition.after
+        if transition.state == "held" != transition.after:
+            self._leave_desk()
         if (event is Event.DELIVER and transition.state == transition.after) or transition.after == "archived":
             return transition  # nothing changed that anybody would want to read; or there is no history left to keep
         if len(state["history"]) < LONGEST_HISTORY:
@@ -152,6 +158,42 @@ class Case:
         """A timer of this application: `kind` is one byte that `applications` has a handler for."""
         self.work.overlay.put(self.partition, timer_key(due, kind + self.key), b"\0")
 
+    # -- the officer's desk ------------------------------------------------------------------------------------------
+
+    def desk_item(self) -> DeskItem | None:
+        """What is on the desk about it; None where nothing is."""
+        data = self.work.overlay.get(self.partition, b"d" + self.key)
+        return None if data is None else framing.decode_as("DeskItem", data)  # type: ignore[return-value]
+
+    def put_on_desk(self, item: DeskItem) -> None:
+        """Put it on the desk, in place of what is there about it."""
+        data = framing.encode("DeskItem", item)
+        self.work.overlay.put(self.partition, b"d" + self.key, data)
+        self.work.outputs.append(Output(topics.DESK, desk_key(self.key), data))
+
+    def look_again(self, due: int) -> None:
+        """When its hold is looked at next (ms); there is one such time."""
+        self._forget_look()
+        self.work.overlay.put(self.partition, b"h" + self.key, due.to_bytes(8, "big"))
+        self.set_timer(b"h", due)
+
+    def looks_at(self) -> int | None:
+        """When its hold is looked at next (ms); None where it is not held."""
+        data = self.work.overlay.get(self.partition, b"h" + self.key)
+        return None if data is None else int.from_bytes(data, "big")
+
+    def _forget_look(self) -> None:
+        due = self.looks_at()
+        if due is not None:
+            self.work.overlay.put(self.partition, timer_key(due, b"h" + self.key), None)
+
+    def _leave_desk(self) -> None:
+        self._forget_look()
+        self.work.overlay.put(self.partition, b"h" + self.key, None)
+        self.work.overlay.put(self.partition, b"d" + self.key, None)
+        self.work.outputs.append(Output(topics.DESK, desk_key(self.key), None))
+        self.state["approvals"] = []
+
     # -- post --------------------------------------------------------------------------------------------------------
 
     def sign(self, typ: str, name: str, record: Mapping[str, object]) -> bytes:
@@ -175,6 +217,11 @@ class Case:
         """Post a signed act, a party's own or the center's, to `to`."""
         bundle = post_act(raw, CENTER, to, self.state["requester"], self.state["application_id"], self.work.entropy)
         self.work.mailbag.add(to, inbox, bundle)
+
+
+def desk_key(key: bytes) -> bytes:
+    """Key on hedx.center.desk of the application with the state key `key`: `review/<requester>/<id>`."""
+    return b"review/" + key
 
 
 def timer_of(timer: bytes) -> tuple[bytes, bytes, int]:

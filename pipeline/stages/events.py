@@ -30,18 +30,20 @@ class EventLog:
         count: int = 1,
         code: str | None = None,
         by: str | None = None,
+        event_id: str | None = None,
     ) -> None:
         """Note that `kind` happened; `subject` tells events of one kind apart.
 
-        The id is a function of all of it: a repeated step writes the same id, and readers can drop the copy.
+        The id is a function of all of it: a repeated step writes the same id, and readers can drop the copy. `event_id`
+        replaces it where somebody waits for the event by an id of their own.
         """
         identity = "\0".join(
             (self._stage, kind, application_id or "", str(section), party or "", provider or "", code or "", by or "")
         )
-        event_id = hashlib.sha256(identity.encode() + b"\0" + subject).hexdigest()[:32]
+        made = hashlib.sha256(identity.encode() + b"\0" + subject).hexdigest()[:32]
         self._events.append(
             LifecycleEvent(
-                event_id=event_id,
+                event_id=event_id or made,
                 at=self._now,
                 stage=self._stage,
                 kind=kind,
