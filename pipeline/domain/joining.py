@@ -1,11 +1,13 @@
 """The join of one section as pure data: what was expected, what came, when it is whole (design 3).
 
 A sub-query is one person x one schedule row x one provider. A section opens with an expectation, takes bundles as
-they come, and closes into a certificate in which every sub-query stands exactly once.
+they come, and closes into a certificate in which every sub-query stands exactly once. Deadlines may move by agreement,
+rows may be closed by it, and the whole may be withdrawn (Art. 10).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from pipeline.domain import members
@@ -21,6 +23,8 @@ from pipeline.domain.records import (
 
 SUSPENDED = "provider_suspended"
 """Code of the `unavailable` status of a party that offers a category but is suspended."""
+FORCE_MAJEURE = "force_majeure"
+"""Code of the `unavailable` status of what requester and center closed after a provider's delay (不可抗力, Art. 10)."""
 
 
 class Arrival(Enum):
@@ -30,6 +34,8 @@ class Arrival(Enum):
     DUPLICATE = "duplicate"  # this very bundle is already here
     CONFLICT = "conflict"  # another bundle already answers some of it: the first one stands
     OUT_OF_SCOPE = "out_of_scope"  # answers what was not asked of this provider
+    WITHDRAWN = "withdrawn"  # came after the requester withdrew: nobody gets it
+    CLOSED = "closed"  # answers nothing but rows that were closed by agreement: nobody gets it
 
 
 def open_section(expected: SectionExpected) -> JoinState:
@@ -50,7 +56,7 @@ def open_section(expected: SectionExpected) -> JoinState:
 
 
 def receive(state: JoinState, bundle: BundleRef) -> Arrival:
-    """Add `bundle` to the section, in place, unless it is none of its business or already answered."""
+    """Add `bundle` to the section, in place, unless it is none of its business, comes too late for it or is answered."""
     if any(known["digest"] == bundle["digest"] for known in state["bundles"]):
         return Arrival.DUPLICATE
     if bundle["provider"] in state["expected"]["suspended"]:
@@ -58,13 +64,17 @@ def receive(state: JoinState, bundle: BundleRef) -> Arrival:
     mask = members.from_bytes(bundle["members"])
     if not mask or mask & ~members.full(state["expected"]["person_count"]):
         return Arrival.OUT_OF_SCOPE
-    wanted = set(bundle["rows"])
-    lines = [line for line in state["lines"] if line["provider"] == bundle["provider"] and line["row"] in wanted]
-    if not wanted or len(lines) != len(bundle["rows"]):
+    lines = _lines_of(state, bundle["provider"], bundle["rows"])
+    if not lines or len(lines) != len(bundle["rows"]):
         return Arrival.OUT_OF_SCOPE
-    if any(members.from_bytes(line["answered"]) & mask for line in lines):
+    if state["withdrawn_at"]:
+        return Arrival.WITHDRAWN
+    wanted = [line for line in lines if line["closed_until"] is None]
+    if not wanted:
+        return Arrival.CLOSED
+    if any(members.from_bytes(line["answered"]) & mask for line in wanted):
         return Arrival.CONFLICT
-    for line in lines:
+    for line in wanted:  # of a closed row among them nothing counts, though the bundle holds it
         line["answered"] = members.to_bytes(members.from_bytes(line["answered"]) | mask)
         if bundle["appended_at"] <= line["deadline"]:
             line["punctual"] = members.to_bytes(members.from_bytes(line["punctual"]) | mask)
@@ -72,27 +82,72 @@ def receive(state: JoinState, bundle: BundleRef) -> Arrival:
     return Arrival.ACCEPTED
 
 
+def withdraw(state: JoinState, at: int) -> None:
+    """Call the section off (撤销), in place: what is answered stays answered, nothing is added any more. `at`: ms.
+
+    Its first certificate is due at once. One that has it already keeps it: what expired stays expired.
+    """
+    if not state["withdrawn_at"]:
+        state["withdrawn_at"] = at
+
+
+def extend(state: JoinState, provider: str, rows: Sequence[int], until: int) -> None:
+    """Move the deadline of `rows` of `provider` to `until` (ms), in place, and the supplement window with it.
+
+    Never backwards. What came between the old deadline and the new one was in time after all; a section that has its
+    first certificate keeps that, and what comes is a supplement as before.
+    """
+    last = _last_deadline(state)
+    for line in _lines_of(state, provider, rows):
+        line["deadline"] = max(line["deadline"], until)
+        line["punctual"] = members.to_bytes(_punctual(state, line))
+    state["expected"]["supplement_until"] += _last_deadline(state) - last
+
+
+def close(state: JoinState, provider: str, rows: Sequence[int], until: int) -> None:
+    """Close `rows` of `provider` as unavailable until `until` (ms), in place: what is not answered stays so.
+
+    A section that has its first certificate, or is withdrawn, is left as it is.
+    """
+    if state["version"] or state["withdrawn_at"]:
+        return
+    for line in _lines_of(state, provider, rows):
+        if line["closed_until"] is None:
+            line["closed_until"] = until
+
+
 def closes_at(state: JoinState) -> int | None:
-    """The deadline (ms) the lowest watermark must pass before the section closes; None: it is whole already."""
+    """The deadline (ms) the lowest watermark must pass before the section closes; None: there is nothing to wait for."""
+    if state["withdrawn_at"]:
+        return None
     everyone = members.full(state["expected"]["person_count"])
-    missing = [line["deadline"] for line in _open_lines(state) if members.from_bytes(line["punctual"]) != everyone]
+    missing = [
+        line["deadline"]
+        for line in _open_lines(state)
+        if line["closed_until"] is None and members.from_bytes(line["punctual"]) != everyone
+    ]
     return max(missing, default=None)
 
 
 def is_answered_in_full(state: JoinState) -> bool:
-    """Whether every sub-query has an answer, punctual or late: nothing can be added by a supplement."""
+    """Whether every sub-query has an answer, punctual or late: nothing can arrive any more that is not a duplicate."""
     everyone = members.full(state["expected"]["person_count"])
     return all(members.from_bytes(line["answered"]) == everyone for line in _open_lines(state))
 
 
 def has_late_answers(state: JoinState) -> bool:
-    """Whether some answers came after their deadline: they make a supplement."""
-    return any(line["punctual"] != line["answered"] for line in state["lines"])
+    """Whether some answers came after their deadline: they make a supplement, unless one certificate says all."""
+    return not state["withdrawn_at"] and any(line["punctual"] != line["answered"] for line in state["lines"])
 
 
 def certify(state: JoinState, version: int, closed_at: int) -> SectionCertificate:
-    """The certificate of the section as it stands. Version 1 counts late answers as expired; supplements count them."""
+    """The certificate of the section as it stands.
+
+    Version 1 counts late answers as expired; supplements count them, and so does a withdrawn section's, since no
+    supplement follows it.
+    """
     expected = state["expected"]
+    with_late = version > 1 or bool(state["withdrawn_at"])
     return SectionCertificate(
         application_id=expected["application_id"],
         requester=expected["requester"],
@@ -101,10 +156,32 @@ def certify(state: JoinState, version: int, closed_at: int) -> SectionCertificat
         sections=expected["sections"],
         version=version,
         person_count=expected["person_count"],
-        lines=[_certify_line(state, line, with_late=version > 1) for line in state["lines"]],
-        bundles=[b for b in state["bundles"] if version > 1 or _is_punctual(state, b)],
+        lines=[_certify_line(state, line, with_late=with_late) for line in state["lines"]],
+        bundles=[b for b in state["bundles"] if with_late or _is_punctual(state, b)],
         closed_at=closed_at,
     )
+
+
+def _lines_of(state: JoinState, provider: str, rows: Sequence[int]) -> list[JoinLine]:
+    wanted = set(rows)
+    return [line for line in state["lines"] if line["provider"] == provider and line["row"] in wanted]
+
+
+def _last_deadline(state: JoinState) -> int:
+    return max((line["deadline"] for line in state["lines"]), default=0)
+
+
+def _punctual(state: JoinState, line: JoinLine) -> int:
+    """Who of `line` was answered by its deadline as it is now."""
+    mask = 0
+    for bundle in state["bundles"]:
+        if _answers(bundle, line) and bundle["appended_at"] <= line["deadline"]:
+            mask |= members.from_bytes(bundle["members"])
+    return mask & members.from_bytes(line["answered"])
+
+
+def _answers(bundle: BundleRef, line: JoinLine) -> bool:
+    return bundle["provider"] == line["provider"] and line["row"] in bundle["rows"]
 
 
 def _open_lines(state: JoinState) -> list[JoinLine]:
@@ -114,12 +191,7 @@ def _open_lines(state: JoinState) -> list[JoinLine]:
 
 def _is_punctual(state: JoinState, bundle: BundleRef) -> bool:
     """Whether at least one of the bundle's rows was answered in time."""
-    return any(
-        line["provider"] == bundle["provider"]
-        and line["row"] in bundle["rows"]
-        and bundle["appended_at"] <= line["deadline"]
-        for line in state["lines"]
-    )
+    return any(_answers(bundle, line) and bundle["appended_at"] <= line["deadline"] for line in state["lines"])
 
 
 def _certify_line(state: JoinState, line: JoinLine, *, with_late: bool) -> CertificateLine:
@@ -133,20 +205,25 @@ def _certify_line(state: JoinState, line: JoinLine, *, with_late: bool) -> Certi
 
 def _parts(state: JoinState, line: JoinLine, *, with_late: bool) -> list[CertificatePart]:
     count = state["expected"]["person_count"]
+    answered = members.from_bytes(line["answered"] if with_late else line["punctual"])
     masks: dict[tuple[str, str | None, int | None], int] = {}
     for bundle in state["bundles"]:
-        if bundle["provider"] != line["provider"] or line["row"] not in bundle["rows"]:
+        if not _answers(bundle, line) or (bundle["appended_at"] > line["deadline"] and not with_late):
             continue
-        if bundle["appended_at"] > line["deadline"] and not with_late:
-            continue
-        key = (bundle["outcome"], bundle["code"], bundle["until"])
-        masks[key] = masks.get(key, 0) | members.from_bytes(bundle["members"])
-    missing = members.full(count)
-    for mask in masks.values():
-        missing &= ~mask
-    if missing:
-        masks["expired", None, None] = missing
+        if mask := members.from_bytes(bundle["members"]) & answered:
+            said = (bundle["outcome"], bundle["code"], bundle["until"])
+            masks[said] = masks.get(said, 0) | mask
+    if missing := members.full(count) & ~answered:
+        unsaid = _unanswered(state, line)
+        masks[unsaid] = masks.get(unsaid, 0) | missing
     return [_part(status, code, until, mask, count) for (status, code, until), mask in masks.items()]
+
+
+def _unanswered(state: JoinState, line: JoinLine) -> tuple[str, str | None, int | None]:
+    """(status, code, until) of what of `line` has no answer."""
+    if line["closed_until"] is not None:
+        return "unavailable", FORCE_MAJEURE, line["closed_until"]
+    return ("withdrawn" if state["withdrawn_at"] else "expired"), None, None
 
 
 def _part(status: str, code: str | None, until: int | None, mask: int, count: int) -> CertificatePart:

@@ -26,6 +26,8 @@ from pipeline.domain.records import (
     JoinState,
     SectionCertified,
     SectionExpected,
+    SectionExtended,
+    SectionWithdrawn,
     Watermark,
 )
 from pipeline.stages import topics
@@ -46,6 +48,8 @@ from pipeline.stages.mailbag import Mailbag
 from pipeline.stages.notices import SUITE, Entropy, Notice, post, sign_record
 
 DUE_AT_ONCE = 1000
+_QUIETLY_DROPPED = frozenset({Arrival.DUPLICATE, Arrival.WITHDRAWN, Arrival.CLOSED})
+"""What is not relayed and is nobody's mistake: an event tells of it, no dead letter."""
 Route = Callable[[str, bytes], int]
 """(requester, section key) -> partition of the requester's responses: one per section, for order."""
 
@@ -144,6 +148,10 @@ class _Run:
             self._answer(message.partition, record)  # type: ignore[arg-type]
         elif name == "SectionExpected":
             self._expect(message.partition, record)  # type: ignore[arg-type]
+        elif name == "SectionWithdrawn":
+            self._withdraw(message.partition, record)  # type: ignore[arg-type]
+        elif name == "SectionExtended":
+            self._extend(message.partition, record)  # type: ignore[arg-type]
         elif name == "Watermark":
             self._watermark(message.partition, record)  # type: ignore[arg-type]
         else:
@@ -202,7 +210,7 @@ class _Run:
         arrival = joining.receive(section.state, reference)
         if arrival is Arrival.ACCEPTED:
             section.fresh.append(self._stage.relayed(record, header))
-        elif arrival is not Arrival.DUPLICATE:
+        elif arrival not in _QUIETLY_DROPPED:
             raise InvalidMessage(f"answer_{arrival.value}", f"{header.application_id}/{header.section}")
         self._events.add(
             f"answer_{arrival.value}",
@@ -214,6 +222,27 @@ class _Run:
             count=header.count,
             code=header.code,
         )
+
+    def _withdraw(self, partition: int, record: SectionWithdrawn) -> None:
+        """The section closes with what it has; one that is closed, or whole and gone, is left as it is (Art. 10)."""
+        section = self._changed(partition, record, at=TIMES)
+        if section is not None:
+            if section.state["version"]:  # what came before it in this step is certified before it
+                self._settle(section, self._low(partition))
+            joining.withdraw(section.state, record["at"])
+
+    def _extend(self, partition: int, record: SectionExtended) -> None:
+        """Another deadline for some rows, or none at all any more (Art. 10)."""
+        section = self._changed(partition, record, until=TIMES)
+        if section is not None:
+            change = joining.close if record["closed"] else joining.extend
+            change(section.state, record["provider"], record["rows"], record["until"])
+
+    def _changed(self, partition: int, record: SectionWithdrawn | SectionExtended, **limits: range) -> _Section | None:
+        """The section that `record` changes; None when it is answered in full, or its supplement window is over."""
+        within(record, requester=WORDS, application_id=WORDS, section=SECTIONS, **limits)
+        key = section_key(record["requester"], record["application_id"], record["section"])
+        return self._load(partition, key)
 
     def _watermark(self, partition: int, record: Watermark) -> None:
         within(record, source=PARTITIONS, sources=PARTITIONS, time=TIMES)
@@ -246,14 +275,15 @@ class _Run:
         """Send what is new, close what can be closed, and keep what may still change."""
         expected = section.state["expected"]
         partition = self._stage.route(expected["requester"], section.key)
-        for bundle in section.fresh:
+        fresh, section.fresh = section.fresh, []
+        for bundle in fresh:
             self._mailbag.add(expected["requester"], "responses", bundle, partition)
         deadline = joining.closes_at(section.state)
         if section.state["version"] == 0 and (deadline is None or low > deadline):
             self._certify(section, partition)
             if joining.has_late_answers(section.state):
                 self._certify(section, partition)
-        elif section.state["version"] > 0 and section.fresh:
+        elif section.state["version"] > 0 and fresh:
             self._certify(section, partition)
         if section.ended or (section.state["version"] > 0 and joining.is_answered_in_full(section.state)):
             self._drop(section)
@@ -308,6 +338,7 @@ class _Run:
             if section.due is not None:
                 self._overlay.put(section.partition, timer_key(section.due, section.key), None)
             self._overlay.put(section.partition, timer_key(due, section.key), b"\0")
+            section.due = due
         self._overlay.put(section.partition, b"j" + section.key, framing.encode("JoinState", section.state))
 
     def _drop(self, section: _Section) -> None:
