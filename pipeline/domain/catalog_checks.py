@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.domain.catalog import BASIC_CATEGORIES, Release
 from pipeline.domain.catalog_changes import is_same
 from pipeline.domain.coverage import LEVELS, is_own_region, region_code
+from pipeline.domain.dispatching import has_one_limit
 from pipeline.domain.faults import fault, shown
 from pipeline.domain.periods import iso_date
 from pipeline.domain.records import CatalogEntry, Fault
@@ -76,6 +77,8 @@ def check_entry(entry: CatalogEntry) -> list[Fault]:
         wrong.append("as_of")
     if entry["version"] < 1:
         wrong.append("version")
+    if not has_one_limit(entry):
+        wrong.append("feedback_working_days")
     if not _are_levels(entry["levels"]):
         wrong.append("levels")
     if not _are_regions(entry["region_codes"]):
@@ -88,6 +91,12 @@ def check_entry(entry: CatalogEntry) -> list[Fault]:
         if foreign:
             faults.append(fault("catalog_region_foreign", category=category, codes=", ".join(foreign[:5])))
     return faults
+
+
+def check_names(entries: Sequence[CatalogEntry]) -> list[Fault]:
+    """Where entries of one release contradict each other: reports that fit the last release need not fit each other."""
+    release = Release.of(0, entries)
+    return [found for entry in entries for found in _check_name(entry, entry["provider"], release)]
 
 
 def _check_name(entry: CatalogEntry, party: str, current: Release | None) -> list[Fault]:

@@ -132,6 +132,8 @@ def test_a_party_that_takes_its_version_back_is_refused() -> None:
         ({"as_of": "2026-02-30"}, "as_of"),
         ({"as_of": "20261031"}, "as_of"),
         ({"version": 0}, "version"),
+        ({"feedback_seconds": None, "feedback_working_days": None}, "feedback_working_days"),
+        ({"feedback_seconds": 1, "feedback_working_days": 1}, "feedback_working_days"),
         ({"levels": []}, "levels"),
         ({"levels": ["province", "province"]}, "levels"),
         ({"levels": ["galaxy"]}, "levels"),
