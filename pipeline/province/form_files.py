@@ -67,7 +67,14 @@ def read_form(path: Path, release: Release, requester: str, application_id: str)
     if not isinstance(document.content, dict):
         draft.faults.append(fault("file_syntax", field="form", line=1))
         return draft
-    form = _validated(_canonical(document.content, draft), draft)
+    return drafted_form(document.content, draft, release, requester, application_id)
+
+
+def drafted_form(
+    content: dict[str, Any], draft: FormDraft, release: Release, requester: str, application_id: str
+) -> FormDraft:
+    """The draft with the application that a form's content says, as far as it fits; the rest is among its faults."""
+    form = _validated(_canonical(content, draft), draft)
     draft.application = _application(form, draft, release, requester, application_id)
     return draft
 

@@ -19,6 +19,19 @@ def write_form_yaml(
     path: Path, application: Application, release: Release | None = None, lang: Literal["zh", "en"] = "zh"
 ) -> None:
     """Write a form; with `release`, categories under their Chinese names."""
+    path.write_bytes(form_yaml(application, release, lang))
+
+
+def form_yaml(application: Application, release: Release | None = None, lang: Literal["zh", "en"] = "zh") -> bytes:
+    """A form as a YAML document, UTF-8."""
+    content = _labelled(form_content(application, release, lang), lang)
+    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False).encode()
+
+
+def form_content(
+    application: Application, release: Release | None = None, lang: Literal["zh", "en"] = "zh"
+) -> dict[str, Any]:
+    """A form's values as they are written, under the English keys of `FormFile`, in the order of the form."""
     app = application
     form: dict[str, Any] = {key: app[key] for key in FORM_KEYS.values() if key in app}  # type: ignore[literal-required]
     form["person_count"] = app["person_count"]
@@ -37,8 +50,7 @@ def write_form_yaml(
         for row in app["schedule"]
     ]
     form["unit_consent"] = _unit(app["unit_consent"], lang)
-    ordered = {key: form[key] for key in FORM_KEYS.values() if form[key] is not None}
-    path.write_text(yaml.safe_dump(_labelled(ordered, lang), allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return {key: form[key] for key in FORM_KEYS.values() if form[key] is not None}
 
 
 def _unit(consent: UnitConsent | None, lang: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""An application from its two files, the form (YAML) and the roster (CSV), with one report of all their faults."""
+"""An application from its files, form (YAML or XLSX) and roster (CSV or XLSX), with one report of all their faults."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pipeline.domain.periods import parse_period
 from pipeline.domain.records import Application, Fault, Person
 from pipeline.domain.review import check_application, check_persons, check_roster, check_roster_identity, check_schedule
 from pipeline.domain.rules import Rules, Verdict, facts_of
-from pipeline.province.form_files import FormDraft, read_form
+from pipeline.province.form_files import FormDraft, drafted_form, read_form
 from pipeline.province.form_writing import write_form_yaml
+from pipeline.province.form_xlsx import read_form_book, read_roster_book
 from pipeline.province.roster_files import RosterDraft, read_roster, write_roster_csv
+from pipeline.province.workbook_files import is_workbook
 
 __all__ = ["LoadedForm", "load_form", "write_form_yaml", "write_roster_csv"]
 
@@ -34,7 +36,7 @@ class LoadedForm:
 
 def load_form(
     form: Path,
-    roster: Path,
+    roster: Path | None,
     *,
     release: Release,
     today: date,
@@ -42,13 +44,13 @@ def load_form(
     application_id: str,
     rules: Rules | None = None,
 ) -> LoadedForm:
-    """Read and review an application. `release` resolves category names and says who offers what.
+    """Read and review an application: YAML and CSV, or workbooks. `release` resolves categories and says who offers what.
 
+    `roster` may be left out where the form is a workbook with the roster on a sheet.
     `rules`: those of the requester, whose refusals are faults and whose reasons to hold are `held`. Never raises for what people wrote: faults come back all at once, the form's first, then the schedule's by row, then
     the roster's by number.
     """
-    drafted = read_form(form, release, requester, application_id)
-    listed = read_roster(roster)
+    drafted, listed = _read(form, roster, release, requester, application_id)
     faults = drafted.faults + listed.faults
     if drafted.application is None:
         faults += _told_once(check_persons(listed.persons, today), drafted, listed)
@@ -64,6 +66,28 @@ def load_form(
     if faults or drafted.application is None:
         return LoadedForm(None, [], faults, len(listed.persons))
     return LoadedForm(drafted.application, listed.persons, [], len(listed.persons), verdict.faults)
+
+
+def _read(
+    form: Path, roster: Path | None, release: Release, requester: str, application_id: str
+) -> tuple[FormDraft, RosterDraft]:
+    if not is_workbook(form):
+        return read_form(form, release, requester, application_id), _read_roster(roster)
+    book = read_form_book(form)
+    drafted = FormDraft(faults=book.faults)
+    if book.readable:
+        drafted_form(book.content, drafted, release, requester, application_id)
+    if book.roster is None:
+        return drafted, _read_roster(roster)
+    if roster is not None:
+        book.roster.faults.append(fault("roster_twice"))
+    return drafted, book.roster
+
+
+def _read_roster(path: Path | None) -> RosterDraft:
+    if path is None:
+        return RosterDraft(faults=[fault("file_missing", field="roster")])
+    return read_roster_book(path) if is_workbook(path) else read_roster(path)
 
 
 def _read_periods(drafted: FormDraft, today: date) -> list[Fault]:

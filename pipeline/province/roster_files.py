@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -86,11 +86,17 @@ def read_roster(path: Path) -> RosterDraft:
         return draft
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        lines = [cells for line in reader if any(cells := [cell.strip() for cell in line])]
+        lines = list(reader)
     except csv.Error:
         draft.faults.append(fault("file_syntax", field="roster", line=reader.line_num))
         return draft
-    _read_lines(lines, draft)
+    return roster_of(lines)
+
+
+def roster_of(lines: Iterable[Sequence[str]]) -> RosterDraft:
+    """The roster in a table of cells, from whatever kind of file; empty lines are passed over."""
+    draft = RosterDraft()
+    _read_lines([cells for line in lines if any(cells := [cell.strip() for cell in line])], draft)
     return draft
 
 
@@ -104,11 +110,19 @@ def write_roster_csv(
     """Write a roster that `read_roster` reads back and that a spreadsheet opens without running anything in it."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(["提交日期" if lang == "zh" else "roster_date", safe_cell(roster_date)])
-        writer.writerow(["电子数据" if lang == "zh" else "roster_dataset", safe_cell(roster_dataset)])
-        writer.writerow([LABELS[column][0] if lang == "zh" else column for column in COLUMNS])
-        for person in persons:
-            writer.writerow([safe_cell(_written(person, column, lang)) for column in COLUMNS])
+        for line in roster_lines(persons, roster_date, roster_dataset, lang):
+            writer.writerow([safe_cell(cell) for cell in line])
+
+
+def roster_lines(
+    persons: Iterable[Person], roster_date: str, roster_dataset: str, lang: Literal["zh", "en"] = "zh"
+) -> Iterator[list[str]]:
+    """The lines of a roster's table: which roster it is, the header, the persons."""
+    yield ["提交日期" if lang == "zh" else "roster_date", roster_date]
+    yield ["电子数据" if lang == "zh" else "roster_dataset", roster_dataset]
+    yield [LABELS[column][0] if lang == "zh" else column for column in COLUMNS]
+    for person in persons:
+        yield [_written(person, column, lang) for column in COLUMNS]
 
 
 def safe_cell(text: str) -> str:
