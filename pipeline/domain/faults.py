@@ -352,6 +352,63 @@ FAULTS: Final[dict[str, Wording]] = {
     "delay_until": Wording(
         "form", "商定的期限应晚于现在，且不晚于通知的期限", "the time agreed must lie ahead, and not after the one told"
     ),
+    # ---- a re-check (复核, Art. 10)
+    "recheck_original": Wording("recheck", "原申请编号不是 UUID", "the original's id is not a UUID"),
+    "recheck_attempt_number": Wording(
+        "recheck", "复核次数应为 2 至 {limit}", "the attempt of a re-check is 2 to {limit}"
+    ),
+    "recheck_origin_invalid": Wording(
+        "recheck",
+        "不能证明所复核的人员和内容出自原申请",
+        "there is no proof that persons and rows are those of the original application",
+    ),
+    "recheck_beyond_original": Wording(
+        "recheck",
+        "复核超出原申请的人员、内容、用途或委托单位",
+        "the re-check goes beyond the original's persons, rows, purpose or entrusting unit",
+    ),
+    "recheck_original_unknown": Wording(
+        "recheck",
+        "本单位没有这份原申请，或已超过保存期限",
+        "there is no such application of this requester, or not any more",
+    ),
+    "recheck_not_certified": Wording(
+        "recheck",
+        "原申请没有完整性证明，不能复核（状态：{state}）",
+        "the original has no certificate to be disputed (state: {state})",
+    ),
+    "recheck_of_recheck": Wording(
+        "recheck", "原申请本身是复核，请复核最初的申请", "the original is a re-check itself: dispute the first application"
+    ),
+    "recheck_mandate": Wording("recheck", "与原申请的签名委托不符", "it names another mandate than the original's"),
+    "recheck_certificate": Wording(
+        "recheck",
+        "所异议的不是原申请最新的完整性证明",
+        "what it disputes is not the newest certificate of the original",
+    ),
+    "recheck_attempt": Wording(
+        "recheck",
+        "复核次数为 {stated}，应为 {expected}",
+        "it says that it is attempt {stated}; the next one is {expected}",
+    ),
+    "recheck_too_many": Wording(
+        "recheck", "已复核 {limit} 次，须由工作人员处理", "there were {limit} attempts: that is for officers to settle"
+    ),
+    "extension_not_later": Wording(
+        "form",
+        "商定的期限应晚于原反馈期限",
+        "the time agreed must lie after the deadline that stands",
+    ),
+    "extension_beyond_mandate": Wording(
+        "form",
+        "商定的期限超出委托的有效期（至 {not_after}）",
+        "the time agreed is beyond the mandate's, which ends on {not_after}",
+    ),
+    "withdrawal_too_late": Wording(
+        "form",
+        "申请已办结或已退回，不能撤销",
+        "the application is closed or rejected; it cannot be withdrawn any more",
+    ),
     # ---- documents that the query rests on (Art. 9)
     "evidence_mandate_missing": Wording(
         "evidence", "没有审批机关委托书", "there is no mandate of the approving authority"
