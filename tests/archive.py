@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.center.evidence_opening import RequestFile, find, gather
 from pipeline.codec import framing
+from pipeline.crypto import cose
 from pipeline.demo.application import Sample
 from pipeline.domain.records import (
     DeskItem,
@@ -67,7 +68,7 @@ class Archive:
         reason: str = "抽查",
         requester: str = REQUESTER,
     ) -> str:
-        """An officer of the center asks; returns the request's id. Nothing runs yet."""
+        """An officer of the center asks; returns the request's id once everything has worked."""
         request_id = str(uuid.uuid4())
         record = EvidenceAsked(
             request_id=request_id,
@@ -81,6 +82,7 @@ class Archive:
             at=self.network.clock(),
         )
         self._produce("EvidenceAsked", record, requester)
+        self.network.run()
         return request_id
 
     def judge(self, request_id: str, verdict: str = "accepted", reason: str = "属实") -> None:
@@ -95,6 +97,7 @@ class Archive:
             at=self.network.clock(),
         )
         self._produce("EvidenceJudged", record, REQUESTER)
+        self.network.run()
 
     def _produce(self, name: str, record: object, requester: str) -> None:
         key = application_key(requester, self.application_id)
@@ -107,14 +110,15 @@ class Archive:
     def told(self) -> list[EvidenceRequest]:
         """Every request and reminder the province holds, in the order in which they came."""
         rows = self.network.parties[REQUESTER].store.acts(self.application_id, "evidence-request")
-        from pipeline.crypto import cose
-
         found = [framing.decode_as("EvidenceRequest", cose.decode(raw).payload) for raw, _ in rows]
-        return sorted(found, key=lambda request: request["reminder"])  # type: ignore[return-value, arg-type]
+        return sorted(found, key=lambda request: request["reminder"])  # type: ignore[arg-type]
 
     def release_all(self, request_id: str) -> bool:
         """Release everything that a request asks for."""
-        return self.officer.release(request_id, self.officer.eligible(self.officer.asked(request_id)), now=self.now)
+        found = self.officer.eligible(self.officer.asked(request_id))
+        whole = self.officer.release(request_id, found, now=self.now)
+        self.network.run()
+        return whole
 
     @property
     def now(self) -> int:
@@ -131,7 +135,9 @@ class Archive:
 
     def events(self, beginning: str = "evidence_") -> list[LifecycleEvent]:
         """Lifecycle events whose kind begins so."""
-        found = [framing.decode_as("LifecycleEvent", m.value or b"") for m in self.network.broker.messages(topics.EVENTS)]
+        found = [
+            framing.decode_as("LifecycleEvent", m.value or b"") for m in self.network.broker.messages(topics.EVENTS)
+        ]
         return [event for event in found if str(event["kind"]).startswith(beginning)]  # type: ignore[misc]
 
 

@@ -20,7 +20,7 @@ from pipeline.province.catalog_files import load_entries
 from pipeline.province.sources import open_sources, sqlite_url
 from pipeline.stages import topics
 from pipeline.stages.effects import Message
-from tests.network import PARTITIONS, Network
+from tests.network import PARTITIONS, Clock, Network
 from tests.oracle import expected, from_dossiers
 
 PARTIES = ("00", "32", "37", "53")
@@ -62,10 +62,12 @@ _entries = cache(load_entries)  # most of a small scenario's time would go into 
 _sources = cache(open_sources)
 
 
-def network_for(sample: Sample, folder: Path, seal_keys: Mapping[str, SealingKey] | None = None) -> Network:
-    """A network whose providers have the sample's databases; `seal_keys` as in `Network`."""
+def network_for(
+    sample: Sample, folder: Path, seal_keys: Mapping[str, SealingKey] | None = None, clock: Clock | None = None
+) -> Network:
+    """A network whose providers have the sample's databases; `seal_keys` and `clock` as in `Network`."""
     catalog = [entry for party in sample.parties for entry in _entries(sample.catalog / f"{party}.yaml")]
-    network = Network(folder, sample.parties, catalog, seal_keys=seal_keys)
+    network = Network(folder, sample.parties, catalog, seal_keys=seal_keys, clock=clock)
     for party in sample.parties:
         database = sqlite_url(sample.databases / f"{party}.db")
         network.connect_sources(party, _sources(sample.providers / f"{party}.yaml", database))
