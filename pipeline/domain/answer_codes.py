@@ -55,6 +55,8 @@ ANSWER_CODES: Final[dict[str, tuple[str, str]]] = {
     "acceptance_invalid": ("部中心受理决定的签名无效", "the signature of the center's acceptance does not hold"),
     "acceptance_mismatch": ("受理决定与签名委托不一致", "the center's acceptance contradicts the signed mandate"),
     "reply_key_reused": ("回复密钥已用于另一委托", "the reply key was used under another mandate"),
+    "recheck_origin_invalid": ("复核缺少有效的原申请证明", "there is no valid proof of what the re-check is of"),
+    "recheck_beyond_original": ("复核超出原申请的人员或内容", "the re-check asks for more than its original did"),
     "key_off_curve": ("回复密钥无效", "the reply key is invalid"),
     **dict.fromkeys(
         (

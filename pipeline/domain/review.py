@@ -17,11 +17,12 @@ from pipeline.domain.dispatching import section_result_size
 from pipeline.domain.faults import fault, shown
 from pipeline.domain.parties import EVERYONE, PROVINCES, is_provider
 from pipeline.domain.periods import format_period, period_fault
-from pipeline.domain.records import Application, Fault, Person, ScheduleRow
+from pipeline.domain.records import Application, Fault, Person, Recheck, ScheduleRow
 from pipeline.domain.review_persons import check_between, check_person
 from pipeline.domain.review_text import date_fault, text_fault, too_long_args
 from pipeline.domain.review_unit import check_unit_consent
 from pipeline.domain.sections import SECTION_SIZE
+from pipeline.domain.subqueries import FIRST, MOST_ATTEMPTS, REASON_LIMIT
 
 ADDRESSEE: Final = "民政部低收入家庭认定指导中心"
 LEGAL_BASIS: Final = "《社会救助暂行办法》(国务院令第649号)"
@@ -71,7 +72,10 @@ def check_application(app: Application, today: date) -> list[Fault]:
     for text, field in ((app["roster_date"], "roster.date"), (app["form_date"], "form_date")):
         if code := date_fault(text, today):
             found.append(fault(code, field=field))
-    return found + check_unit_consent(app, today) + _check_rows(app["schedule"], today)
+    recheck = app["recheck"]
+    if recheck is not None:
+        found += _check_recheck(recheck)
+    return found + check_unit_consent(app, today) + _check_rows(app["schedule"], today, part=recheck is not None)
 
 
 def check_roster(app: Application, persons: Sequence[Person], today: date) -> list[Fault]:
@@ -134,11 +138,26 @@ def _check_result_size(app: Application, release: Release) -> list[Fault]:
     return [] if sections <= most else [fault("application_too_large", limit=most * SECTION_SIZE)]
 
 
-def _check_rows(schedule: Sequence[ScheduleRow], today: date) -> list[Fault]:
+def _check_recheck(recheck: Recheck) -> list[Fault]:
+    """What a re-check says of its original, by itself; whether that is so, proof and center tell (Art. 10)."""
+    found: list[Fault] = []
+    if not _is_uuid(recheck["original"]):
+        found.append(fault("recheck_original"))
+    if not FIRST < recheck["attempt"] <= MOST_ATTEMPTS:
+        found.append(fault("recheck_attempt_number", limit=MOST_ATTEMPTS))
+    if code := text_fault(recheck["reason"], REASON_LIMIT):
+        found.append(fault(code, field="recheck.reason", **too_long_args(code, REASON_LIMIT)))
+    return found
+
+
+def _check_rows(schedule: Sequence[ScheduleRow], today: date, *, part: bool = False) -> list[Fault]:
+    """`part`: the rows of a re-check, some of its original's under their own numbers."""
     if not schedule:
         return [fault("schedule_empty")]
     found: list[Fault] = []
-    if [row["row"] for row in schedule] != list(range(1, len(schedule) + 1)):
+    numbers = [row["row"] for row in schedule]
+    in_order = numbers == sorted(set(numbers)) and numbers[0] >= 1
+    if not (in_order if part else numbers == list(range(1, len(schedule) + 1))):
         found.append(fault("schedule_number"))
     seen: dict[tuple[str, str, str], int] = {}
     for row in schedule:

@@ -36,6 +36,8 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "contact_phone": ("联系电话", "contact's telephone"),
     "form_date": ("申请日期", "date of the form"),
     "seal_to_center": ("提交部中心解封", "sealed to the center too"),
+    "recheck": ("复核", "re-check"),
+    "recheck.reason": ("复核理由", "reason of the re-check"),
     "unit_consent": ("市县单位", "city or county unit"),
     "unit_consent.level": ("申请层级", "level of the unit"),
     "unit_consent.unit": ("市县单位名称", "name of the unit"),

@@ -16,6 +16,7 @@ from pipeline.domain import members
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, Mandate, Person, SectionHead, SectionRoot, Warrant
 from pipeline.domain.sections import split
+from pipeline.domain.subqueries import attempt_of
 from pipeline.stages.notices import SUITE, Entropy
 
 MANDATE_VALIDITY = 90 * 24 * 3600 * 1000
@@ -91,7 +92,7 @@ def file_application(
             sections=len(sections),
             members=members.to_bytes(members.full(len(records))),
             release=release,
-            version=1,
+            version=attempt_of(application["recheck"]),
             suite=SUITE,
             schema=schemas.schema_id("Person"),
         )

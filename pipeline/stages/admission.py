@@ -14,11 +14,12 @@ from pipeline.domain.records import (
     Acceptance,
     ApplicationState,
     Mandate,
+    RecheckJudged,
     SectionReceived,
     SectionResult,
 )
 from pipeline.domain.sections import MOST_SECTIONS
-from pipeline.stages import admit, holding, sending
+from pipeline.stages import admit, holding, rechecking, sending
 from pipeline.stages.bounds import PERSONS, TIMES, WORDS, within
 from pipeline.stages.casework import POLICY, Case, Casework
 from pipeline.stages.keys import application_key
@@ -44,7 +45,9 @@ def section_received(office: Office, work: Casework, partition: int, record: Sec
         raise InvalidMessage("sections_contradict", f"section {record['section']}")
     case = work.case(partition, record["requester"], record["application_id"])
     if case is None:
-        case = Case(work, partition, application_key(record["requester"], record["application_id"]), _filed(record))
+        requester, application_id = record["requester"], record["application_id"]
+        filed = filed_state(requester, application_id, record["sections"], record["received_at"])
+        case = Case(work, partition, application_key(requester, application_id), filed)
         case.set_expiry(case.state["expires_at"])
     state = case.state
     if state["state"] != "filed" or record["section"] in state["arrived"]:
@@ -78,8 +81,20 @@ def review(office: Office, case: Case) -> None:
     faults = admit.judge(sections, release)
     if faults or mandate is None:
         reject(case, faults, by=POLICY)
-    else:
+    elif rechecking.has_asked(case, mandate):
         decide(office, case, sections, mandate)
+
+
+def recheck_judged(office: Office, work: Casework, partition: int, record: RecheckJudged) -> None:
+    """The original has said whether a re-check may go on (复核, Art. 10): then it is judged as any other application."""
+    case = work.known(partition, record["requester"], record["application_id"])
+    if case.state["state"] != "under_review":  # withdrawn meanwhile
+        return
+    if record["faults"]:
+        reject(case, record["faults"], by=POLICY)
+    else:
+        review(office, case)
+    case.save()
 
 
 def decide(office: Office, case: Case, sections: list[SectionReceived], mandate: Mandate) -> None:
@@ -137,23 +152,24 @@ def acceptance_of(state: ApplicationState) -> Acceptance:
     return cast("Acceptance", framing.decode_as("Acceptance", cose.decode(state["acceptance"]).payload))
 
 
-def _filed(record: SectionReceived) -> ApplicationState:
+def filed_state(requester: str, application_id: str, sections: int, received_at: int) -> ApplicationState:
+    """An application of which something has come, at `received_at` (ms), and nothing is judged."""
     return ApplicationState(
-        application_id=record["application_id"],
-        requester=record["requester"],
+        application_id=application_id,
+        requester=requester,
         state="filed",
-        sections=record["sections"],
+        sections=sections,
         arrived=[],
         person_count=0,
         mandate_digest=b"",
         acceptance=None,
-        expires_at=record["received_at"] + ARRIVAL_LIMIT,
+        expires_at=received_at + ARRIVAL_LIMIT,
         version=0,
-        certified=[SectionResult(section=n, certificate=b"", bundles=[]) for n in range(1, record["sections"] + 1)],
-        certified_versions=[0] * record["sections"],
+        certified=[SectionResult(section=n, certificate=b"", bundles=[]) for n in range(1, sections + 1)],
+        certified_versions=[0] * sections,
         awaiting=[],
         delivered=[],
-        received_at=record["received_at"],
+        received_at=received_at,
         start_due=0,
         pressing=0,
         approvals=[],

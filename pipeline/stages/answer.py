@@ -40,6 +40,7 @@ from pipeline.stages.effects import Batch, Message
 from pipeline.stages.local import LocalEffects, Posted, View, is_repeated
 from pipeline.stages.notices import Entropy
 from pipeline.stages.opening import OpenedSection, OpenedWarrant, SectionOpener
+from pipeline.stages.origins import check_origin
 from pipeline.stages.reference import Reference
 
 Need = tuple[str, str, str | None, str | None]
@@ -194,7 +195,9 @@ class Answerer:
             raise InvalidMessage("reply_key_reused")
         public_sealing_key(reply_key)
         effects.reply_keys.append((*once, warrant.digest))
-        return self._opener.section(bundle, warrant), queries
+        opened = self._opener.section(bundle, warrant)
+        check_origin(opened, trust)
+        return opened, queries
 
     # -- second half -------------------------------------------------------------------------------------------------
 

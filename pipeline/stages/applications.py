@@ -19,7 +19,19 @@ from pipeline.domain.lifecycle import Event, Facts, NotAllowed
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Acted, DeliveryReceipted, DispatchDue, SectionCertified
 from pipeline.domain.rules import RuleBook
-from pipeline.stages import admission, certify, deciding, evidence, holding, rejecting, sending, topics
+from pipeline.stages import (
+    admission,
+    certify,
+    deciding,
+    delays,
+    evidence,
+    holding,
+    rechecking,
+    rejecting,
+    sending,
+    topics,
+    withdrawing,
+)
 from pipeline.stages.acts import Act, open_act
 from pipeline.stages.bounds import VERSIONS, within
 from pipeline.stages.casework import CLOCK, Case, Casework, timer_of
@@ -175,10 +187,11 @@ def _expired(office: Office, work: Casework, partition: int, key: bytes, due: in
     if state == "filed":
         rejecting.missed(case)
         case.save()
-    elif state in _UNFINISHED:  # an officer or the join is behind, not the providers: the rest is still to come
+    elif state in _UNFINISHED or withdrawing.lacks_certificate(case.state):  # an officer or the join is behind, not the providers: the rest is still to come
         case.set_expiry(work.now + admission.SUPPLEMENT_WINDOW)
         case.save()
     else:
+        rechecking.leave_behind(case)
         case.change(Event.ARCHIVE, by=CLOCK)
         case.release_sections()
         case.drop()
@@ -192,6 +205,9 @@ HANDLERS: dict[str, Handler] = {
     "DeliveryReceipted": _delivered,
     "DispatchDue": _dispatch_due,
     "OfficerDecided": deciding.decided,
+    "RecheckAsked": rechecking.asked,
+    "RecheckJudged": admission.recheck_judged,
+    "RecheckEnded": rechecking.ended,
     "EvidenceAsked": evidence.asked,
     "EvidenceArrived": evidence.arrived,
     "EvidenceJudged": evidence.judged,
@@ -199,11 +215,16 @@ HANDLERS: dict[str, Handler] = {
 """Record -> what it does."""
 ACT_HANDLERS: dict[str, ActHandler] = {
     "evidence-reply": evidence.replied,
+    "withdrawal": withdrawing.withdraw,
+    "withdrawal-ack": withdrawing.acknowledged,
+    "delay": delays.delayed,
+    "delay-reply": delays.replied,
 }
 """Type of a party's act -> what it does."""
 TIMERS: dict[bytes, Callable[[Office, Casework, int, bytes, int], None]] = {
     b"x": _expired,
     holding.TIMER: holding.look,
+    rechecking.TIMER: rechecking.forget,
     evidence.TIMER: evidence.due,
 }
 """Kind of a timer -> what is due: (office, step, partition, state key, due)."""

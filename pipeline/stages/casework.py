@@ -4,7 +4,7 @@ An application's state is changed by `Case.change` only, through the table of `d
 its history and an event on hedx.events, and whatever takes it out of `held` takes it off the officer's desk.
 
 Keys of its state, each followed by that of the application: `a` the state, `s` a section, `d` its item on the desk, `h`
-when that is looked at next.
+when that is looked at next; `c` what stays of it for re-checks (`stages.rechecking`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.domain import lifecycle
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.lifecycle import Event, Facts, Transition
 from pipeline.domain.parties import CENTER, InboxKind
-from pipeline.domain.records import ApplicationState, Change, DeskItem, SectionReceived
+from pipeline.domain.records import ApplicationState, Change, DeskItem, RecheckEnded, SectionReceived
 from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
 from pipeline.stages.effects import Output, Overlay, timer_due, timer_key, timer_subject
@@ -31,6 +31,8 @@ from pipeline.stages.notices import Entropy, Notice, post, sign_record
 
 LONGEST_HISTORY = 200
 """Changes of state that are kept of one application; hedx.events has them all."""
+_OVER = frozenset({"completed", "incomplete", "withdrawn", "rejected"})
+"""States that a re-check ends in."""
 POLICY, CLOCK = "policy", "clock"
 """Who changes a state where nobody does: the rules, or time."""
 
@@ -108,6 +110,8 @@ class Case:
         state["state"] = transition.after
         if transition.state == "held" != transition.after:
             self._leave_desk()
+        if state["recheck"] is not None and transition.after in _OVER and transition.state not in _OVER:
+            self._tell_original(state["recheck"]["original"])
         if (event is Event.DELIVER and transition.state == transition.after) or transition.after == "archived":
             return transition  # nothing changed that anybody would want to read; or there is no history left to keep
         if len(state["history"]) < LONGEST_HISTORY:
@@ -123,6 +127,18 @@ class Case:
             by=by,
         )
         return transition
+
+    def _tell_original(self, original: str) -> None:
+        """A re-check is over, however it ended: its original, perhaps in another partition, hears of it."""
+        state = self.state
+        record = RecheckEnded(
+            application_id=original,
+            requester=state["requester"],
+            recheck=state["application_id"],
+            outcome=state["state"],
+        )
+        key = application_key(state["requester"], original)
+        self.work.outputs.append(Output(topics.APPLICATIONS, key, framing.encode("RecheckEnded", record)))
 
     # -- sections and timers -----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from pipeline.crypto.trust import Trust
 from pipeline.domain import dispatching, members
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Acceptance, SectionExpected, SectionHead, SectionReceived, Warrant
+from pipeline.domain.subqueries import attempt_of
 from pipeline.stages.notices import SUITE, Entropy
 from pipeline.stages.opening import OpenedSection, SectionOpener
 
@@ -93,7 +94,7 @@ class Dispatcher:
             provider=provider,
             rows=rows,
             release=origin.release,
-            version=1,
+            version=attempt_of(opened.warrant.mandate["recheck"]),
             suite=SUITE,
             schema=schemas.schema_id("Person"),
             padded=padded,

@@ -33,7 +33,7 @@ from pipeline.domain.records import (
     Rejection,
     SectionReceived,
 )
-from pipeline.stages import cataloguing, topics
+from pipeline.stages import cataloguing, origins, topics
 from pipeline.stages.acts import open_act
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
@@ -42,6 +42,7 @@ from pipeline.stages.keys import application_key
 from pipeline.stages.mailbag import Mailbag
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
 from pipeline.stages.opening import OpenedSection, SectionOpener
+from pipeline.stages.origins import check_origin
 from pipeline.stages.reasons import listed
 from pipeline.stages.receiver import forget_expired, remember, seen_before
 from pipeline.stages.reference import Reference
@@ -216,9 +217,11 @@ class Intake:
                 raise InvalidMessage("mandate_expired")
             record["mandate"] = warrant.mandate_raw
             opened = self._opener.section(bundle, warrant)
+            check_origin(opened, self._reference.trust)
             self._judge(opened, record, local_date(now))
         except InvalidMessage as error:
-            record["faults"] = [fault("section_unreadable", reason=error.code, section=header.section)]
+            unreadable = fault("section_unreadable", reason=error.code, section=header.section)
+            record["faults"] = [fault(error.code) if error.code in origins.CODES else unreadable]
             effects.refused.append((message, error))
         if not record["faults"]:
             record["bundle"] = bundle.raw

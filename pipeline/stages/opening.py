@@ -19,6 +19,7 @@ from pipeline.crypto.trust import Trust
 from pipeline.domain import members
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.records import Answer, Mandate, SectionHead, Warrant
+from pipeline.domain.subqueries import attempt_of
 
 HEADS = 2
 """Records of a section bundle before its persons: the warrant, the section head."""
@@ -140,6 +141,7 @@ def _match(header: Header, warrant: OpenedWarrant) -> None:
         ("members", lambda: members.from_bytes(header.members) == members.full(header.count)),
         ("release", lambda: header.release == mandate["catalog_release"]),
         ("suite", lambda: header.suite == mandate["suite"]),
+        ("version", lambda: header.version == attempt_of(mandate["recheck"])),
     ]
     for name, holds in checks:
         if not holds():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,14 @@ def unit(code: str, field: str, **changes: Any) -> Case:
     return code, f"unit_consent.{field}", lambda: check_application(app, TODAY)
 
 
+def recheck(code: str, field: str, **changes: Any) -> Case:
+    """The form of a re-check with fields of what it re-checks replaced."""
+    fields = {"original": str(uuid.UUID(int=7)), "mandate_digest": bytes(32), "certificate": bytes(32)}
+    part = {**fields, "attempt": 2, "reason": "房产登记有误", **changes}
+    app = an_application(recheck=part, schedule=[a_row(row=3), a_row(row=7, category="cremation")])
+    return code, field, lambda: check_application(app, TODAY)
+
+
 def rows(code: str, field: str, *schedule: dict[str, Any]) -> Case:
     """The form with these schedule rows, checked by itself and against the catalog."""
     app = an_application(schedule=[a_row(**{"row": n, **row}) for n, row in enumerate(schedule, 1)])
@@ -83,6 +92,11 @@ CERTIFICATE = {"document_type": "birth_certificate", "document_number": "T370123
 PERMIT = {"document_type": "residence_permit", "document_number": "USA110123456789", "birth_date": "1980-05-06"}
 
 CASES: list[Case] = [
+    recheck("recheck_original", "recheck", original="7"),
+    recheck("recheck_attempt_number", "recheck", attempt=1),
+    recheck("recheck_attempt_number", "recheck", attempt=101),
+    recheck("missing", "recheck.reason", reason=" "),
+    recheck("too_long", "recheck.reason", reason="误" * 501),
     form("application_id", "application_id", application_id="17"),
     form("requester_unknown", "requester", requester="00"),
     form("addressee_wrong", "addressee", addressee="民政部"),
