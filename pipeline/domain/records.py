@@ -911,13 +911,14 @@ class Approval(TypedDict):
 
 
 class DelayNoted(TypedDict):
-    """A provider's delay that an open application knows of."""
+    """A delay that an open application knows of, of a provider or the center itself."""
 
     provider: str
     digest: bytes
     rows: list[int]
     until: int
     settled: bool
+    closed: bool
 
 
 class EvidenceState(TypedDict):

@@ -96,7 +96,7 @@ def look(office: Office, work: Casework, partition: int, key: bytes, due: int) -
     case.save()
 
 
-def tell(case: Case, kind: Literal["held", "escalated", "declined"], faults: list[Fault]) -> None:
+def tell(case: Case, kind: Literal["held", "escalated", "withdrawn", "declined"], faults: list[Fault]) -> None:
     """Tell the requester, signed, where its application stands, why, and by when the center decides."""
     state = case.state
     notice = ReviewNotice(

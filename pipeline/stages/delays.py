@@ -1,0 +1,211 @@
+"""delays: a provider cannot answer in time (不可抗力或其他客观原因, Art. 10); requester and center settle what follows.
+
+Handlers of the `applications` stage. The provider's delay goes to the requester as it was signed. Without a reply the
+deadline stands. What the requester replies is held against the delay; what comes of it is signed for both, and join learns
+the new deadline, or that the rows are closed.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from pipeline.codec import framing
+from pipeline.crypto import cose
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.faults import fault
+from pipeline.domain.parties import CENTER
+from pipeline.domain.records import (
+    Acted,
+    Delay,
+    DelayNoted,
+    DelayReply,
+    Extension,
+    Fault,
+    Mandate,
+    SectionExtended,
+)
+from pipeline.stages import admission, deferring, topics
+from pipeline.stages.acts import Act
+from pipeline.stages.bounds import TIMES, within
+from pipeline.stages.casework import Case, Casework
+from pipeline.stages.clock import local_date
+from pipeline.stages.effects import Output
+from pipeline.stages.holding import tell
+from pipeline.stages.keys import section_key
+from pipeline.stages.office import Office
+
+RUNNING = frozenset({"started", "partly_answered"})
+"""States in which providers are asked and the application has no certificate yet."""
+MOST_DELAYS = 200
+"""Delays an open application notes at most; more are put aside."""
+
+
+def delayed(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
+    """A provider says that rows will be late: noted, and told to the requester.
+
+    One that comes when the application is closed or withdrawn changes nothing, and an event says so. Raises InvalidMessage
+    `mandate_mismatch`, `delay_out_of_scope`, `delay_invalid` and `record_out_of_bounds`.
+    """
+    case = work.known(partition, record["requester"], record["application_id"])
+    state, delay = case.state, cast("Delay", act.record)
+    if state["acceptance"] is None or delay["mandate_digest"] != state["mandate_digest"]:
+        raise InvalidMessage("mandate_mismatch", record["application_id"])
+    within(delay, until=TIMES)
+    deadlines = deadlines_of(case, delay["provider"])
+    rows = set(delay["rows"])
+    if not rows or len(rows) != len(delay["rows"]) or not rows <= deadlines.keys():
+        raise InvalidMessage("delay_out_of_scope", "rows that this provider was not asked for")
+    if state["state"] not in RUNNING:
+        _note(case, "delay_declined", act.digest, delay["provider"], code=f"application_{state['state']}")
+        return
+    if any(known["closed"] and not rows.isdisjoint(known["rows"]) for known in _of(case, delay["provider"])):
+        _note(case, "delay_declined", act.digest, delay["provider"], code="rows_closed")
+        return
+    if delay["until"] <= min(deadlines[row] for row in rows):
+        raise InvalidMessage("delay_invalid", "it ends before the deadline")
+    if any(known["digest"] == act.digest for known in state["delays"]):
+        return
+    mine = [known for known in state["delays"] if not _replaced_by(known, delay)]
+    if len(mine) >= MOST_DELAYS:
+        raise InvalidMessage("delay_invalid", f"more than {MOST_DELAYS} of one application")
+    told = DelayNoted(
+        provider=delay["provider"],
+        digest=act.digest,
+        rows=delay["rows"],
+        until=delay["until"],
+        settled=False,
+        closed=False,
+    )
+    state["delays"] = [*mine, told]
+    case.relay(act.raw, state["requester"], "responses")
+    _note(case, "delay_told", act.digest, delay["provider"])
+    case.save()
+
+
+def replied(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
+    """The requester agrees, agrees to less, or closes the rows; or is told why its reply changes nothing.
+
+    Raises InvalidMessage `mandate_mismatch`.
+    """
+    case = work.known(partition, record["requester"], record["application_id"])
+    state, reply = case.state, cast("DelayReply", act.record)
+    if reply["mandate_digest"] != state["mandate_digest"]:
+        raise InvalidMessage("mandate_mismatch", record["application_id"])
+    if reply["provider"] == CENTER:
+        return deferring.start_delay_replied(office, work, case, act)
+    noted = next((d for d in state["delays"] if _is_meant(d, reply)), None)
+    if noted is None:
+        return tell(case, "declined", [fault("delay_unknown")])
+    until = noted["until"]
+    if reply["decision"] == "shorten":
+        until = reply["until"] or 0
+    faults = _faults(case, noted, reply, until)
+    if faults:
+        return tell(case, "declined", faults)
+    noted["settled"], noted["until"], noted["closed"] = True, until, reply["decision"] == "close"
+    _extend(case, noted, act)
+    case.save()
+    return None
+
+
+def deadlines_of(case: Case, provider: str) -> dict[int, int]:
+    """Row → the deadline (ms) that stands for `provider`: that of the acceptance, or a later one agreed since."""
+    queries = admission.acceptance_of(case.state)["sub_queries"]
+    deadlines = {query["row"]: query["deadline"] for query in queries if query["provider"] == provider}
+    for noted in case.state["delays"]:
+        moved = noted["settled"] and not noted["closed"] and noted["provider"] == provider
+        for row in noted["rows"] if moved else ():
+            deadlines[row] = max(deadlines[row], noted["until"])
+    return deadlines
+
+
+def _faults(case: Case, noted: DelayNoted, reply: DelayReply, until: int) -> list[Fault]:
+    """Why the reply cannot be followed; empty when it can."""
+    state = case.state
+    if noted["settled"] or state["state"] not in RUNNING:
+        return [fault("delay_over")]
+    if reply["decision"] == "close":
+        return []
+    deadlines = deadlines_of(case, noted["provider"])
+    if until > noted["until"]:
+        return [fault("delay_until")]
+    if until <= min(deadlines[row] for row in noted["rows"]):
+        return [fault("extension_not_later")]
+    not_after = _mandate_of(case)["not_after"]
+    if until > not_after:
+        return [fault("extension_beyond_mandate", not_after=local_date(not_after).isoformat())]
+    return []
+
+
+def _extend(case: Case, noted: DelayNoted, act: Act) -> None:
+    """Sign what was agreed, for both; tell join."""
+    state, work = case.state, case.work
+    provider, rows, until, closed = noted["provider"], noted["rows"], noted["until"], noted["closed"]
+    extension = Extension(
+        application_id=state["application_id"],
+        requester=state["requester"],
+        mandate_digest=state["mandate_digest"],
+        provider=provider,
+        rows=rows,
+        until=until,
+        closed=closed,
+        delay=noted["digest"],
+        reply=act.digest,
+        at=work.now,
+    )
+    case.act("extension", extension, state["requester"], "responses")
+    case.act("extension", extension, provider, "requests")
+    for number in range(1, state["sections"] + 1):
+        extended = SectionExtended(
+            application_id=state["application_id"],
+            requester=state["requester"],
+            section=number,
+            provider=provider,
+            rows=rows,
+            until=until,
+            closed=closed,
+        )
+        key = section_key(state["requester"], state["application_id"], number)
+        work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExtended", extended)))
+    if not closed:
+        case.set_expiry(max(state["expires_at"], until + admission.SUPPLEMENT_WINDOW))
+    _note(case, "rows_closed" if closed else "deadline_extended", noted["digest"], provider, by=state["requester"])
+
+
+def _of(case: Case, provider: str) -> list[DelayNoted]:
+    return [known for known in case.state["delays"] if known["provider"] == provider]
+
+
+def _is_meant(noted: DelayNoted, reply: DelayReply) -> bool:
+    return noted["digest"] == reply["delay"] and noted["provider"] == reply["provider"]
+
+
+def _replaced_by(known: DelayNoted, delay: Delay) -> bool:
+    """A newer delay about some of the same rows takes the place of one that was not replied to."""
+    return (
+        not known["settled"]
+        and known["provider"] == delay["provider"]
+        and not set(known["rows"]).isdisjoint(delay["rows"])
+    )
+
+
+def _mandate_of(case: Case) -> Mandate:
+    """What the requester signed: each section holds it, and sections are kept while the application runs."""
+    payload = cose.decode(case.section(1)["mandate"]).payload
+    return cast("Mandate", framing.decode_as("Mandate", payload))
+
+
+def _note(
+    case: Case, kind: str, digest: bytes, provider: str, *, code: str | None = None, by: str | None = None
+) -> None:
+    state = case.state
+    case.work.events.add(
+        kind,
+        subject=digest,
+        application_id=state["application_id"],
+        party=state["requester"],
+        provider=provider,
+        count=state["person_count"],
+        code=code,
+        by=by or provider,
+    )

@@ -1,0 +1,124 @@
+"""withdrawing: a requester takes its application back (撤销, Art. 10). Handlers of the `applications` stage.
+
+Before the providers were asked it simply ends. Afterwards join closes every section with what is answered by then, and the
+withdrawal, as the requester signed it, goes to every provider that was asked; each acknowledges.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.codec import framing
+from pipeline.crypto import cose
+from pipeline.domain import dispatching, lifecycle
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.faults import fault
+from pipeline.domain.lifecycle import Event
+from pipeline.domain.records import Acted, ApplicationState, SectionWithdrawn
+from pipeline.stages import admission, topics
+from pipeline.stages.acts import Act
+from pipeline.stages.casework import Case, Casework
+from pipeline.stages.effects import Output
+from pipeline.stages.holding import tell
+from pipeline.stages.keys import application_key, section_key
+from pipeline.stages.office import Office
+from pipeline.stages.rejecting import DECISION_KEPT
+
+_ASKED: Final = frozenset({"started", "partly_answered"})
+"""States in which providers have been asked and nothing is certified."""
+
+
+def withdraw(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
+    """The application ends, or the requester is told why it does not. Raises InvalidMessage `mandate_mismatch`."""
+    case = work.case(partition, record["requester"], record["application_id"]) or _ahead(work, partition, record)
+    state = case.state
+    _check_mandate(case, act.record["mandate_digest"])
+    if state["state"] == "withdrawn":
+        return tell(case, "withdrawn", [])  # once more: the first withdrawal stands
+    if not lifecycle.allows(state["state"], Event.WITHDRAW):
+        return tell(case, "declined", [fault("withdrawal_too_late")])
+    asked = state["state"] in _ASKED
+    state["withdrawal"] = act.raw
+    state["mandate_digest"] = act.record["mandate_digest"]
+    case.change(Event.WITHDRAW, by=record["requester"])
+    tell(case, "withdrawn", [])
+    if asked:
+        _call_off(case, act)
+    else:
+        case.release_sections()
+        case.set_expiry(work.now + DECISION_KEPT)
+    case.save()
+    return None
+
+
+def acknowledged(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
+    """A provider knows of the withdrawal: noted once, and passed on to the requester as it was signed.
+
+    Raises InvalidMessage `mandate_mismatch` and `ack_invalid`.
+    """
+    case = work.known(partition, record["requester"], record["application_id"])
+    state, provider = case.state, record["actor"]
+    if act.record["mandate_digest"] != state["mandate_digest"]:
+        raise InvalidMessage("mandate_mismatch", record["application_id"])
+    if state["withdrawal"] is None or cose.decode(state["withdrawal"]).digest != act.record["withdrawal"]:
+        raise InvalidMessage("ack_invalid", "of another withdrawal")
+    if provider not in _providers(case):
+        raise InvalidMessage("ack_invalid", "of a provider that was not asked")
+    if provider in state["acknowledged"]:
+        return
+    state["acknowledged"].append(provider)
+    case.relay(act.raw, state["requester"], "responses")
+    work.events.add(
+        "withdrawal_acknowledged",
+        application_id=state["application_id"],
+        party=state["requester"],
+        provider=provider,
+        count=len(act.record["dropped"]),
+        by=provider,
+    )
+    case.save()
+
+
+def lacks_certificate(state: ApplicationState) -> bool:
+    """Whether join still owes a withdrawn application the certificates of its sections."""
+    return state["state"] == "withdrawn" and state["acceptance"] is not None and state["version"] == 0
+
+
+def _call_off(case: Case, act: Act) -> None:
+    state, work = case.state, case.work
+    for number in range(1, state["sections"] + 1):
+        called_off = SectionWithdrawn(
+            application_id=state["application_id"], requester=state["requester"], section=number, at=work.now
+        )
+        key = section_key(state["requester"], state["application_id"], number)
+        work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionWithdrawn", called_off)))
+    for provider in _providers(case):
+        case.relay(act.raw, provider, "requests")
+
+
+def _providers(case: Case) -> list[str]:
+    """Who was asked, or would have been next; nobody before the acceptance."""
+    if case.state["acceptance"] is None:
+        return []
+    acceptance = admission.acceptance_of(case.state)
+    return dispatching.active_providers(acceptance["sub_queries"], acceptance["suspended"])
+
+
+def _check_mandate(case: Case, digest: bytes) -> None:
+    """The mandate withdrawn must be that of the application; before the review, that of the sections that came."""
+    state = case.state
+    known = {state["mandate_digest"]} - {b""}
+    if state["state"] == "filed":
+        raws = [case.section(number)["mandate"] for number in state["arrived"]]
+        known |= {cose.decode(raw).digest for raw in raws if raw}
+    if known - {digest}:
+        raise InvalidMessage("mandate_mismatch", state["application_id"])
+
+
+def _ahead(work: Casework, partition: int, record: Acted) -> Case:
+    """An application of which no section is here yet: its withdrawal overtook it. Nothing of it will be taken in."""
+    requester, application_id = record["requester"], record["application_id"]
+    state: ApplicationState = admission.filed_state(requester, application_id, 0, record["received_at"])
+    case = Case(work, partition, application_key(requester, application_id), state)
+    case.set_expiry(state["expires_at"])
+    return case
