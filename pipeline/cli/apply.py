@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from pipeline.cli import filing, handover, options
+from pipeline.cli import filing, forms, handover, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit
 from pipeline.domain.parties import PROVINCES, provider_from
@@ -61,7 +61,9 @@ party_option = click.option(
 
 @command.command()
 @click.argument("form", type=_FILE)
-@click.option("--roster", type=_FILE, required=True, help="The persons asked about, CSV.")
+@click.option(
+    "--roster", type=_FILE, help="The persons asked about, CSV or XLSX; not needed where FORM has a sheet 名单."
+)
 @click.option(
     "--catalog", type=click.Path(path_type=Path, exists=True), multiple=True, required=True,
     help="A party's catalog file, or a folder of them (repeatable).",
@@ -69,8 +71,8 @@ party_option = click.option(
 @party_option
 @options.lang
 @options.as_json
-def check(form: Path, roster: Path, catalog: Sequence[Path], party: str, lang: Language, as_json: bool) -> Exit:
-    """Check a FORM (YAML) and its roster; list every fault of both at once. Files nothing."""
+def check(form: Path, roster: Path | None, catalog: Sequence[Path], party: str, lang: Language, as_json: bool) -> Exit:
+    """Check a FORM (YAML or XLSX) and its roster; list every fault of both at once. Files nothing."""
     loaded = load_form(
         form,
         roster,
@@ -133,5 +135,6 @@ def _line(fault: Fault, part: str, lang: Language) -> str:
 
 command.add_command(filing.submit)
 command.add_command(filing.status)
+command.add_command(forms.form)
 command.add_command(handover.export)
 command.add_command(handover.shred)

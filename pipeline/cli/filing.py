@@ -93,7 +93,9 @@ def await_result(installation: Installation, party: str, application_id: str, se
 
 @click.command()
 @click.argument("form", type=_FILE)
-@click.option("--roster", type=_FILE, required=True, help="The persons asked about, CSV.")
+@click.option(
+    "--roster", type=_FILE, help="The persons asked about, CSV or XLSX; not needed where FORM has a sheet 名单."
+)
 @click.option(
     "--reply-key", type=_FILE, help="The entrusting unit's public key (hedx unit keygen): it alone opens the answers."
 )
@@ -104,7 +106,7 @@ def await_result(installation: Installation, party: str, application_id: str, se
 @options.as_json
 def submit(
     form: Path,
-    roster: Path,
+    roster: Path | None,
     reply_key: Path | None,
     wait: float,
     party: str,
@@ -112,7 +114,7 @@ def submit(
     lang: Language,
     as_json: bool,
 ) -> Exit:
-    """Check a FORM (YAML) and its roster and file them; nothing is filed when there is a single fault.
+    """Check a FORM (YAML or XLSX) and its roster and file them; nothing is filed when there is a single fault.
 
     The party's adapter (`hedx province run`) sends it. Prints the application's id.
     """

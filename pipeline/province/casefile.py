@@ -37,7 +37,7 @@ from pipeline.province.database import snapshot, transaction
 from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
 from pipeline.province.store import access_under, form_of, mandate_in
 
-_OPENING = frozenset({"read", "exported", "sealed_pack"})
+_OPENING = frozenset({"read", "exported", "sealed_pack", "form_exported"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,13 @@ def hand_over_sealed(case: CaseFile, path: Path, *, unit: str, purpose: str | No
     return Handed(path, _sha256(content), 0, number)
 
 
+def note_file(case: CaseFile, act: str, path: Path, content: bytes, detail: dict[str, int | str]) -> Handed:
+    """Write what is not the result but still of persons (a form), mode 0600; in the log, and known to shredding."""
+    number = _note(case, case.rows(), act, path, content, detail)
+    write_durably(path, content)
+    return Handed(path, _sha256(content), 0, number)
+
+
 def about_export(mandate: Mandate, certificate: str, form: Application) -> dict[str, object]:
     """What stands in an export beside its dossiers."""
     return {

@@ -12,48 +12,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pipeline.center.anchor_files import write_anchor
 from pipeline.cli.exits import Exit
 from pipeline.cli.main import run
 from pipeline.codec import framing
-from pipeline.crypto.keystore import write_identity
 from pipeline.demo.application import Sample
-from pipeline.domain.parties import CENTER
 from pipeline.province.unit_keys import read_public
-from pipeline.stages.reference import make_anchor
 from tests.network import Network
-from tests.scenario import REQUESTER, network_for, small_sample
+from tests.scenario import REQUESTER
 
 PASSPHRASE = "correct horse battery"
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    """A small application and its providers."""
-    return small_sample(tmp_path_factory.mktemp("sample"), ("部中心", "marriage", ""), ("山东", "vehicles", ""))
-
-
-@pytest.fixture
-def home(sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
-    """A HEDX_HOME with 云南's store and keys, nothing filed yet."""
-    monkeypatch.setenv("HEDX_HOME", str(tmp_path))
-    monkeypatch.setenv("HEDX_PARTY", REQUESTER)
-    monkeypatch.setenv("LANG", "en_GB.UTF-8")
-    monkeypatch.chdir(tmp_path)
-    network = network_for(sample, tmp_path)
-    write_identity(tmp_path / "parties" / REQUESTER / "identity", network.identities[REQUESTER])
-    write_anchor(
-        tmp_path / "anchor",
-        make_anchor(
-            network.authority.certificates,
-            network.entries[CENTER],
-            network.leaves,
-            network.crl,
-            network.identities[CENTER].signer,
-            network.clock(),
-        ),
-    )
-    return network
 
 
 @pytest.fixture
@@ -109,7 +76,7 @@ def test_status_opens_nothing(done: str, sample: Sample, capsys: pytest.CaptureF
     before = said(capsys)
     assert run(["apply", "status", done, "--json"]) == Exit.FINE
     found = said(capsys)
-    assert (found["state"], found["complete"]) == ("certified", True)
+    assert (found["state"], found["complete"]) == ("completed", True)
     assert found["by_status"] == {"done": 2 * len(sample.persons)}
     assert run(["access", "list", "--json"]) == 0
     assert said(capsys) == before
