@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from pipeline.domain import lifecycle_words
 from pipeline.domain.answer_codes import STATUS_WORDS
 from pipeline.domain.wording import Language
 from pipeline.stages.clock import local_time
@@ -32,22 +33,10 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
 """Key of a result in JSON → its label."""
 
 STATES: Final[dict[str, tuple[str, str]]] = {
-    "drafted": ("草稿", "drafted"),
-    "filed": ("已提交，待受理", "filed"),
-    "under_review": ("审查中", "under review"),
-    "held": ("待人工审查", "held for an officer"),
-    "accepted": ("已受理", "accepted"),
-    "rejected": ("已退回", "rejected"),
-    "started": ("查询中", "started"),
-    "partly_answered": ("部分反馈", "partly answered"),
-    "completed": ("已办结", "completed"),
-    "incomplete": ("已办结，有未反馈", "closed, incomplete"),
-    "supplemented": ("已办结，有补充反馈", "closed, supplemented"),
-    "withdrawn": ("已撤销", "withdrawn"),
-    "under_recheck": ("复核中", "under re-check"),
-    "archived": ("已归档", "archived"),
+    **{str(state): words for state, words in lifecycle_words.STATES.items()},
     "shredded": ("已销毁", "shredded"),
 }
+"""The life cycle's, and what a party's own store says when nothing opens an application any more."""
 
 _DONE: Final = ("已反馈", "answered")
 """What is certified before anybody opens it."""

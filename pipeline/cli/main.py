@@ -21,6 +21,7 @@ COMMANDS = {
     "topics": "Topics as code: check topics.yaml, show and make the difference.",
     "schemas": "Check that the Avro schemas stay compatible with the released ones.",
     "center": "Run the center's processors.",
+    "review": "The officer's desk: applications that wait for a decision (审核).",
     "province": "Run a province's adapter: outbox, provider, delivery.",
     "apply": "Applications (查询申请), from the requester's side.",
     "access": "The access log: who opened, read or exported what, for whom.",

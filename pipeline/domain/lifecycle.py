@@ -76,7 +76,7 @@ class Facts:
     whole: bool = False  # every sub-query is answered
     version: int = 0
     approved: bool = True  # as many officers approved as the rules ask for
-    rechecks_open: int = 0
+    rechecks_open: int = 0  # the one that ends not counted
 
 
 Guard = Callable[[Facts], bool]
@@ -93,16 +93,23 @@ class Transition:
     effects: tuple[Effect, ...] = ()
 
 
+def _settled(facts: Facts) -> bool:
+    return facts.rechecks_open == 0
+
+
 GUARDS: Final[dict[str, Guard]] = {
     "": lambda _: True,
     "enough approvals": lambda facts: facts.approved,
     "approvals missing": lambda facts: not facts.approved,
     "whole": lambda facts: facts.whole,
     "gaps": lambda facts: not facts.whole,
-    "first certificate, whole": lambda facts: facts.version <= 1 and facts.whole,
-    "first certificate, gaps": lambda facts: facts.version <= 1 and not facts.whole,
-    "supplemented": lambda facts: facts.version > 1,
     "no re-check open": lambda facts: facts.rechecks_open == 0,
+    "another re-check open": lambda facts: facts.rechecks_open > 0,
+    "no re-check open, first certificate, whole": lambda facts: _settled(facts) and facts.version <= 1 and facts.whole,
+    "no re-check open, first certificate, gaps": lambda facts: (
+        _settled(facts) and facts.version <= 1 and not facts.whole
+    ),
+    "no re-check open, supplemented": lambda facts: _settled(facts) and facts.version > 1,
 }
 """Guards by the words the diagram shows. Of one state and event at most one holds."""
 
@@ -162,9 +169,10 @@ def _table() -> tuple[Transition, ...]:
         Transition("under_recheck", Event.DELIVER, "under_recheck"),
         Transition("under_recheck", Event.SUPPLEMENT, "under_recheck", effects=(Effect.CERTIFY,)),
         Transition("under_recheck", Event.RECHECK, "under_recheck"),
-        Transition("under_recheck", Event.RECHECK_END, "completed", "first certificate, whole"),
-        Transition("under_recheck", Event.RECHECK_END, "incomplete", "first certificate, gaps"),
-        Transition("under_recheck", Event.RECHECK_END, "supplemented", "supplemented"),
+        Transition("under_recheck", Event.RECHECK_END, "under_recheck", "another re-check open"),
+        Transition("under_recheck", Event.RECHECK_END, "completed", "no re-check open, first certificate, whole"),
+        Transition("under_recheck", Event.RECHECK_END, "incomplete", "no re-check open, first certificate, gaps"),
+        Transition("under_recheck", Event.RECHECK_END, "supplemented", "no re-check open, supplemented"),
     )
     ended = (
         Transition("withdrawn", Event.ARCHIVE, "archived", effects=(Effect.FORGET,)),
@@ -222,3 +230,9 @@ def hear(state: LifecycleState, event: Event, facts: Facts | None = None) -> lis
                 seen.add(step.after)
                 paths.append((step.after, [*path, step]))
     return []
+
+
+if __name__ == "__main__":
+    from pipeline.domain.lifecycle_words import page
+
+    print(page(), end="")  # noqa: T201 - the page is this module's output

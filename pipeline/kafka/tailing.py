@@ -51,7 +51,7 @@ def partitions_of(admin: AdminClient, topic: str) -> int:
 
 
 class CommittedLog:
-    """Partitions of one topic, from their beginnings.
+    """Partitions of one topic, from their beginnings; `from_end`: from their ends as of now, so that only news is read.
 
     `reached_end` turns true once every record that was committed, *or in an open transaction*, when this object was made
     has been read or its transaction has ended: the end is the high watermark, not the last stable offset.
@@ -59,12 +59,19 @@ class CommittedLog:
     """
 
     def __init__(
-        self, bootstrap: str, topic: str, partitions: Iterable[int] | None = None, extra: Extra | None = None
+        self,
+        bootstrap: str,
+        topic: str,
+        partitions: Iterable[int] | None = None,
+        extra: Extra | None = None,
+        *,
+        from_end: bool = False,
     ) -> None:
         admin = AdminClient(admin_config(bootstrap, extra))
         numbers = range(partitions_of(admin, topic)) if partitions is None else partitions
         places = [(topic, number) for number in numbers]
-        ends, begins = end_offsets(admin, places), begin_offsets(admin, places)
+        ends = end_offsets(admin, places)
+        begins = ends if from_end else begin_offsets(admin, places)
         self._missing = {place[1]: end for place, end in ends.items() if end > begins[place]}
         self._consumer = Consumer(reader_config(bootstrap, extra))
         self._consumer.assign([TopicPartition(*place, begin) for place, begin in begins.items()])

@@ -53,7 +53,7 @@ def start_delay_replied(office: Office, work: Casework, case: Case, act: Act) ->
     closed = reply["decision"] == "close"
     if not closed and (until is None or not work.now < until <= noted["until"]):
         return tell(case, "declined", [fault("delay_until")])
-    noted["settled"] = True
+    noted["settled"], noted["closed"] = True, closed
     extension = Extension(
         application_id=state["application_id"],
         requester=state["requester"],
