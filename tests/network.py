@@ -27,7 +27,7 @@ from pipeline.province.calendar_files import directory, load_calendar
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect, transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
-from pipeline.province.filing import Filing, file_application
+from pipeline.province.filing import Filing, Origin, file_application
 from pipeline.province.rule_files import load_rule_book
 from pipeline.province.sources import Sources
 from pipeline.province.store import Store
@@ -175,8 +175,12 @@ class Network:
         section_size: int = 500,
         reply_key: PublicSealingKey | None = None,
         evidence: Sequence[bytes] = (),
+        origin: Origin | None = None,
     ) -> Filing:
-        """File an application at its requester; `reply_key` is one that its entrusting unit holds, `evidence` digests."""
+        """File an application at its requester; `reply_key` is one that its entrusting unit holds, `evidence` digests.
+
+        `origin`: of a re-check, the proof of what it is of.
+        """
         member = self.parties[application["requester"]]
         release = self.reference.current
         assert release is not None
@@ -190,6 +194,7 @@ class Network:
             section_size=section_size,
             reply_key=reply_key,
             evidence=evidence,
+            origin=origin,
         )
         member.store.file(filing, release.number, self.clock())
         return filing

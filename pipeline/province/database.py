@@ -49,6 +49,12 @@ CREATE TABLE IF NOT EXISTS history (
   number INTEGER PRIMARY KEY, application_id TEXT NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL, event TEXT NOT NULL,
   state TEXT NOT NULL, code TEXT);
 CREATE INDEX IF NOT EXISTS history_of ON history (application_id);
+CREATE TABLE IF NOT EXISTS recheck (
+  application_id TEXT PRIMARY KEY, original TEXT NOT NULL, attempt INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS recheck_of ON recheck (original, attempt);
+CREATE TABLE IF NOT EXISTS difference (
+  application_id TEXT NOT NULL, original TEXT NOT NULL, before BLOB NOT NULL, after BLOB NOT NULL, part INTEGER NOT NULL,
+  signed BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (application_id, before, after, part)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS act (
   digest BLOB PRIMARY KEY, typ TEXT NOT NULL, issuer TEXT NOT NULL, requester TEXT, application_id TEXT,
   at INTEGER NOT NULL, signed BLOB NOT NULL) WITHOUT ROWID;

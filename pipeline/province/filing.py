@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.codec import framing, schemas
@@ -14,13 +14,36 @@ from pipeline.crypto.keys import CaseKeys, Identity, PublicSealingKey
 from pipeline.crypto.trust import Trust
 from pipeline.domain import members
 from pipeline.domain.parties import CENTER
-from pipeline.domain.records import Application, Mandate, Person, SectionHead, SectionRoot, Warrant
+from pipeline.domain.records import (
+    Application,
+    Mandate,
+    Person,
+    PersonOrigin,
+    RecheckOrigin,
+    SectionHead,
+    SectionRoot,
+    Warrant,
+)
 from pipeline.domain.sections import split
 from pipeline.domain.subqueries import attempt_of
 from pipeline.stages.notices import SUITE, Entropy
 
 MANDATE_VALIDITY = 90 * 24 * 3600 * 1000
 """ms: as long as requests are kept; feedback limits go up to 60 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Of a re-check: the original's mandate and acceptance, signed, and where each person (by number) stands in it."""
+
+    mandate: bytes
+    acceptance: bytes
+    persons: Mapping[int, PersonOrigin]
+
+    def of(self, section: Sequence[Person]) -> RecheckOrigin:
+        """What travels beside one section."""
+        proofs = [self.persons[person["number"]] for person in section]
+        return RecheckOrigin(mandate=self.mandate, acceptance=self.acceptance, persons=proofs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +76,15 @@ def file_application(
     section_size: int = 500,
     reply_key: PublicSealingKey | None = None,
     evidence: Sequence[bytes] = (),
+    origin: Origin | None = None,
     entropy: Entropy = os.urandom,
 ) -> Filing:
     """Split the roster into sections, sign the mandate, seal each section to the center.
 
     `release` is the number of the catalog release the schedule was written against; `valid_for` (ms): how
     long providers may act on the mandate; `reply_key`: the entrusting unit's, where it opens the answers itself, a key
-    for this application alone; `evidence`: SHA-256 digests of the documents that the archive holds for it (Art. 9).
+    for this application alone; `evidence`: SHA-256 digests of the documents that the archive holds for it (Art. 9);
+    `origin`: of a re-check, the proof of what it is of.
     """
     sections = split(persons, section_size)
     salts = [entropy(32) for _ in sections]
@@ -78,7 +103,7 @@ def file_application(
             roster_date=application["roster_date"],
             roster_dataset=application["roster_dataset"],
             application=application,
-            origin=None,
+            origin=None if origin is None else origin.of(sections[number - 1]),
         )
         header = Header(
             kind="application",

@@ -10,7 +10,7 @@ second time writes the same bytes.
 | answers of a bundle | the bundle's digest | it covers every `[kc, ciphertext]`, and kc commits to the one key that opens it |
 | persons of a section | the section's root in the mandate | its leaves are hashes over index and HMAC of the person's bytes |
 | salt of a section | the same | another salt has another root |
-| the form; where an export went | `HMAC(data key, CBOR [table, plaintext])` | it is made from it, and kept in front of the ciphertext |
+| the form; where an export went; signed differences | `HMAC(data key, CBOR [table, plaintext])` | it is made from it, and kept in front of the ciphertext |
 
 Breaking this takes a collision of SHA-256. The additional data are table, application, anchor and number, so a row put in
 another's place does not open.
@@ -25,7 +25,7 @@ from pipeline.crypto import cbor
 from pipeline.crypto.suite import DIGEST_SIZE, hmac
 from pipeline.domain.errors import InvalidMessage
 
-ANSWER, PERSON, SALT, FORM, EXPORT = "answer", "person", "salt", "form", "export"
+ANSWER, PERSON, SALT, FORM, EXPORT, DIFFERENCE = "answer", "person", "salt", "form", "export", "difference"
 """Tables, as key derivation and additional data name them."""
 
 

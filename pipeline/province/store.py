@@ -18,7 +18,7 @@ from pipeline.domain import lifecycle
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.lifecycle import Event, Facts
 from pipeline.domain.parties import CENTER
-from pipeline.domain.records import Application, Mandate
+from pipeline.domain.records import Application, LifecycleState, Mandate
 from pipeline.kafka.allowance import Allowance
 from pipeline.kafka.rejections import harmless
 from pipeline.province import access, outbox
@@ -38,6 +38,8 @@ Positions = Mapping[tuple[str, int], int]
 _DAY = 24 * 3600 * 1000
 _TOLD = {"held": Event.HOLD, "escalated": Event.ESCALATE, "withdrawn": Event.WITHDRAW}
 """What a review notice of the center's tells of the life of an application."""
+_OVER = frozenset({"completed", "incomplete", "supplemented", "under_recheck", "withdrawn", "rejected", "archived"})
+"""States in which an application is over, as far as its original is concerned if it is a re-check."""
 PROCESS = "process:adapter"
 """Who acts, in the access log, where no person does."""
 
@@ -134,8 +136,47 @@ class Store:
                 "INSERT OR IGNORE INTO witness VALUES (?, ?, ?)", (signer.thumbprint, signer.party, signer.certificate)
             )
             self._happened(application_id, lifecycle.advance("drafted", Event.FILE), signer.party, now)
+            self._begin_recheck(filing.application, now)
             outbox.put(db, [Posted("requests", bundle) for bundle in filing.bundles])
             self._keys.write(application_id, filing.locked_keys)  # left behind by a crash now, it is cleaned away
+
+    def _begin_recheck(self, application: Application, now: int) -> None:
+        """Let the original of a re-check know of it. Raises lifecycle.NotAllowed where it has no certificate."""
+        recheck, requester = application["recheck"], application["requester"]
+        if recheck is None:
+            return
+        row = (application["application_id"], recheck["original"], recheck["attempt"])
+        self.connection.execute("INSERT INTO recheck VALUES (?, ?, ?)", row)
+        state = self._state(recheck["original"])
+        if state is not None:
+            transition = lifecycle.advance(state, Event.RECHECK)
+            self._happened(recheck["original"], transition, requester, now, f"attempt_{recheck['attempt']}")
+
+    def _end_recheck(self, application_id: str, outcome: str, now: int) -> None:
+        """A re-check is over: its original is closed again when no other one is open."""
+        query = "SELECT original FROM recheck WHERE application_id = ?"
+        row = self.connection.execute(query, (application_id,)).fetchone()
+        state = None if row is None else self._state(row[0])
+        if state != "under_recheck":
+            return
+        [original] = row
+        others = "SELECT state FROM recheck JOIN application USING (application_id) WHERE original = ?"
+        still_open = sum(found not in _OVER for (found,) in self.connection.execute(others, (original,)))
+        facts = self._certified(original, rechecks_open=still_open)
+        transition = lifecycle.advance(state, Event.RECHECK_END, facts)
+        self._happened(original, transition, CENTER, now, f"recheck_{outcome}")
+
+    def _certified(self, application_id: str, rechecks_open: int) -> Facts:
+        """What guards ask of an application that is certified."""
+        query = "SELECT signed, version FROM result WHERE application_id = ? ORDER BY version DESC LIMIT 1"
+        raw, version = self.connection.execute(query, (application_id,)).fetchone()
+        whole = framing.decode_as("ApplicationResult", cose.decode(raw).payload)["complete"]
+        return Facts(whole=whole, version=version, rechecks_open=rechecks_open)
+
+    def _state(self, application_id: str) -> LifecycleState | None:
+        row = self.connection.execute("SELECT state FROM application WHERE application_id = ?", (application_id,))
+        found = row.fetchone()
+        return None if found is None else found[0]
 
     def _check_reply_key(self, filing: Filing) -> None:
         if not filing.held_by_unit:
@@ -292,6 +333,8 @@ class Store:
             "INSERT INTO history (application_id, at, by, event, state, code) VALUES (?, ?, ?, ?, ?, ?)",
             (application_id, now, by, transition.event.value, transition.after, code),
         )
+        if transition.after in _OVER and transition.state not in _OVER:
+            self._end_recheck(application_id, transition.after, now)
 
     def _deliver(self, delivered: Delivered, now: int) -> None:
         """Keep a bundle: that it came, its answers encrypted, or as it is when nobody opens it here.
