@@ -17,7 +17,18 @@ from pipeline.domain.records import Application, Fault, Person, ScheduleRow
 UnitLevel = Literal["province", "city", "county"]
 """Who stands behind an application: the province, or one of its cities or counties with its consent (Art. 3)."""
 
-SPOT_FACTS: Final = ("guarded", "undocumented", "city", "county", "recheck", "held", "unlisted", "supplemented")
+SPOT_FACTS: Final = (
+    "guarded",
+    "undocumented",
+    "city",
+    "county",
+    "recheck",
+    "held",
+    "unlisted",
+    "supplemented",
+    "overdue",
+    "questioned",
+)
 """What can make a person already queried more likely to be spot-checked: facts of the person or of the application."""
 
 

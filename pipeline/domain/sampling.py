@@ -4,10 +4,12 @@ Weighted sampling without replacement (Efraimidis and Spirakis, 2006): each pers
 of the largest of `weight` uniform ones, and the persons with the largest are drawn. With whole weights that is taken at its
 word: the largest of `weight` hashes. So there is no rounding anywhere, and SHA-256 is all it takes to draw again:
 
-- `digest` is SHA-256 over the candidates' lines, each `requester/application/persons/weight` and a line feed, sorted;
+- `digest` is SHA-256 over lines in order of their bytes, each with a line feed: of every candidate
+  `requester/application/persons/weight`, and of every quota `requester//count`;
 - the commitment, published before anybody is asked, is SHA-256(seed || digest);
 - the ticket of person `n` of an application is the largest of SHA-256(seed || `requester/application/n/j`), j = 1 … weight;
-- the `count` persons with the largest tickets are drawn, the largest first.
+- of each requester's persons the `count` with the largest tickets are drawn, the largest first. A quota of `all` is of
+  everybody's persons together.
 
 `n` counts an application's persons from 1 in the order of its sections; it is not the number on the roster.
 """
@@ -16,11 +18,13 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 SEED_SIZE: Final = 32
+EVERYBODY: Final = "all"
+"""Instead of a requester in a quota: of all persons together."""
 MOST_WEIGHT: Final = 1_000
 """A person's weight at most: so many hashes are computed for it."""
 
@@ -49,11 +53,12 @@ class Drawn:
     position: int
 
 
-def digest_of(candidates: Iterable[Candidate]) -> bytes:
+def digest_of(candidates: Sequence[Candidate], quotas: Mapping[str, int]) -> bytes:
     """The digest that the commitment binds. Raises ValueError for a list that nothing can be drawn from by these rules."""
-    listed = list(candidates)
-    _check(listed)
-    return hashlib.sha256(b"".join(sorted(candidate.line() for candidate in listed))).digest()
+    _check(candidates, quotas)
+    lines = [candidate.line() for candidate in candidates]
+    lines += [f"{requester}//{count}\n".encode() for requester, count in quotas.items()]
+    return hashlib.sha256(b"".join(sorted(lines))).digest()
 
 
 def commitment_of(seed: bytes, digest: bytes) -> bytes:
@@ -68,12 +73,19 @@ def population(candidates: Iterable[Candidate]) -> int:
     return sum(candidate.persons for candidate in candidates)
 
 
-def draw(seed: bytes, candidates: Sequence[Candidate], count: int) -> list[Drawn]:
-    """The `count` persons drawn, or all there are when they are fewer; the largest ticket first. Raises ValueError."""
-    _check(candidates)
+def draw(seed: bytes, candidates: Sequence[Candidate], quotas: Mapping[str, int]) -> list[Drawn]:
+    """The persons drawn, requester by requester, the largest ticket first. Raises ValueError.
+
+    `quotas`: how many of each requester's persons, or under `all` of everybody's; all there are when they are fewer.
+    """
+    _check(candidates, quotas)
     commitment_of(seed, b"")  # its size
-    largest = heapq.nlargest(count, (pair for candidate in candidates for pair in _tickets(seed, candidate)))
-    return [Drawn(requester, application_id, position) for _, requester, application_id, position in largest]
+    drawn: list[Drawn] = []
+    for requester, count in sorted(quotas.items()):
+        asked = [candidate for candidate in candidates if requester in (EVERYBODY, candidate.requester)]
+        largest = heapq.nlargest(count, (ticket for candidate in asked for ticket in _tickets(seed, candidate)))
+        drawn += [Drawn(asker, application_id, position) for _, asker, application_id, position in largest]
+    return drawn
 
 
 def _tickets(seed: bytes, candidate: Candidate) -> Iterator[tuple[bytes, str, str, int]]:
@@ -94,7 +106,11 @@ def _largest(person: hashlib._Hash, turns: Sequence[bytes]) -> bytes:
     return best
 
 
-def _check(candidates: Sequence[Candidate]) -> None:
+def _check(candidates: Sequence[Candidate], quotas: Mapping[str, int]) -> None:
+    if EVERYBODY in quotas and len(quotas) > 1:
+        raise ValueError("a person is drawn twice: a quota of all, and others")
+    if any(count < 0 for count in quotas.values()):
+        raise ValueError("a quota out of range")
     names = [(candidate.requester, candidate.application_id) for candidate in candidates]
     if len(set(names)) != len(names):
         raise ValueError("an application is listed twice")
