@@ -47,8 +47,8 @@ def _results(dossiers: Iterable[Dossier]) -> Iterator[tuple[Key, Result]]:
 
 def _differences(key: Key, before: Result | None, after: Result) -> Iterator[Difference]:
     for item in WHOLE:
-        old = None if before is None else _text(before[item])  # type: ignore[literal-required]
-        new = _text(after[item])  # type: ignore[literal-required]
+        old = None if before is None else _text(before[item])
+        new = _text(after[item])
         if old != new:
             yield _difference(key, 0, item, old, new)
     entries = [] if before is None else before["entries"]

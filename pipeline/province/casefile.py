@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.codec import framing
 from pipeline.crypto import cose, signed
@@ -36,6 +37,7 @@ from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import snapshot, transaction
 from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
 from pipeline.province.store import access_under, form_of, mandate_in
+from pipeline.stages.notices import sign_record
 
 _OPENING = frozenset({"read", "exported", "sealed_pack", "form_exported"})
 
@@ -90,6 +92,14 @@ class CaseFile:
         self.shredded_at: int | None = row[8]
         self._accepted_at: int | None = row[9]
         self._rejected_at: int | None = row[10]
+
+    def beside(self, application_id: str) -> CaseFile:
+        """Another application of the same store, for the same reader. Raises ConfigError for an unknown id."""
+        return CaseFile(self.connection, application_id, self._trust, self._identity, by=self._by, clock=self._clock)
+
+    def now(self) -> int:
+        """The reader's clock (ms)."""
+        return self._clock()
 
     # -- in clear ----------------------------------------------------------------------------------------------------
 
@@ -164,6 +174,19 @@ class CaseFile:
             "SELECT count(DISTINCT section) FROM certificate WHERE application_id = ?", (self.application_id,)
         ).fetchone()[0]
         return len(self._held()), sections
+
+    def sign(self, typ: str, name: str, record: Mapping[str, object]) -> bytes:
+        """A statement of the party's own, for itself. Raises ConfigError without an identity."""
+        if self._identity is None:
+            raise ConfigError("what a party states is signed with its identity")
+        signer = self._identity.signer
+        return sign_record(typ, name, record, signer, signer.party, self._clock())
+
+    def own(self, raw: bytes, typ: str, name: str, signed_at: int) -> Mapping[str, Any]:
+        """What `sign` signed, verified again. Raises InvalidMessage."""
+        requester = mandate_in(self.mandate_raw)["requester"]
+        kept = signed.verify_kept(raw, typ, self._trust, witness=signed_at, issuer=requester, audience=requester)
+        return framing.decode_as(name, kept.payload)
 
     # -- under the application's keys --------------------------------------------------------------------------------
 

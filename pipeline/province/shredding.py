@@ -79,6 +79,7 @@ def _delete_rows(db: sqlite3.Connection, case: CaseFile, now: int, exports: list
         "persons": "DELETE FROM person WHERE application_id = ?",
         "sections": "DELETE FROM section WHERE application_id = ?",
         "answers": f"DELETE FROM answer WHERE {_OF_ANSWERS}",  # noqa: S608
+        "differences": "DELETE FROM difference WHERE ?1 IN (application_id, original)",
         "sealed_bundles": "DELETE FROM sealed_bundle WHERE application_id = ?",
         "exports": "DELETE FROM export WHERE application_id = ?",
     }
