@@ -15,7 +15,8 @@ from pipeline.kafka.problems import Problem
 from pipeline.kafka.properties import SUPER_USERS
 from pipeline.kafka.topology import PrincipalSpec, Topology
 
-READ_BY_ALL = ("catalog", "trust", "checkpoints")
+READ_BY_ALL = ("catalog", "trust", "checkpoints", "bulletin")
+CENTERS_OWN = ("catalog", "trust", "bulletin")
 WRITTEN_BY_PARTIES = ("center.requests", "center.responses", "checkpoints")
 KINDS = ("requests", "responses")
 
@@ -72,10 +73,10 @@ def _tenants(topology: Topology) -> Iterator[Problem]:
 
 
 def _inboxes(topology: Topology) -> Iterator[Problem]:
-    """12. An inbox is read by whose it is; the center alone writes to the parties', to the catalog and to the trust."""
+    """12. An inbox is read by whose it is; the center alone writes to the parties', to catalog, trust and bulletin."""
     prefix = topology.cluster.prefix
     owners = {f"{prefix}{party}.{kind}": common_name(party) for party in (CENTER, *topology.parties) for kind in KINDS}
-    centers = {name for name, owner in owners.items() if owner != CENTER} | {f"{prefix}catalog", f"{prefix}trust"}
+    centers = {name for name, owner in owners.items() if owner != CENTER} | {prefix + name for name in CENTERS_OWN}
     for spec in topology.principals:
         for name in spec.consumes:
             if owners.get(name, spec.name) != spec.name:

@@ -32,7 +32,7 @@ def test_a_party_gets_what_the_file_says_from_each_of_its_addresses(wanted: froz
         *{("write", "topic", "literal", f"hedx.{name}") for name in ("center.requests", "center.responses")},
         ("write", "topic", "literal", "hedx.checkpoints"),
         *{("read", "topic", "literal", f"hedx.{name}") for name in ("37.requests", "37.responses", "catalog")},
-        *{("read", "topic", "literal", f"hedx.{name}") for name in ("trust", "checkpoints")},
+        *{("read", "topic", "literal", f"hedx.{name}") for name in ("trust", "checkpoints", "bulletin")},
         ("read", "group", "prefixed", "hedx.37."),
         ("describe", "group", "literal", "hedx.reader"),
     }
