@@ -211,15 +211,18 @@ def allows(state: LifecycleState, event: Event, facts: Facts | None = None) -> b
     return True
 
 
-_BETWEEN: Final = (Event.ARRIVE, Event.ACCEPT, Event.APPROVE, Event.START)
+_BETWEEN: Final = (Event.ARRIVE, Event.ACCEPT, Event.HOLD, Event.APPROVE, Event.START, Event.CERTIFY)
 """What has happened at the center when a party hears of something later first."""
 
 
 def hear(state: LifecycleState, event: Event, facts: Facts | None = None) -> list[Transition]:
     """The transitions that a party learns of when it hears of `event`; empty for what it knows already.
 
-    Notices may overtake one another on their way: a certificate says that the application was accepted and started too.
+    Notices may overtake one another on their way. A certificate says that the application was accepted and started, too. A
+    withdrawal that is heard of after the certificate was there first: what was withdrawn is certified, never the reverse.
     """
+    if event is Event.WITHDRAW and state in CERTIFIED:
+        return [advance("started", Event.WITHDRAW)]
     paths: list[tuple[LifecycleState, list[Transition]]] = [(state, [])]
     seen = {state}
     for current, path in paths:
