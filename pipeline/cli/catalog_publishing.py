@@ -50,8 +50,8 @@ def publish(files: tuple[Path, ...], yes: bool, officer: str, bootstrap: str, la
     """Publish the next release: the one in force, with the accepted reports put in (hedx catalog review).
 
     Shows first what changes and which open applications that concerns, and asks. One transaction writes the release, its
-    manifest, and the signed decisions for the parties. The founding release is made of FILES instead, one YAML file a
-    party. Refused when a feedback limit is longer than the topics of topics.yaml keep requests, less 30 days.
+    manifest, and the signed decisions for the parties. The founding release may be made of FILES instead, one YAML
+    file a party. Refused when a feedback limit is longer than the topics of topics.yaml keep requests, less 30 days.
     """
     from pipeline.province.catalog_files import load_release
 
@@ -131,8 +131,11 @@ def prune(older_than: int | None, folder: Path, yes: bool, bootstrap: str, as_js
 
 
 def _plan(desk: Desk) -> Plan:
-    if desk.current is None:
-        raise ConfigError("there is no release yet: publish the founding one from files (hedx catalog publish FILES)")
+    if desk.current is None and not any(reported.is_accepted for reported in desk.reports):
+        raise ConfigError(
+            "there is no release yet: accept the parties' reports (hedx catalog review), or publish the founding one from"
+            " files (hedx catalog publish FILES)"
+        )
     return plan(desk.current, desk.reports, _applications(desk))
 
 
