@@ -35,19 +35,23 @@ def report(network: Network, party: str, *entries: CatalogEntry, retire: Sequenc
 
 def on_desk(network: Network) -> list[Reported]:
     """The reports on the desk."""
-    rows: dict[bytes, bytes | None] = {m.key or b"": m.value for m in network.broker.messages(topics.DESK)}
-    kept = {key: value for key, value in rows.items() if value is not None}
-    return reports_on(kept, network.reference.trust)
+    return reports_on(table(network, topics.DESK), network.reference.trust)
 
 
 def write(network: Network, outputs: Sequence[Output]) -> None:
     """What the center's command writes in one transaction; the catalog goes to every reader."""
+    network.broker.create(topics.CATALOG)
     for output in outputs:
+        network.broker.produce(output.topic, output.key, output.value, output.headers, output.partition)
         if output.topic == topics.CATALOG:
             network.reference.apply(output.topic, output.key or b"", output.value)
-        else:
-            network.broker.produce(output.topic, output.key, output.value, output.headers, output.partition)
     network.clock.advance(1)
+
+
+def table(network: Network, topic: str) -> dict[bytes, bytes]:
+    """A compacted topic as its readers have it."""
+    rows = {message.key or b"": message.value for message in network.broker.messages(topic)}
+    return {key: value for key, value in rows.items() if value is not None}
 
 
 def accept_all(network: Network) -> None:
