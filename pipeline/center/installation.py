@@ -20,9 +20,10 @@ from pipeline.crypto.keystore import Transport, write_identity, write_transport
 from pipeline.crypto.requests import BROKER, SERVICES, USAGES, certificate_request, read_request
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.parties import CENTER
+from pipeline.domain.parties import CENTER, PROVINCES
 from pipeline.domain.records import TrustEntry
 from pipeline.stages.anchor import Anchor, Seen
+from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Output
 from pipeline.stages.reference import make_anchor
 
@@ -169,6 +170,7 @@ def set_up(installation: Installation, parties: Sequence[str], now: int) -> None
         registry.register(CENTER, now)
         signer = _enrol_party(installation, registry, authority, CENTER, now)
         for party in parties:
+            _note_papers(registry, party, now)
             registry.register(party, now, LOOPBACK[:1])
             _enrol_party(installation, registry, authority, party, now)
         [entry] = [entry for entry in registry.entries() if entry["party"] == CENTER]
@@ -176,6 +178,14 @@ def set_up(installation: Installation, parties: Sequence[str], now: int) -> None
     _write(installation.party(CENTER) / "tag.secret", secrets.token_bytes(32))
     anchor = make_anchor(authority.certificates, entry, leaves, crl, signer, now)
     write_anchor(installation.folder / "anchor", anchor)
+
+
+def _note_papers(registry: Registry, party: str, now: int) -> None:
+    """The papers of a made-up party (Art. 4), which say that they are made up."""
+    if party in PROVINCES:
+        day = local_date(now)
+        registry.record_paper(party, "application", "联网书面申请（演示）", "", day, day, now)
+        registry.record_paper(party, "filing", "联网备案（演示）", f"演示〔{day.year}〕{party}号", day, day, now)
 
 
 def _enrol_service(

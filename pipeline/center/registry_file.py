@@ -30,6 +30,20 @@ CREATE TABLE IF NOT EXISTS revoked_elsewhere (
 CREATE TABLE IF NOT EXISTS head (size INTEGER NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS action (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS paper (
+  id INTEGER PRIMARY KEY, party TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL, number TEXT NOT NULL,
+  date TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS inspection (
+  id INTEGER PRIMARY KEY, party TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, passed INTEGER NOT NULL,
+  found TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS papers_stay BEFORE DELETE ON paper
+  BEGIN SELECT RAISE(ABORT, 'a paper on record stays'); END;
+CREATE TRIGGER IF NOT EXISTS papers_keep BEFORE UPDATE ON paper
+  BEGIN SELECT RAISE(ABORT, 'a paper on record stays as it is'); END;
+CREATE TRIGGER IF NOT EXISTS inspections_stay BEFORE DELETE ON inspection
+  BEGIN SELECT RAISE(ABORT, 'the result of an inspection stays'); END;
+CREATE TRIGGER IF NOT EXISTS inspections_keep BEFORE UPDATE ON inspection
+  BEGIN SELECT RAISE(ABORT, 'the result of an inspection stays as it is'); END;
 CREATE TRIGGER IF NOT EXISTS certificates_stay BEFORE DELETE ON certificate
   BEGIN SELECT RAISE(ABORT, 'a certificate is never forgotten'); END;
 CREATE TRIGGER IF NOT EXISTS revoked_for_good BEFORE UPDATE ON certificate

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from pipeline.center import addresses as ip
 from pipeline.center.addresses import Address
-from pipeline.center.registry_file import RegistryFile, transaction
+from pipeline.center.registry_file import transaction
+from pipeline.center.registry_membership import Membership
 from pipeline.center.registry_rows import Member, member_of
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, is_party, provider_name
 
 
-class Parties(RegistryFile):
+class Parties(Membership):
     """Who is registered."""
 
     def register(self, party: str, now: int, addresses: Sequence[str] = ()) -> Member:

@@ -9,7 +9,7 @@ import click
 from pipeline.center.installation import Installation
 from pipeline.center.joining import hand_out_anchor
 from pipeline.center.registry_rows import Certificate, Member
-from pipeline.cli import cluster, options, party_ip, party_keys, party_own
+from pipeline.cli import cluster, options, party_ip, party_keys, party_membership, party_own
 from pipeline.cli.certifying import issue_all, naming, write_certificates
 from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled, row_of, timed, who
@@ -31,6 +31,10 @@ command.add_command(party_ip.command, "ip")
 command.add_command(party_keys.command, "keys")
 command.add_command(party_own.ask, "request")
 command.add_command(party_own.install, "install")
+command.add_command(party_membership.application)
+command.add_command(party_membership.filing)
+command.add_command(party_membership.inspect)
+command.add_command(party_membership.inspections)
 
 
 @command.command(short_help="Register a party, issue its certificates, lay out its folder.")
@@ -50,6 +54,9 @@ command.add_command(party_own.install, "install")
     metavar="DIR",
     help="Folder to hand over: the certificates and the anchor; by default HEDX_HOME/joining/CODE.",
 )
+@click.option(
+    "--founding", is_flag=True, help="It was connected before this registry was kept: no papers are on record here."
+)
 @options.lang
 @options.as_json
 def join(
@@ -57,11 +64,13 @@ def join(
     addresses: tuple[str, ...],
     requests: tuple[Path, ...],
     out: Path | None,
+    founding: bool,
     lang: Language,
     as_json: bool,
 ) -> None:
     """Register party CODE, issue its certificates, and lay out the folder that it is handed.
 
+    A province must have applied in writing and its connection be filed before (Art. 4: hedx party application, filing).
     Compare the SHA-256 of each request with what the party says by telephone before. All or nothing: a wrong request
     registers nobody.
     """
@@ -75,6 +84,10 @@ def join(
             raise ConfigError(f"{path} asks for {principal}, not for {common_name(party)}")
     folder = out or installation.folder / "joining" / party
     with installation.registry() as registry, registry.together():
+        if founding:
+            registry.note_founding(party, now)
+        else:
+            registry.check_papers(party)
         registry.register(party, now, addresses)
         made = issue_all(registry, installation.issuing(), requests, now, renewal=False)
     files = write_certificates(made, folder)

@@ -53,6 +53,9 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "finding": ("情况", "finding"),
     "cure": ("处置", "cure"),
     "severity": ("级别", "severity"),
+    "document": ("文件", "document"),
+    "document_number": ("文号", "document's number"),
+    "date": ("日期", "date"),
 }
 """Key of a result in JSON → its label."""
 
@@ -72,6 +75,11 @@ VALUES: Final[dict[str, tuple[str, str]]] = {
     "certificate issued": ("签发证书", "certificate issued"),
     "certificate renewed": ("更新证书", "certificate renewed"),
     "certificate revoked": ("吊销证书", "certificate revoked"),
+    "application recorded": ("登记书面申请", "application recorded"),
+    "filing recorded": ("登记备案", "filing recorded"),
+    "conformance": ("入网检测", "conformance check"),
+    "inspection": ("巡检", "inspection"),
+    "founding": ("登记前已联网", "connected before this registry"),
     "notice": ("提示", "notice"),
     "warning": ("警告", "warning"),
     "alarm": ("告警", "alarm"),

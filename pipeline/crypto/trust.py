@@ -164,6 +164,11 @@ class Trust:
         """Of every series of seal keys (`StatedKey.series`) the highest number held."""
         return {series: max(held) for series, held in self._stated.items()}
 
+    def seal_key_until(self, party: str) -> int | None:
+        """The latest end (ms) of the seal keys that a party has stated, whatever they are worth; None: it stated none."""
+        ends = [key.not_after for held in self._stated.values() for key in held.values() if key.party == party]
+        return max(ends, default=None)
+
     def sealing_key(self, party: str, at: int | None = None) -> PublicSealingKey:
         """The key to seal to for `party`: its newest seal key, else its newest encrypt certificate's.
 

@@ -65,6 +65,13 @@ class Place:
         return [self.home / "parties" / party / "pending" / f"{usage}.csr" for usage in USAGES]
 
 
+def papers(center: Place, party: str) -> None:
+    """The written application and its filing, on record at the center (Art. 4)."""
+    center.hedx("party", "application", party, "--document", "联网书面申请", "--date", "2026-01-05")
+    filed = ("--document", "联网备案", "--number", "备〔2026〕1号", "--date", "2026-01-12")
+    center.hedx("party", "filing", party, *filed)
+
+
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an authority, its root's folder taken away, the center as its first party, and 山东 as the next."""
@@ -77,6 +84,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Path:
     center.hedx("party", "install", *pems(folder / "first"), "--party", "center")
     province.hedx("party", "request", "--party", PARTY)
     asked = csr(province.pending(PARTY))
+    papers(center, PARTY)
     center.hedx("party", "join", PARTY, "--address", "10.1.2.3", *asked, "--out", folder / "handed")
     anchor = ("--anchor", folder / "handed" / "anchor")
     province.hedx("party", "install", *pems(folder / "handed"), "--party", PARTY, *anchor)
@@ -335,7 +343,12 @@ def test_a_party_is_shown_with_all_that_was_done_to_it(center: Place, province: 
     """In words for officials, Chinese or English, and as JSON."""
     shown = center.json("party", "show", PARTY)
     assert shown["addresses"] == ["10.1.2.3"]
-    assert [each["kind"] for each in shown["trail"]] == ["registered", *["certificate issued"] * 3]
+    assert [each["kind"] for each in shown["trail"]] == [
+        "application recorded",
+        "filing recorded",
+        "registered",
+        *["certificate issued"] * 3,
+    ]
     assert "Shandong" in center.hedx("party", "list", "--lang", "en")
     chinese = center.hedx("party", "show", PARTY, "--lang", "zh")
     assert all(word in chinese for word in ("山东", "登记地址", "签发证书", "剩余天数"))
