@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.domain.errors import ConfigError
-from pipeline.province import access, evidence_tables
+from pipeline.province import access, evidence_tables, parking
 
 LAYOUT = 4
 """The store's `user_version`. 1 (then written as 0) kept persons and answers in clear, 2 no time of receipt of decisions, 3 no acts."""
@@ -95,6 +95,7 @@ CREATE INDEX IF NOT EXISTS outbox_open_of ON outbox_open (envelope_id);
 """
     + access.SCHEMA
     + evidence_tables.SCHEMA
+    + parking.SCHEMA
 )
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable, Sequence
 
-from pipeline.domain.errors import HedxError, InvalidMessage
+from pipeline.domain.errors import HedxError, InvalidMessage, Retryable
 from pipeline.kafka.attempts import NOT_THE_MESSAGES
 from pipeline.kafka.rejections import Rejections
+from pipeline.province import parking
 from pipeline.province.sources import Sources
 from pipeline.province.store import Positions, Store
 from pipeline.stages.answer import Answerer, Found, Need, Question, period_of
 from pipeline.stages.deliver import Deliver
 from pipeline.stages.effects import Batch, Message
-from pipeline.stages.local import Access, LocalEffects
+from pipeline.stages.local import Access, LocalEffects, Parked
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 1000
+"""How often (ms) it is looked whether a register is back that requests wait for."""
+TAKEN_UP_AT_ONCE = 20
+"""Parked requests that one transaction takes up at most."""
 
 Clock = Callable[[], int]
 Work = Callable[[Sequence[Message], Positions], None]
@@ -58,11 +67,46 @@ class AnswerDesk:
         self._sources = sources
         self._store = store
         self._clock = clock
+        self._look_at = 0
         self.rejections = Rejections(answerer.name)
 
     def tend(self) -> None:
-        """What is due from time to time: summaries of rejections."""
+        """What is due from time to time: summaries of rejections, and requests that waited for a register (Art. 10)."""
         self.rejections.turn()
+        now = self._clock()
+        if self._sources is not None and now >= self._look_at:
+            try:
+                more = self._take_up(self._sources, now)
+            except Retryable as trouble:
+                log.warning("parked requests wait on: %s", trouble)
+                more = False
+            self._look_at = now if more else now + LOOK_EVERY
+
+    def _take_up(self, sources: Sources, now: int) -> bool:
+        """Answer what waits for a register that is back, or tell that it is away for longer; whether there is more."""
+        for category, until, reason in parking.outages(self._store.connection):
+            away = sources.outage(category) if category in sources.spec.resources else None
+            if away != (until, reason):
+                waiting = parking.waiting(self._store.connection, (category, until, reason), TAKEN_UP_AT_ONCE)
+                self._store.apply(self._taken_up(waiting, category, now), {}, now)
+                return True
+        return False
+
+    def _taken_up(self, waiting: Sequence[Parked], category: str, now: int) -> LocalEffects:
+        effects, questions = LocalEffects(), []
+        for parked in waiting:
+            rows = [row.row for row in parked.rows if row.category == category]
+            questions.append(self._answerer.reopen(self._store, parked, rows, now))
+            effects.unparked.append((parked.mandate_digest, parked.section, parked.version, tuple(rows)))
+        self._answer(questions, effects, now)
+        return effects
+
+    def _answer(self, questions: Sequence[Question], effects: LocalEffects, now: int) -> None:
+        """Look everything up, park what has to wait, seal the rest."""
+        found = {need: self._look_up(need, subjects) for need, subjects in self._answerer.needs(questions).items()}
+        effects.accesses += [_access(question) for question in questions]
+        left = self._answerer.park(self._store, questions, found, effects, now)
+        effects.posts += self._answerer.reply(left, found)
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Answer a batch. Raises Retryable, nothing stored, when a database does not answer."""
@@ -71,9 +115,7 @@ class AnswerDesk:
     def _work(self, messages: Sequence[Message], positions: Positions) -> None:
         now = self._clock()
         questions, effects = self._answerer.open(self._store, Batch(messages, now))
-        found = {need: self._look_up(need, subjects) for need, subjects in self._answerer.needs(questions).items()}
-        effects.posts += self._answerer.reply(questions, found)
-        effects.accesses += [_access(question) for question in questions]
+        self._answer(questions, effects, now)
         self._store.apply(effects, positions, now)
         self.rejections.report((*effects.dead, *effects.refused))
 
@@ -94,6 +136,7 @@ class AnswerDesk:
             standing.coverage,
             standing.region_codes,
             standing.levels,
+            result.because,
         )
 
 

@@ -30,6 +30,7 @@ class Lookup:
     refused: dict[str, str] = field(default_factory=dict)
     unavailable_until: int | None = None
     refused_all: str | None = None
+    because: str | None = None  # why it is unavailable, where the provider asks for more time (Art. 10)
 
 
 class Reading:

@@ -12,12 +12,12 @@ have named all its bundles.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import cbor2
 
 from pipeline.crypto import envelopes
-from pipeline.crypto.bundles import SealedBundle, parse_bundle
+from pipeline.crypto.bundles import Bundle, SealedBundle, parse_bundle
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.signed import MAX_LIFETIME
 from pipeline.domain.parties import CENTER, InboxKind, inbox
@@ -124,6 +124,33 @@ def settled(connection: sqlite3.Connection, digests: Iterable[bytes]) -> None:
         rows = connection.execute("SELECT envelope_id FROM outbox_open WHERE digest = ?", (digest,)).fetchall()
         connection.execute("DELETE FROM outbox_open WHERE digest = ?", (digest,))
         receipted(connection, [row[0] for row in rows])
+
+
+def call_off(
+    connection: sqlite3.Connection, requester: str, mandate_digest: bytes, rows: Collection[int] | None = None
+) -> None:
+    """Let go of the answers under a mandate, inside the caller's transaction; of those about `rows` only when given.
+
+    Nobody will receipt what the center has not passed on by then. What it has passed on may be receipted later: that settles
+    nothing then.
+    """
+
+    def is_meant(bundle: Bundle) -> bool:
+        header = bundle.header
+        ours = header.kind == "answer" and (header.requester, header.mandate_digest) == (requester, mandate_digest)
+        return ours and (rows is None or set(header.rows) <= set(rows))
+
+    waiting_ones = connection.execute(
+        "SELECT id, raw FROM outbox_bundle WHERE inbox = 'responses' AND instr(raw, ?) > 0", (mandate_digest,)
+    ).fetchall()
+    gone = [(number,) for number, raw in waiting_ones if is_meant(parse_bundle(raw))]
+    connection.executemany("DELETE FROM outbox_bundle WHERE id = ?", gone)
+    query = (
+        "SELECT value FROM outbox_envelope WHERE id IN (SELECT envelope_id FROM outbox_open) AND instr(value, ?) > 0"
+    )
+    for (value,) in connection.execute(query, (mandate_digest,)).fetchall():
+        inside = [parse_bundle(raw) for raw in cbor2.loads(value)[1]]
+        settled(connection, [bundle.leaf for bundle in inside if is_meant(bundle)])
 
 
 def _take_apart(connection: sqlite3.Connection, ids: Iterable[tuple[bytes]]) -> None:

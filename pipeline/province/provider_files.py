@@ -96,6 +96,7 @@ class Resource(_Strict):
     refuse: Code | None = None
     refuse_persons: RefusePersons | None = None
     unavailable_until: AwareDatetime | None = None
+    because: Annotated[str, Field(min_length=1, max_length=500)] | None = None  # then requests wait instead (Art. 10)
 
     @model_validator(mode="after")
     def _newest_per_names_items(self) -> Resource:
@@ -103,6 +104,12 @@ class Resource(_Strict):
             unknown = sorted(set(self.dates.newest_per or ()) - set(self.items))
             if unknown:
                 raise ValueError(f"newest_per names no item: {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _because_needs_a_time(self) -> Resource:
+        if self.because is not None and self.unavailable_until is None:
+            raise ValueError("because needs unavailable_until")
         return self
 
     def columns(self) -> list[str]:

@@ -59,6 +59,14 @@ class Sources:
         resource = self.spec.resources[category]
         return Standing(resource.as_of.isoformat(), resource.coverage, resource.region_codes, resource.levels)
 
+    def outage(self, category: str) -> tuple[int, str | None] | None:
+        """Until when (ms) a category cannot be answered, and why if the file says it; None when it can. Raises KeyError."""
+        resource = self.spec.resources[category]
+        if resource.unavailable_until is None:
+            return None
+        until = int(resource.unavailable_until.timestamp() * 1000)
+        return (until, resource.because) if self._clock() < until else None
+
     def lookup(self, category: str, period: Period, document_numbers: Sequence[str]) -> Lookup:
         """What is on record about each subject (see `domain.subjects`) in `period`; entries in a fixed order.
 
@@ -71,10 +79,9 @@ class Sources:
             return Lookup(refused_all=resource.refuse)
         if resource.dates is None and period["kind"] != "latest":
             return Lookup(refused_all="period_not_covered")
-        if resource.unavailable_until is not None:
-            until = int(resource.unavailable_until.timestamp() * 1000)
-            if self._clock() < until:
-                return Lookup(unavailable_until=until)
+        away = self.outage(category)
+        if away is not None:
+            return Lookup(unavailable_until=away[0], because=away[1])
         try:
             return Reading(resource, period, document_numbers).run(self._engine)
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:

@@ -10,9 +10,11 @@ import logging
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.codec import framing
 from pipeline.crypto import cose
+from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.keys import Identity
 from pipeline.domain import lifecycle
 from pipeline.domain.errors import ConfigError
@@ -21,7 +23,7 @@ from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, LifecycleState, Mandate
 from pipeline.kafka.allowance import Allowance
 from pipeline.kafka.rejections import harmless
-from pipeline.province import access, outbox
+from pipeline.province import access, outbox, parking
 from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import transaction
 from pipeline.province.filing import Filing
@@ -101,6 +103,29 @@ class Store:
         self._cases.pop(application_id, None)  # what was opened before is not used again
         return Filed(application_id, digest, None, mandate_in(mandate))
 
+    def is_withdrawn(self, requester: str, mandate_digest: bytes) -> bool:
+        """Whether the requester has withdrawn what it mandated."""
+        query = "SELECT 1 FROM called_off WHERE requester = ? AND mandate_digest = ?"
+        return self.connection.execute(query, (requester, mandate_digest)).fetchone() is not None
+
+    def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
+        """Sections of a mandate that were taken in: (answered, with rows that are parked)."""
+        parked = parking.sections(self.connection, requester, mandate_digest)
+        taken = self.connection.execute("SELECT section FROM answered WHERE mandate_digest = ?", (mandate_digest,))
+        return {row[0] for row in taken} - parked, parked
+
+    def told_until(self, mandate_digest: bytes, row: int) -> int | None:
+        """Until when (ms) the requester was last told that a row will wait; None when it was not told."""
+        query = "SELECT until FROM delay_told WHERE mandate_digest = ? AND row = ?"
+        found = self.connection.execute(query, (mandate_digest, row)).fetchone()
+        return None if found is None else found[0]
+
+    def send(self, act: Act, bundle: SealedBundle, now: int) -> None:
+        """Keep an act of our own, and put it into the outbox towards the center, in one transaction."""
+        with transaction(self.connection) as db:
+            self.keep_act(act, now)
+            outbox.put(db, [Posted("requests", bundle)])
+
     def positions(self, topic: str) -> dict[int, int]:
         """Partition -> offset of the next record to read, of partitions read before."""
         return dict(self.connection.execute("SELECT partition, next FROM position WHERE topic = ?", (topic,)))
@@ -121,7 +146,7 @@ class Store:
                 "INSERT INTO application VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'filed', NULL, NULL, NULL, NULL, NULL)",
                 (
                     application_id,
-                    rows.seal(FORM, json.dumps(filing.application, ensure_ascii=False).encode()),
+                    rows.seal(FORM, form_text(filing.application).encode()),
                     filing.mandate_raw,
                     filing.mandate_digest,
                     filing.held_by_unit,
@@ -223,6 +248,7 @@ class Store:
                 "INSERT OR IGNORE INTO witness VALUES (?, ?, ?)",
                 [(found.thumbprint, found.party, found.certificate) for found in effects.witnesses],
             )
+            self._park(effects, now)
             outbox.put(db, effects.posts)
             outbox.receipted(db, effects.receipted)
             outbox.settled(db, effects.settled)
@@ -244,6 +270,20 @@ class Store:
             )
         self._allowance.settle(sifted, now)
 
+    def _park(self, effects: LocalEffects, now: int) -> None:
+        """What waits, what does not any more, and what is called off: before anything new goes into the outbox."""
+        db = self.connection
+        for mandate_digest, section, version, rows in effects.unparked:
+            parking.unpark(db, mandate_digest, section, version, rows)
+        parking.park(db, effects.parked)
+        db.executemany("INSERT OR REPLACE INTO delay_told VALUES (?, ?, ?)", effects.told)
+        for called in effects.called_off:
+            parking.drop(db, called.requester, called.mandate_digest, called.rows)
+            outbox.call_off(db, called.requester, called.mandate_digest, called.rows)
+            if called.rows is None:
+                row = (called.requester, called.mandate_digest, now)
+                db.execute("INSERT OR IGNORE INTO called_off VALUES (?, ?, ?)", row)
+
     def note_suspension(self, suspended: bool) -> None:
         """Keep whether the center has suspended this party, for who exports without Kafka."""
         with transaction(self.connection) as db:
@@ -256,6 +296,7 @@ class Store:
             self.filed(application_id)
         with transaction(self.connection) as db:
             db.execute("DELETE FROM seen WHERE expires_at < ?", (now - grace,))
+            parking.forget(db, now)
             self._keys.clean(db, now)
 
     def _outcome(self, effects: LocalEffects, now: int) -> None:
@@ -392,9 +433,18 @@ class Store:
         return None if row is None else row[0]
 
 
+def form_text(form: Application) -> str:
+    """A form as JSON, as it is stored and stands in packs; digests in hex."""
+    return json.dumps(form, ensure_ascii=False, default=bytes.hex)
+
+
 def form_of(data: bytes) -> Application:
-    """A stored form."""
+    """A stored form, the inverse of `form_text`."""
     form: Application = json.loads(data)
+    written: dict[str, Any] | None = form["recheck"]  # type: ignore[assignment]
+    if written is not None:
+        digests = {key: bytes.fromhex(written[key]) for key in ("mandate_digest", "certificate")}
+        form["recheck"] = {**written, **digests}  # type: ignore[typeddict-item]
     return form
 
 

@@ -9,12 +9,12 @@ answers are sealed to nothing but the reply key the requester signed for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.codec import framing, schemas
 from pipeline.crypto import bundles, envelopes, sealing, signed
-from pipeline.crypto.bundles import Bundle, SealedBundle
+from pipeline.crypto.bundles import Bundle, SealedBundle, parse_bundle
 from pipeline.crypto.headers import MAX_MEMBERS, Header
 from pipeline.crypto.keys import Identity, public_sealing_key
 from pipeline.crypto.trust import Trust
@@ -35,9 +35,9 @@ from pipeline.domain.records import (
     SubQuery,
 )
 from pipeline.domain.subjects import subject_of
-from pipeline.stages.acts import open_act
+from pipeline.stages import heeding
 from pipeline.stages.effects import Batch, Message
-from pipeline.stages.local import LocalEffects, Posted, View, is_repeated
+from pipeline.stages.local import LocalEffects, Parked, ParkedRow, Posted, View, is_repeated
 from pipeline.stages.notices import Entropy
 from pipeline.stages.opening import OpenedSection, OpenedWarrant, SectionOpener
 from pipeline.stages.origins import check_origin
@@ -69,13 +69,15 @@ class Found:
     coverage: str
     region_codes: list[str] | None = None
     levels: list[AdministrativeLevel] | None = None
+    because: str | None = None  # why it is unavailable, where the provider asks for more time
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """One section put to this provider: either persons and sub-queries, or the reason why it is refused whole.
 
-    `mandate` is None when its signature does not hold.
+    `mandate` is None when its signature does not hold. `at`: when (ms) what the bundle holds was valid. `rows`: those that
+    are still to be answered; None: all that the bundle asks.
     """
 
     bundle: Bundle
@@ -83,6 +85,8 @@ class Question:
     queries: list[SubQuery]
     persons: list[Person]
     refusal: InvalidMessage | None
+    at: int = 0
+    rows: tuple[int, ...] | None = None
 
 
 def need_of(query: SubQuery) -> Need:
@@ -106,6 +110,7 @@ class Answerer:
         self._reference = reference
         self._entropy = entropy
         self._opener = SectionOpener(identity.sealing)
+        self._speaker = heeding.Speaker(identity, entropy)
         self._now: int | None = None
 
     # -- first half --------------------------------------------------------------------------------------------------
@@ -120,7 +125,10 @@ class Answerer:
                 questions += self._receive(message, view, effects, batch.now)
             except InvalidMessage as error:
                 effects.dead.append((message, error))
-        return questions, effects
+        off = {(c.requester, c.mandate_digest) for c in effects.called_off if c.rows is None}
+        dropped = [question for question in questions if _mandated(question) in off]
+        self._speaker.acknowledge(view, effects, _sections(dropped), batch.now)
+        return [question for question in questions if _mandated(question) not in off], effects
 
     def _receive(self, message: Message, view: View, effects: LocalEffects, now: int) -> list[Question]:
         party = self._identity.party
@@ -147,7 +155,8 @@ class Answerer:
             effects.settled += self._receipt(bundle, at)
             return []
         if header.kind == "act":
-            effects.acts += [open_act(raw, self._reference.trust, at=at) for raw in bundle.records]
+            for raw in bundle.records:
+                heeding.heed(raw, header, self._identity.party, self._reference.trust, at, effects)
             return []
         if header.kind == "request" and header.requester and header.to == header.provider == self._identity.party:
             return self._question(bundle, at, view, effects, now)
@@ -168,6 +177,11 @@ class Answerer:
         if view.has_answered(*once) or once in effects.answered:
             return []
         effects.answered.append(once)
+        if view.is_withdrawn(header.requester, header.mandate_digest):
+            return []  # the withdrawal overtook it: it is not even opened
+        return [self._opened(bundle, at, view, effects, now)]
+
+    def _opened(self, bundle: Bundle, at: int, view: View, effects: LocalEffects, now: int) -> Question:
         mandate: Mandate | None = None
         try:
             warrant = self._opener.warrant(bundle, self._reference.trust, seen_at=at)
@@ -175,8 +189,15 @@ class Answerer:
             opened, queries = self._check(bundle, warrant, at, view, effects, now)
             persons: list[Person] = [framing.read("Person", person) for person in opened.persons]  # type: ignore[misc]
         except InvalidMessage as error:
-            return [Question(bundle, mandate, [], [], error)]
-        return [Question(bundle, mandate, queries, persons, None)]
+            return Question(bundle, mandate, [], [], error, at)
+        return Question(bundle, mandate, queries, persons, None, at)
+
+    def reopen(self, view: View, parked: Parked, rows: Collection[int], now: int) -> Question:
+        """A parked request once more, for some of its rows only."""
+        self._now = now
+        question = self._opened(parse_bundle(parked.bundle), parked.at, view, LocalEffects(), now)
+        queries = [query for query in question.queries if query["row"] in rows]
+        return replace(question, queries=queries, rows=tuple(sorted(rows)))
 
     def _check(
         self, bundle: Bundle, warrant: OpenedWarrant, at: int, view: View, effects: LocalEffects, now: int
@@ -209,6 +230,27 @@ class Answerer:
             for query in question.queries:
                 needs.setdefault(need_of(query), {}).update(dict.fromkeys(subjects))
         return {need: list(subjects) for need, subjects in needs.items()}
+
+    def park(
+        self, view: View, questions: Sequence[Question], found: Mapping[Need, Found], effects: LocalEffects, now: int
+    ) -> list[Question]:
+        """Put aside what a register that is away for a reason would answer; returns what is to be answered now.
+
+        The requester is told of rows that will be late, once for all sections of an application (Art. 10).
+        """
+        left: list[Question] = []
+        for question in questions:
+            waits = [query for query in question.queries if found[need_of(query)].because is not None]
+            if not waits or question.mandate is None:
+                left.append(question)
+                continue
+            rows = [_parked_row(query, found[need_of(query)]) for query in waits]
+            effects.parked.append(_parked(question, question.mandate["not_after"], rows))
+            warrant = heeding.Warranted(question.mandate, question.bundle.header.mandate_digest)
+            self._speaker.tell_delay(view, effects, warrant, list(zip(waits, rows, strict=True)), now)
+            if rest := [query for query in question.queries if query not in waits]:
+                left.append(replace(question, queries=rest))
+        return left
 
     def reply(self, questions: Sequence[Question], found: Mapping[Need, Found]) -> list[Posted]:
         """The sealed answers. One seal per mandate and step; not per reply key, which another may have copied."""
@@ -354,7 +396,8 @@ class Answerer:
         count = stated[header.section]["count"] if header.section in stated else header.count
         if not 0 <= count <= MAX_MEMBERS:  # whoever signed for more than can be asked about is told of those that were
             count = header.count
-        answer = self._header(question.bundle, list(header.rows), members.full(count))
+        rows = list(header.rows if question.rows is None else question.rows)
+        answer = self._header(question.bundle, rows, members.full(count))
         return bundles.clear_bundle(replace(answer, outcome="refused", code=code), [])
 
     def _header(self, request: Bundle, rows: list[int], mask: int) -> Header:
@@ -378,6 +421,38 @@ class Answerer:
             suite=asked.suite,
             schema=schemas.schema_id("Answer"),
         )
+
+
+def _mandated(question: Question) -> tuple[str, bytes]:
+    """(requester, digest of the mandate) of a question, as its header says."""
+    return question.bundle.header.requester, question.bundle.header.mandate_digest
+
+
+def _sections(questions: Sequence[Question]) -> dict[tuple[str, bytes], set[int]]:
+    """Their sections, by mandate."""
+    found: dict[tuple[str, bytes], set[int]] = {}
+    for question in questions:
+        found.setdefault(_mandated(question), set()).add(question.bundle.header.section)
+    return found
+
+
+def _parked(question: Question, not_after: int, rows: list[ParkedRow]) -> Parked:
+    header, bundle = question.bundle.header, question.bundle
+    return Parked(
+        header.requester,
+        header.application_id,
+        header.mandate_digest,
+        header.section,
+        header.version,
+        bundle.raw,
+        question.at,
+        not_after,
+        rows,
+    )
+
+
+def _parked_row(query: SubQuery, found: Found) -> ParkedRow:
+    return ParkedRow(query["row"], query["category"], found.unavailable_until or 0, found.because or "")
 
 
 def _acceptance(raw: bytes | None, trust: Trust, at: int) -> Acceptance:

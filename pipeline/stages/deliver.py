@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pipeline.codec import framing
 from pipeline.crypto import cbor, envelopes, relay, signed
@@ -27,6 +27,9 @@ from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, 
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
 from pipeline.stages.opening import answers_in
 from pipeline.stages.reference import Reference
+
+_TAKEN: Final = frozenset({"withdrawal-ack", "delay", "extension", "review", "evidence-request", "evidence-judged"})
+"""Types of acts that a requester takes: what the center says to it, and what providers say about its applications."""
 
 
 class Deliver:
@@ -105,9 +108,13 @@ class Deliver:
     def _act(self, raw: bytes, view: View, effects: LocalEffects, at: int) -> None:
         """An act of the center's for us, or a provider's about an application of ours, which the center relays."""
         act = open_act(raw, self._reference.trust, at=at)
+        if act.typ not in _TAKEN:
+            raise InvalidMessage("act_unexpected", act.typ)
         audience = signed.peek(raw).claims.audience
         if audience != (self._identity.party if act.issuer == CENTER else CENTER):
             raise InvalidMessage("audience_mismatch", f"for {audience}")
+        if act.record.get("requester", self._identity.party) != self._identity.party:
+            raise InvalidMessage("act_misdirected", "of another requester")
         application_id = act.record.get("application_id")
         if application_id is not None:
             filed = view.filed(application_id)

@@ -91,6 +91,43 @@ class Witness:
     certificate: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
+    """A schedule row that waits for its register: until when (ms) that is away, and why, in the provider's words."""
+
+    row: int
+    category: str
+    until: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A request some of whose rows wait (Art. 10). `bundle`: as it came, sealed; what it holds was valid `at` (ms).
+
+    `not_after` (ms): the end of the mandate, after which it is not answered any more.
+    """
+
+    requester: str
+    application_id: str
+    mandate_digest: bytes
+    section: int
+    version: int
+    bundle: bytes
+    at: int
+    not_after: int
+    rows: list[ParkedRow]
+
+
+@dataclass(frozen=True, slots=True)
+class CalledOff:
+    """What is not to be answered any more: all of a mandate (`rows` None: it is withdrawn), or rows that were closed."""
+
+    requester: str
+    mandate_digest: bytes
+    rows: tuple[int, ...] | None = None
+
+
 @dataclass(slots=True)
 class LocalEffects:
     """What a step of a party's stage wants done, in one database transaction with its offsets.
@@ -114,6 +151,10 @@ class LocalEffects:
     acts: list[Act] = field(default_factory=list)  # of the center or another party, to be kept
     accesses: list[Access] = field(default_factory=list)
     witnesses: set[Witness] = field(default_factory=set)
+    parked: list[Parked] = field(default_factory=list)  # their rows replace what is kept of these rows
+    unparked: list[tuple[bytes, int, int, tuple[int, ...]]] = field(default_factory=list)  # request, rows answered
+    told: list[tuple[bytes, int, int]] = field(default_factory=list)  # (mandate digest, row, until): said in a delay
+    called_off: list[CalledOff] = field(default_factory=list)
 
 
 class View(Protocol):
@@ -130,6 +171,15 @@ class View(Protocol):
 
     def filed(self, application_id: str) -> Filed | None:
         """Our own application with this id."""
+
+    def is_withdrawn(self, requester: str, mandate_digest: bytes) -> bool:
+        """Whether the requester has withdrawn what it mandated."""
+
+    def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
+        """Sections of a mandate that were taken in: (answered, with rows that are parked)."""
+
+    def told_until(self, mandate_digest: bytes, row: int) -> int | None:
+        """Until when (ms) the requester was last told that a row will wait; None when it was not told."""
 
 
 def is_repeated(view: View, effects: LocalEffects, envelope: VerifiedEnvelope) -> bool:
