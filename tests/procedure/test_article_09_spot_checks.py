@@ -18,6 +18,7 @@ from pipeline.demo.application import Sample
 from pipeline.domain.calendar import Calendar
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
+from pipeline.domain.records import Person
 from pipeline.domain.rules import RuleBook
 from pipeline.domain.sampling import Candidate
 from pipeline.province.rule_files import load_rule_book
@@ -114,7 +115,7 @@ def test_whoever_is_drawn_is_asked_for_by_an_ordinary_request_that_names_the_dra
 
 def test_a_position_is_no_roster_number(sample: Sample, tmp_path: Path) -> None:
     """A roster numbered otherwise, such as a re-check's, is asked about by its own numbers."""
-    persons = [{**person, "number": 3 * person["number"]} for person in renumbered(sample.persons)]
+    persons: list[Person] = [{**person, "number": 3 * person["number"]} for person in renumbered(sample.persons)]
     other = dataclasses.replace(sample, persons=persons)
     network = network_for(other, tmp_path / "net")
     found = archived(network, other, tmp_path / "office")
