@@ -25,11 +25,14 @@ def entry_of(network: Network, party: str, category: str, **changes: Any) -> Cat
     return cast("CatalogEntry", {**release.entry(party, category), "release": 0, **changes})
 
 
-def report(network: Network, party: str, *entries: CatalogEntry, retire: Sequence[str] = ()) -> bytes:
-    """Let a party report, and everything work; returns the report's digest."""
+def report(
+    network: Network, party: str, *entries: CatalogEntry, retire: Sequence[str] = (), without: Sequence[str] = ()
+) -> bytes:
+    """Let a party report, and everything work but who is `without`; returns the report's digest."""
     member = network.parties[party]
     act = file_report(member.store, member.identity, entries, retire, network.clock())
-    network.run()
+    network.send(party)
+    network.run(without=without)
     return act.digest
 
 

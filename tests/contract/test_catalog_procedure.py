@@ -191,10 +191,7 @@ def test_an_application_is_served_wholly_under_the_release_it_was_accepted_with(
     insurance = desk.entry_of(network, "37", "social_insurance")
     fewer = [item for item in insurance["items"] if item["item"] != "employer"]
     desk_entry = desk.entry_of(network, "37", "social_insurance", version=2, items=fewer)
-    member = network.parties["37"]
-    file_report(member.store, member.identity, [desk_entry], ["vehicles"], network.clock())
-    network.send("37")
-    network.run(without=("37",))
+    desk.report(network, "37", desk_entry, retire=["vehicles"], without=["37"])
     desk.accept_all(network)
 
     planned = desk.preview(network)
