@@ -13,9 +13,11 @@ from pipeline.crypto.bundles import Bundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.keys import SealingKey
 from pipeline.demo.application import TODAY, Sample, random_application
+from pipeline.domain.calendar import Calendar
 from pipeline.domain.parties import InboxKind, inbox, provider_from
 from pipeline.domain.periods import parse_period
 from pipeline.domain.records import Application, Person, ScheduleRow
+from pipeline.domain.rules import RuleBook
 from pipeline.province.catalog_files import load_entries
 from pipeline.province.sources import open_sources, sqlite_url
 from pipeline.stages import topics
@@ -63,11 +65,16 @@ _sources = cache(open_sources)
 
 
 def network_for(
-    sample: Sample, folder: Path, seal_keys: Mapping[str, SealingKey] | None = None, clock: Clock | None = None
+    sample: Sample,
+    folder: Path,
+    seal_keys: Mapping[str, SealingKey] | None = None,
+    clock: Clock | None = None,
+    calendar: Calendar | None = None,
+    rules: RuleBook | None = None,
 ) -> Network:
-    """A network whose providers have the sample's databases; `seal_keys` and `clock` as in `Network`."""
+    """A network whose providers have the sample's databases; the rest as in `Network`."""
     catalog = [entry for party in sample.parties for entry in _entries(sample.catalog / f"{party}.yaml")]
-    network = Network(folder, sample.parties, catalog, seal_keys=seal_keys, clock=clock)
+    network = Network(folder, sample.parties, catalog, clock=clock, seal_keys=seal_keys, calendar=calendar, rules=rules)
     for party in sample.parties:
         database = sqlite_url(sample.databases / f"{party}.db")
         network.connect_sources(party, _sources(sample.providers / f"{party}.yaml", database))
