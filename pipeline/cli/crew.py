@@ -86,18 +86,13 @@ class Crew:
         for member in self.members.values():
             member.tend()
 
+    def end(self, name: str) -> None:
+        """Ask one to finish, kill it when it does not, and look after it no more. `start` starts it again."""
+        _end([self.members.pop(name).process])
+
     def stop(self) -> None:
         """Ask all to finish; kill what does not."""
-        processes = [member.process for member in self.members.values()]
-        for process in processes:
-            process.terminate()
-        deadline = time.monotonic() + PATIENCE
-        for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end([member.process for member in self.members.values()])
 
     def __enter__(self) -> Self:
         return self
@@ -106,3 +101,15 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + PATIENCE
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -58,6 +58,14 @@ class Running:
     prepared: Prepared
     crew: Crew
 
+    def stop_adapter(self, party: str) -> None:
+        """End a party's adapter, as if its machine were off."""
+        self.crew.end(_adapter(party))
+
+    def start_adapter(self, party: str) -> None:
+        """Start a party's adapter."""
+        self.crew.start(_adapter(party), "province", "run", "--party", party, "--bootstrap", self.bootstrap)
+
     @property
     def party(self) -> str:
         """The province that files the sample."""
@@ -73,15 +81,22 @@ class Running:
 
 @click.command()
 @click.option("--serve", is_flag=True, help="File nothing: keep everything running until Ctrl-C, for your own forms.")
+@click.option(
+    "--story", is_flag=True, help="Go through the whole procedure on a simulated calendar, and tell each step."
+)
 @options.lang
 @options.as_json
-def command(serve: bool, lang: Language, as_json: bool) -> Exit:
+def command(serve: bool, story: bool, lang: Language, as_json: bool) -> Exit:
     """Start Kafka, the center, 部中心 and three provinces; file the sample application; print its dossiers.
 
     Runs in HEDX_HOME/demo (.hedx/demo), which is emptied first. Nothing is left running.
     """
+    if serve and story:
+        raise click.UsageError("--serve keeps everything running, --story ends by itself: take one of them")
     started = time.monotonic()
     folder = data_dir() / "demo"
+    if story:
+        return _story(folder, lang, as_json)
     with exchange(folder) as running:
         if serve:
             _serve(running, lang, as_json)
@@ -113,18 +128,16 @@ def command(serve: bool, lang: Language, as_json: bool) -> Exit:
 
 
 @contextmanager
-def exchange(folder: Path) -> Iterator[Running]:
+def exchange(folder: Path, *, founded: bool = True) -> Iterator[Running]:
     """A fresh exchange in `folder`, running for as long as the block: Kafka, the center's stages, every party's adapter.
 
-    Raises ConfigError when a demo runs in `folder` already.
+    `founded`: with catalog release 1, as if all had reported; else there is none yet. Raises ConfigError when a demo runs
+    in `folder` already.
     """
     from pipeline.demo.preparation import entries_of, equip, prepare
     from pipeline.kafka.brokers import broker_from_environment
-    from pipeline.kafka.embedded import EmbeddedBroker
 
-    if EmbeddedBroker(folder / "broker").is_running():
-        home = _from_here(folder)
-        raise ConfigError(f"a demo runs in {home} already: end it there, or with `HEDX_HOME={home} hedx broker stop`")
+    _must_be_free(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["HEDX_HOME"] = str(folder)  # of the processes started below
     with _step("keys, databases and the application's form"):
@@ -134,12 +147,20 @@ def exchange(folder: Path) -> Iterator[Running]:
     with ExitStack() as stack:
         with _step("Kafka"):
             stack.enter_context(broker)
-        with _step("topics, trust entries, catalog release 1"):
-            equip(broker.bootstrap, prepared.installation, parties, entries_of(prepared.sample))
+        with _step("topics, trust entries" + (", catalog release 1" if founded else "")):
+            equip(broker.bootstrap, prepared.installation, parties, entries_of(prepared.sample) if founded else ())
         crew = stack.enter_context(Crew(folder / "logs"))
         with _step(f"the center's four stages and {len(parties)} adapters"):
             start_all(crew, broker.bootstrap, parties)
         yield Running(folder, broker.bootstrap, prepared, crew)
+
+
+def _must_be_free(folder: Path) -> None:
+    from pipeline.kafka.embedded import EmbeddedBroker
+
+    if EmbeddedBroker(folder / "broker").is_running():
+        home = _from_here(folder)
+        raise ConfigError(f"a demo runs in {home} already: end it there, or with `HEDX_HOME={home} hedx broker stop`")
 
 
 def start_all(crew: Crew, bootstrap: str, parties: Sequence[str]) -> None:
@@ -149,7 +170,11 @@ def start_all(crew: Crew, bootstrap: str, parties: Sequence[str]) -> None:
     for stage in STAGES:
         crew.start(stage, "center", "run", stage, "--bootstrap", bootstrap)
     for party in parties:
-        crew.start(f"province-{party}", "province", "run", "--party", party, "--bootstrap", bootstrap)
+        crew.start(_adapter(party), "province", "run", "--party", party, "--bootstrap", bootstrap)
+
+
+def _adapter(party: str) -> str:
+    return f"province-{party}"
 
 
 def _serve(running: Running, lang: Language, as_json: bool) -> None:
@@ -165,6 +190,25 @@ def _serve(running: Running, lang: Language, as_json: bool) -> None:
         remark(f"  hedx apply submit {_from_here(form)} --roster {_from_here(roster)} --wait 60\n")
     while not stop.wait(TEND):
         running.crew.tend()
+
+
+def _story(folder: Path, lang: Language, as_json: bool) -> Exit:
+    """The whole procedure, step by step. StoryFailed at the first step that does not come out."""
+    from pipeline.cli.main import run
+    from pipeline.demo.clerk import Clerk
+    from pipeline.demo.story import Story
+    from pipeline.demo.story_days import simulated_days
+    from pipeline.demo.story_telling import Teller
+
+    started = time.monotonic()
+    _must_be_free(folder)
+    teller = Teller(lang, remark if as_json else click.echo)
+    with simulated_days(folder / "clock") as calendar, exchange(folder, founded=False) as running:
+        os.environ["HEDX_BOOTSTRAP"] = running.bootstrap  # of the commands that the story runs
+        Story(running.prepared, Clerk(run), calendar, running, teller).tell()
+    facts = {"steps": teller.steps, "seconds": round(time.monotonic() - started, 1)}
+    emit(facts if as_json else in_words({"seconds": facts["seconds"]}, lang), as_json)
+    return Exit.FINE
 
 
 def _outcome(running: Running) -> tuple[CaseFile, Certificate, list[Dossier]]:

@@ -96,11 +96,15 @@ def declare(bootstrap: str, installation: Installation, parties: Sequence[str]) 
 
 
 def equip(bootstrap: str, installation: Installation, parties: Sequence[str], entries: Sequence[CatalogEntry]) -> None:
-    """Topics, rights, trust entries, catalog release 1 and the center's seal key on the cluster. Adapters publish theirs."""
+    """Topics, rights, trust entries, the center's seal key, and catalog release 1 unless `entries` is empty, on the cluster.
+
+    Adapters publish their own seal keys.
+    """
     declare(bootstrap, installation, parties)
     with open_identity(installation.identity_folder(CENTER)) as center:
         outputs = installation.publication(center.signer, wall_clock())
-        outputs += publish_catalog(1, entries, center.signer, wall_clock())
+        if entries:
+            outputs += publish_catalog(1, entries, center.signer, wall_clock())
     security = client_security(installation.transport(CENTER))
     publish(bootstrap, outputs, "hedx.center.setup", extra=security)
     publish_seal_keys(installation.identity_folder(CENTER), bootstrap, security)

@@ -135,3 +135,14 @@ def _sleeping(crew: Crew, name: str, *, ignore: bool = False) -> crew_module.Mem
     member.process = member._start()
     until(lambda: "ready" in log.read_text())
     return member
+
+
+def test_one_process_is_ended_and_started_again(crew: Crew) -> None:
+    """The others run on; what was ended is not taken for one that failed."""
+    _sleeping(crew, "one")
+    other = _sleeping(crew, "other")
+    crew.end("one")
+    crew.tend()
+    assert list(crew.members) == ["other"]
+    assert other.process.poll() is None
+    assert _sleeping(crew, "one").process.poll() is None
