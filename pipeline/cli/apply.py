@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from pipeline.cli import filing, forms, handover, options
+from pipeline.cli import filing, forms, handover, options, withdrawing
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit
 from pipeline.domain.parties import PROVINCES, provider_from
@@ -138,3 +138,5 @@ command.add_command(filing.status)
 command.add_command(forms.form)
 command.add_command(handover.export)
 command.add_command(handover.shred)
+command.add_command(withdrawing.withdraw)
+command.add_command(withdrawing.extension)

@@ -29,6 +29,11 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "version": ("证明版本", "certificate's version"),
     "held_by_unit": ("由委托单位解封", "opened by the entrusting unit"),
     "not_answered": ("未反馈数据的查询", "without an answer"),
+    "withdrawal_sent": ("已申请撤销", "withdrawal sent"),
+    "acknowledged": ("已确认撤销的提供方", "withdrawal acknowledged by"),
+    "not_acknowledged": ("尚未确认撤销的提供方", "not acknowledged by"),
+    "delays": ("延期通知", "delays told"),
+    "declined": ("部中心未予办理的原因", "declined because"),
 }
 """Key of a result in JSON → its label."""
 

@@ -27,6 +27,7 @@ from pipeline.domain.wording import Language, explain, provider_words
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.seen_file import SeenFile
 from pipeline.province.casefile import CaseFile, Certificate
+from pipeline.province.correspondence import Correspondence
 from pipeline.province.database import connect
 from pipeline.province.filing import file_application
 from pipeline.province.rule_files import load_rule_book
@@ -35,7 +36,7 @@ from pipeline.province.unit_keys import read_public
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
 from pipeline.stages.anchor import trust_of
-from pipeline.stages.clock import local_date
+from pipeline.stages.clock import local_date, local_time
 from pipeline.stages.reference import Reference
 
 _FILE = click.Path(path_type=Path)
@@ -79,13 +80,13 @@ def put_in(
 
 
 def await_result(installation: Installation, party: str, application_id: str, seconds: float) -> bool:
-    """Wait, with a progress bar, until the application is complete or rejected; False when time runs out."""
+    """Wait, with a progress bar, until the application is complete, rejected or withdrawn; False when time runs out."""
     deadline = time.monotonic() + seconds
     with closing(connect(installation.store(party))) as connection, progress(None, "bundles delivered") as show:
         while time.monotonic() < deadline:
             case = CaseFile(connection, application_id, offline_trust(installation, party))
             show(case.progress()[0])
-            if case.state == "rejected" or case.is_complete():
+            if case.state in ("rejected", "withdrawn") or case.is_complete():
                 return True
             time.sleep(0.1)
     return False
@@ -178,9 +179,19 @@ def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:
         emit(found, as_json)
         return
     told = in_words(found, lang)
+    for key in ("acknowledged", "not_acknowledged"):
+        if key in found:
+            told |= in_words({key: [provider_words(provider, lang) for provider in found[key]]}, lang)
+    if found.get("delays"):
+        told |= in_words({"delays": [_delay(delay, lang) for delay in found["delays"]]}, lang)
     if found.get("not_answered"):
         told |= in_words({"not_answered": [_open(status, lang) for status in found["not_answered"]]}, lang)
     emit(told, as_json)
+
+
+def _delay(delay: dict[str, Any], lang: Language) -> str:
+    provider, until = provider_words(delay["provider"], lang), local_time(delay["until"])
+    return f"{provider}：预计 {until} 恢复" if lang == "zh" else f"{provider}: away until {until}"
 
 
 def _open(status: dict[str, Any], lang: Language) -> str:
@@ -218,6 +229,22 @@ def _status(installation: Installation, party: str, application_id: str, lang: L
             found["by_status"] = _by_status(certificate)
         if case.held_by_unit:
             found["held_by_unit"] = True
+        found |= _said(Correspondence(case, offline_trust(installation, party)), lang)
+    return found
+
+
+def _said(said: Correspondence, lang: Language) -> dict[str, Any]:
+    """What came of a withdrawal, which delays were told, and what the center declined; nothing where there is nothing."""
+    found: dict[str, Any] = {}
+    if said.withdrawal() is not None:
+        acknowledged = sorted(said.acknowledgements())
+        found["withdrawal_sent"] = True
+        found["acknowledged"] = acknowledged
+        found["not_acknowledged"] = [provider for provider in said.asked() if provider not in acknowledged]
+    if delays := said.delays():
+        found["delays"] = [{"provider": told.delay["provider"], "until": told.delay["until"]} for told in delays]
+    if declined := said.declined():
+        found["declined"] = [explain(fault, lang) for fault in declined]
     return found
 
 

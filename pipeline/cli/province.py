@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 import click
 
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
+from pipeline.cli.dossier_table import category_words
+from pipeline.cli.output import emit
 from pipeline.cli.stopping import stop_on_signals
 from pipeline.crypto.certificates import common_name
+from pipeline.domain.wording import Language, provider_words
+from pipeline.province import parking
+from pipeline.province.database import connect
 from pipeline.settings import data_dir
+from pipeline.stages.clock import local_time
 
 
 @click.group()
@@ -29,3 +36,35 @@ def run(party: str, bootstrap: str) -> None:
     run_province(
         party, Installation(data_dir()), bootstrap, stop_on_signals(), extra=cluster.security(common_name(party))
     )
+
+
+@command.command()
+@options.party
+@options.lang
+@options.as_json
+def parked(party: str, lang: Language, as_json: bool) -> None:
+    """List the requests that wait for a register that is away for a reason (Art. 10). They are kept sealed."""
+    with closing(connect(Installation(data_dir()).store(party))) as connection:
+        found = [
+            {
+                "application_id": request.application_id,
+                "requester": request.requester,
+                "section": request.section,
+                "row": row.row,
+                "category": row.category,
+                "until": row.until,
+                "reason": row.reason,
+            }
+            for request in parking.waiting(connection)
+            for row in request.rows
+        ]
+    if as_json:
+        emit(found, as_json)
+        return
+    heads = ("申请编号", "申请单位", "分段", "附表行", "内容类别", "预计恢复", "原因")
+    english = ("application", "requester", "section", "row", "category", "away until", "because")
+    for one in found:
+        one["requester"] = provider_words(str(one["requester"]), lang)
+        one["category"] = category_words(str(one["category"]), {}, lang)
+        one["until"] = local_time(int(str(one["until"])))
+    emit([dict(zip(english if lang == "en" else heads, one.values(), strict=True)) for one in found], as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, Final, Literal
@@ -18,9 +17,7 @@ from pipeline.cli.exits import Exit
 from pipeline.cli.history import history_rows
 from pipeline.cli.output import emit, remark, table
 from pipeline.cli.review_words import case_words, outcome_words, stage_words
-from pipeline.domain.calendar import CHINA, end_of_day
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.free_text import free_text_fault
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, Person
 from pipeline.domain.wording import Language, explain, provider_words
@@ -29,7 +26,6 @@ from pipeline.province.access import user
 from pipeline.province.database import access_log
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
-from pipeline.stages.acts import REASON_LIMIT
 from pipeline.stages.clock import local_time
 from pipeline.stages.deciding import SECOND_OFFICER
 
@@ -97,7 +93,9 @@ def _deciding(run: Callable[..., Exit]) -> Callable[..., Exit]:
     """The argument and options of every decision."""
     options_of_all = (
         click.argument("application"),
-        click.option("--reason", required=True, help="Why. Name nobody: give roster numbers instead."),
+        click.option(
+            "--reason", required=True, callback=options.free_text, help="Why. Name nobody: give roster numbers instead."
+        ),
         click.option("--officer", help="Who decides; by default the account this runs as."),
         click.option("--wait", type=float, default=_WAIT, show_default=True, help="Seconds to wait for the answer."),
         cluster.bootstrap,
@@ -133,18 +131,9 @@ def hold(**given: Any) -> Exit:
     return _decide("hold", **given)
 
 
-def _instant(_: click.Context, __: click.Parameter, text: str) -> int:
-    try:
-        if len(text) == len("YYYY-MM-DD"):
-            return end_of_day(dt.date.fromisoformat(text))
-        return int(dt.datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=CHINA).timestamp()) * 1000
-    except ValueError:
-        raise click.BadParameter(f"{text} is no time: give YYYY-MM-DD or 'YYYY-MM-DD HH:MM'") from None
-
-
 @command.command()
 @click.option(
-    "--until", required=True, callback=_instant, metavar="YYYY-MM-DD[ HH:MM]",
+    "--until", required=True, callback=options.instant, metavar="YYYY-MM-DD[ HH:MM]",
     help="When the center expects to be able to start; a day means its end.",
 )  # fmt: skip
 @_deciding
@@ -167,8 +156,6 @@ def _decide(
     as_json: bool,
     until: int | None = None,
 ) -> Exit:
-    if fault := free_text_fault(reason, REASON_LIMIT):
-        raise click.BadParameter(_REASONS[fault], param_hint="--reason")
     extra = cluster.security("center")
     requester, application_id = desk.place_of(application, desk.read_desk(bootstrap, extra))
     name = (officer or user().removeprefix("user:")).strip()
@@ -197,12 +184,6 @@ def _decide(
 
 
 _LONGEST_NAME = 64
-_REASONS: Final = {
-    "missing": "a reason is missing",
-    "too_long": f"a reason has {REASON_LIMIT} characters at most",
-    "control_characters": "the reason holds characters that nobody can see",
-    "long_number": "the reason holds a number as long as a person's: it is sent and kept, so give a roster number instead",
-}
 _MEANT: Final[Mapping[Decision, frozenset[str]]] = {
     "approve": frozenset({"started", SECOND_OFFICER}),
     "reject": frozenset({"rejected"}),

@@ -16,6 +16,7 @@ STATUS_WORDS: Final[dict[str, tuple[str, str]]] = {
     "unavailable": ("暂不可用", "unavailable"),
     "expired": ("未反馈", "expired"),
     "withdrawn": ("已撤销", "withdrawn"),
+    "pending": ("待反馈", "pending"),
 }
 """Status as the requester sees it → Chinese and English, in the order in which they are shown."""
 
@@ -38,6 +39,7 @@ ANSWER_CODES: Final[dict[str, tuple[str, str]]] = {
     "record_unreadable": ("登记数据有误，无法提供", "the register's record cannot be read"),
     "category_not_offered": ("提供方不提供此类信息", "the provider does not offer this category"),
     "answer_too_large": ("此人记录过多，超过单条反馈上限", "the person's records exceed the limit of one answer"),
+    "force_majeure": ("因不可抗力或其他客观原因，经商定不再等待", "force majeure: it was agreed not to wait for it"),
     "provider_suspended": ("提供方已暂停联网", "the provider is suspended from the exchange"),
     # a record that does not fit what its provider reported for the catalog
     "answer_status": ("反馈状态与内容不符", "the answer's status contradicts its content"),
