@@ -367,6 +367,8 @@ class Store:
     def _happened(
         self, application_id: str, transition: lifecycle.Transition, by: str, now: int, code: str | None = None
     ) -> None:
+        if transition.event is Event.DELIVER and transition.after == transition.state:
+            return  # one bundle more
         self.connection.execute(
             "UPDATE application SET state = ? WHERE application_id = ?", (transition.after, application_id)
         )
@@ -395,6 +397,7 @@ class Store:
         elif delivered.relay is not None and not self._is_shredded(application_id):
             row = (digest, application_id, delivered.relay)
             db.execute("INSERT OR IGNORE INTO sealed_bundle VALUES (?, ?, ?)", row)
+        self._hear(application_id, Event.DELIVER, delivered.provider, now)
 
     def _keep_answers(self, delivered: Delivered, now: int) -> None:
         if not delivered.answers:
