@@ -17,6 +17,8 @@ from pipeline.domain.records import Fault
 from pipeline.domain.wording import Language, explain, explain_reason, label, location
 from pipeline.kafka.clock import wall_clock
 from pipeline.province.catalog_files import load_release
+from pipeline.province.evidence_files import read_folder
+from pipeline.province.evidence_filing import with_evidence
 from pipeline.province.forms import LoadedForm, load_form
 from pipeline.province.rule_files import load_rule_book
 from pipeline.settings import data_dir
@@ -68,10 +70,19 @@ party_option = click.option(
     "--catalog", type=click.Path(path_type=Path, exists=True), multiple=True, required=True,
     help="A party's catalog file, or a folder of them (repeatable).",
 )  # fmt: skip
+@click.option("--evidence", type=_FILE, help="A folder with the documents (查询依据性文件): what is missing is told.")
 @party_option
 @options.lang
 @options.as_json
-def check(form: Path, roster: Path | None, catalog: Sequence[Path], party: str, lang: Language, as_json: bool) -> Exit:
+def check(
+    form: Path,
+    roster: Path | None,
+    catalog: Sequence[Path],
+    evidence: Path | None,
+    party: str,
+    lang: Language,
+    as_json: bool,
+) -> Exit:
     """Check a FORM (YAML or XLSX) and its roster; list every fault of both at once. Files nothing."""
     loaded = load_form(
         form,
@@ -82,6 +93,8 @@ def check(form: Path, roster: Path | None, catalog: Sequence[Path], party: str, 
         application_id=str(uuid.uuid4()),
         rules=load_rule_book(data_dir() / "rules").for_party(party),
     )
+    if evidence is not None:
+        loaded = with_evidence(loaded, read_folder(evidence))
     emit(as_data(loaded, lang) if as_json else "\n".join(as_report(loaded, lang)), as_json)
     return Exit.FAILED if loaded.faults else Exit.FINE
 
@@ -106,7 +119,7 @@ def as_report(loaded: LoadedForm, lang: Language) -> list[str]:
         rows = len(loaded.application["schedule"])
         return [fine.format(persons=len(loaded.roster), households=households, rows=rows), *held_lines(loaded, lang)]
     lines = [faulty.format(faults=len(loaded.faults))]
-    for part in ("form", "schedule", "roster"):
+    for part in ("form", "schedule", "roster", "evidence"):
         found = [fault for fault in loaded.faults if _part(fault) == part]
         if found:
             lines += ["", f"{label(part, lang)} ({len(found)})"]
@@ -126,7 +139,9 @@ def _part(fault: Fault) -> str:
         return "roster"
     if fault["row"] is not None:
         return "schedule"
-    return next((part for part in ("schedule", "roster") if location(fault, "en") == label(part, "en")), "form")
+    return next(
+        (part for part in ("schedule", "roster", "evidence") if location(fault, "en") == label(part, "en")), "form"
+    )
 
 
 def _line(fault: Fault, part: str, lang: Language) -> str:

@@ -29,6 +29,8 @@ from pipeline.kafka.seen_file import SeenFile
 from pipeline.province.casefile import CaseFile, Certificate
 from pipeline.province.correspondence import Correspondence
 from pipeline.province.database import connect
+from pipeline.province.evidence_files import EvidenceFolder, Incoming, read_folder
+from pipeline.province.evidence_filing import file_with_evidence, with_evidence
 from pipeline.province.filing import file_application
 from pipeline.province.rule_files import load_rule_book
 from pipeline.province.store import Store
@@ -53,10 +55,12 @@ def put_in(
     persons: Sequence[Person],
     reference: Reference,
     reply_key: PublicSealingKey | None = None,
+    documents: Sequence[Incoming] = (),
 ) -> str:
     """Seal the application and put it into the party's outbox; returns its id. Its adapter sends it.
 
-    `reply_key`: the entrusting unit's, where it opens the answers itself.
+    `reply_key`: the entrusting unit's, where it opens the answers itself; `documents`: to be archived, and named in the
+    mandate by their digests (Art. 9).
     """
     release = reference.current
     if release is None:
@@ -74,8 +78,10 @@ def put_in(
             release=release.number,
             now=wall_clock(),
             reply_key=reply_key,
+            evidence=[document.digest for document in documents],
         )
-        Store(connection, identity).file(filing, release.number, wall_clock())
+        store, home = Store(connection, identity), installation.folder
+        file_with_evidence(store, identity, filing, release.number, documents, home, wall_clock())
     return application["application_id"]
 
 
@@ -100,6 +106,9 @@ def await_result(installation: Installation, party: str, application_id: str, se
 @click.option(
     "--reply-key", type=_FILE, help="The entrusting unit's public key (hedx unit keygen): it alone opens the answers."
 )
+@click.option(
+    "--evidence", type=_FILE, help="A folder with the documents (查询依据性文件): archived, and named by digest."
+)
 @click.option("--wait", type=float, default=0.0, help="Wait so many seconds for the result.")
 @options.party
 @cluster.bootstrap
@@ -109,6 +118,7 @@ def submit(
     form: Path,
     roster: Path | None,
     reply_key: Path | None,
+    evidence: Path | None,
     wait: float,
     party: str,
     bootstrap: str,
@@ -138,13 +148,16 @@ def submit(
             application_id=application_id,
             rules=load_rule_book(data_dir() / "rules").for_party(party),
         )
+        folder = EvidenceFolder() if evidence is None else read_folder(evidence)
+        if evidence is not None:
+            loaded = with_evidence(loaded, folder)
         if loaded.application is None:
             emit(as_data(loaded, lang) if as_json else "\n".join(as_report(loaded, lang)), as_json)
             return Exit.FAILED
         for line in held_lines(loaded, lang):
             remark(line)
         unit_key = None if reply_key is None else read_public(reply_key)
-        put_in(installation, loaded.application, loaded.roster, reference, unit_key)
+        put_in(installation, loaded.application, loaded.roster, reference, unit_key, folder.documents)
     if wait and not await_result(installation, party, application_id, wait):
         remark(f"no result within {wait:g} s; see hedx apply status {application_id}")
     _show(_status(installation, party, application_id, lang), lang, as_json)
@@ -171,6 +184,11 @@ def status(application_id: str | None, party: str, lang: Language, as_json: bool
     found = _status(installation, party, application_id, lang)
     _show(found, lang, as_json)
     return Exit.FINE if found["complete"] else Exit.DRIFT
+
+
+def show_status(installation: Installation, party: str, application_id: str, lang: Language, as_json: bool) -> None:
+    """Print how far an application is."""
+    _show(_status(installation, party, application_id, lang), lang, as_json)
 
 
 def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:

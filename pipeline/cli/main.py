@@ -24,6 +24,7 @@ COMMANDS = {
     "review": "The officer's desk: applications that wait for a decision (审核).",
     "province": "Run a province's adapter: outbox, provider, delivery.",
     "apply": "Applications (查询申请), from the requester's side.",
+    "evidence": "Documents a query rests on (查询依据性文件): archive, requests, spot checks.",
     "access": "The access log: who opened, read or exported what, for whom.",
     "unit": "An entrusting unit (委托单位) that opens its results itself.",
     "catalog": "The resource catalog (资源目录).",

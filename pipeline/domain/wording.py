@@ -90,7 +90,7 @@ def location(fault: Fault, lang: Language = "zh") -> str:
     if row is not None:
         return f"附表第 {row} 行" if lang == "zh" else f"schedule row {row}"
     usual = FAULTS[fault["code"]].field if fault["code"] in FAULTS else ""
-    wholes = [field for field in (usual, fault["field"]) if field in ("roster", "schedule", "catalog")]
+    wholes = [field for field in (usual, fault["field"]) if field in ("roster", "schedule", "catalog", "evidence")]
     return label(wholes[0] if wholes else "form", lang)
 
 
