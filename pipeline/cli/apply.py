@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from pipeline.cli import filing, forms, handover, options, withdrawing
+from pipeline.cli import copying, filing, forms, handover, options, rechecking, withdrawing
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit
 from pipeline.domain.parties import PROVINCES, provider_from
@@ -151,6 +151,9 @@ def _line(fault: Fault, part: str, lang: Language) -> str:
 command.add_command(filing.submit)
 command.add_command(filing.status)
 command.add_command(forms.form)
+command.add_command(copying.copy)
+command.add_command(rechecking.recheck)
+command.add_command(rechecking.differences)
 command.add_command(handover.export)
 command.add_command(handover.shred)
 command.add_command(withdrawing.withdraw)

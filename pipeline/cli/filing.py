@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.dossier_table import category_words
 from pipeline.cli.exits import Exit
-from pipeline.cli.facts import in_words
+from pipeline.cli.facts import STATES, in_words
 from pipeline.cli.output import emit, progress, remark
 from pipeline.crypto.certificates import common_name
 from pipeline.crypto.keys import PublicSealingKey
@@ -32,6 +33,7 @@ from pipeline.province.database import connect
 from pipeline.province.evidence_files import EvidenceFolder, Incoming, read_folder
 from pipeline.province.evidence_filing import file_with_evidence, with_evidence
 from pipeline.province.filing import file_application
+from pipeline.province.rechecking import Prepared, attempts_of
 from pipeline.province.rule_files import load_rule_book
 from pipeline.province.store import Store
 from pipeline.province.unit_keys import read_public
@@ -56,11 +58,12 @@ def put_in(
     reference: Reference,
     reply_key: PublicSealingKey | None = None,
     documents: Sequence[Incoming] = (),
+    recheck: Prepared | None = None,
 ) -> str:
     """Seal the application and put it into the party's outbox; returns its id. Its adapter sends it.
 
     `reply_key`: the entrusting unit's, where it opens the answers itself; `documents`: to be archived, and named in the
-    mandate by their digests (Art. 9).
+    mandate by their digests (Art. 9); `recheck`: what it is when it is one, resting on its original's documents.
     """
     release = reference.current
     if release is None:
@@ -78,7 +81,8 @@ def put_in(
             release=release.number,
             now=wall_clock(),
             reply_key=reply_key,
-            evidence=[document.digest for document in documents],
+            evidence=[document.digest for document in documents] if recheck is None else recheck.evidence,
+            origin=None if recheck is None else recheck.origin,
         )
         store, home = Store(connection, identity), installation.folder
         file_with_evidence(store, identity, filing, release.number, documents, home, wall_clock())
@@ -202,9 +206,18 @@ def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:
             told |= in_words({key: [provider_words(provider, lang) for provider in found[key]]}, lang)
     if found.get("delays"):
         told |= in_words({"delays": [_delay(delay, lang) for delay in found["delays"]]}, lang)
+    if found.get("rechecks"):
+        told |= in_words({"rechecks": [_attempt(known, lang) for known in found["rechecks"]]}, lang)
     if found.get("not_answered"):
         told |= in_words({"not_answered": [_open(status, lang) for status in found["not_answered"]]}, lang)
     emit(told, as_json)
+
+
+def _attempt(known: dict[str, Any], lang: Language) -> str:
+    state = STATES[known["state"]][lang == "en"] if known["state"] in STATES else known["state"]
+    if lang == "zh":
+        return f"第 {known['attempt']} 次：{known['application_id']}（{state}）"
+    return f"attempt {known['attempt']}: {known['application_id']} ({state})"
 
 
 def _delay(delay: dict[str, Any], lang: Language) -> str:
@@ -234,6 +247,10 @@ def _status(installation: Installation, party: str, application_id: str, lang: L
             "bundles": case.progress()[0],
             "complete": case.is_complete(),
         }
+        if mandate["recheck"] is not None:
+            found |= {"original": mandate["recheck"]["original"], "attempt": mandate["recheck"]["attempt"]}
+        if rechecks := attempts_of(connection, application_id):
+            found["rechecks"] = [asdict(known) for known in rechecks]
         if rejection is not None:
             found["reasons"] = [explain(fault, lang) for fault in rejection["faults"]]
         if certificate is not None:

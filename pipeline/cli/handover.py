@@ -16,7 +16,7 @@ from pipeline.kafka.clock import wall_clock
 from pipeline.province import shredding
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import connect
-from pipeline.province.handover import Kind, hand_over, hand_over_sealed
+from pipeline.province.handover import Kind, hand_over, hand_over_partial, hand_over_sealed, refuse_partial_pack
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
 from pipeline.stages.clock import local_time
@@ -38,6 +38,7 @@ def opened_case(party: str, application_id: str) -> Iterator[CaseFile]:
 @click.option("--unit", required=True, help="The entrusting unit (委托单位) that gets it, as the application names it.")
 @click.option("--purpose", help="The purpose (用途), to be held against the application's.")
 @click.option("--sealed", is_flag=True, help="A pack for the unit that holds the reply key: hedx unit open.")
+@click.option("--partial", is_flag=True, help="What is here before the certificate, every part of it marked.")
 @click.option("--format", "kind", type=click.Choice(["json", "csv"]), default="json", help="What to write.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @options.party
@@ -47,6 +48,7 @@ def export(
     unit: str,
     purpose: str | None,
     sealed: bool,
+    partial: bool,
     kind: Kind,
     output: Path,
     party: str,
@@ -54,10 +56,15 @@ def export(
 ) -> None:
     """Write the dossiers of a complete application, for the entrusting unit it was filed for and no other (Art. 11).
 
-    Its certificate is verified first. Every export is in the access log, and so is every one that is refused.
+    Its certificate is verified first; before there is one, only --partial writes anything, and says on every part that it
+    is not the result. Every export is in the access log, and so is every one that is refused.
     """
     with opened_case(party, application_id) as case:
-        if sealed:
+        if sealed and partial:
+            refuse_partial_pack(case)
+        if partial:
+            handed = hand_over_partial(case, output, kind, unit=unit, purpose=purpose)
+        elif sealed:
             handed = hand_over_sealed(case, output, unit=unit, purpose=purpose)
         else:
             handed = hand_over(case, output, kind, unit=unit, purpose=purpose)

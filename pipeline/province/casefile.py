@@ -7,7 +7,7 @@ identity, and every reading of them is on the disk, in the access log, before it
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.domain.coverage import accepted
 from pipeline.domain.dossiers import AnswerKey, Dossier, assemble
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
+from pipeline.domain.pending import so_far
 from pipeline.domain.records import (
     Acceptance,
     Answer,
@@ -39,7 +40,7 @@ from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
 from pipeline.province.store import access_under, form_of, mandate_in
 from pipeline.stages.notices import sign_record
 
-_OPENING = frozenset({"read", "exported", "sealed_pack", "form_exported"})
+_OPENING = frozenset({"read", "exported", "sealed_pack", "form_exported", "exported_partial"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +276,30 @@ class CaseFile:
         roster = [[_person(record) for record in section] for section in self.sealed_roster(rows)]
         return assemble(roster, sections, self._answers(rows, sections), self.accepted_coverage())
 
+    def assembled_so_far(self, rows: SealedRows) -> list[Dossier]:
+        """What is here before the certificate, nothing of it certified; for who notes it in the access log.
+
+        Section and provider of a bundle that no section certificate names are those of the store's row.
+        """
+        acceptance = self.acceptance()
+        if acceptance is None or self.held_by_unit:
+            raise ConfigError(f"of application {self.application_id} nothing can be read yet")
+        roster = [[_person(record) for record in section] for section in self.sealed_roster(rows)]
+        certificates = self._sections_so_far()
+        query = "SELECT digest, section, provider FROM bundle WHERE application_id = ?"
+        answers = self._answers_of(rows, self.connection.execute(query, (self.application_id,)).fetchall())
+        sections = so_far(self.mandate()["sections"], acceptance, certificates, answers)
+        return assemble(roster, sections, answers, accepted(acceptance["sub_queries"]))
+
+    def _sections_so_far(self) -> dict[int, SectionCertificate]:
+        """The newest certificate of each section that has one: nothing says when it came but itself."""
+        query = "SELECT section, signed FROM certificate WHERE application_id = ? ORDER BY section, version"
+        found: dict[int, SectionCertificate] = {}
+        for section, raw in self.connection.execute(query, (self.application_id,)).fetchall():
+            payload = self._verify(raw, "section-certificate", signed.peek(raw).claims.issued_at).payload
+            found[section] = framing.decode_as("SectionCertificate", payload)  # type: ignore[assignment]
+        return found
+
     def _check_kept(self) -> bytes:
         """The form as it is stored. Raises ConfigError when the application is shredded, perhaps since it was looked up."""
         query = "SELECT form FROM application WHERE application_id = ?"
@@ -289,9 +314,12 @@ class CaseFile:
         Section and provider are those under which the signed certificate names the bundle, not those of the store's row,
         which nothing protects.
         """
-        named = [
-            (ref["digest"], section, ref["provider"]) for section in sections for ref in sections[section]["bundles"]
-        ]
+        return self._answers_of(
+            rows,
+            [(ref["digest"], section, ref["provider"]) for section in sections for ref in sections[section]["bundles"]],
+        )
+
+    def _answers_of(self, rows: SealedRows, named: Iterable[tuple[bytes, int, str]]) -> dict[AnswerKey, ResourceAnswer]:
         found: dict[AnswerKey, ResourceAnswer] = {}
         for digest, section, provider in named:
             group = rows.group(ANSWER, digest)

@@ -36,26 +36,32 @@ def write_csv(path: Path, dossiers: Iterable[Dossier], head: Mapping[str, str] |
     path.write_bytes(as_csv(dossiers, head or {}))
 
 
-def as_json(dossiers: Sequence[Dossier], about: Mapping[str, object]) -> bytes:
-    """`about` (unit, purpose, application, certificate) and the dossiers, UTF-8."""
-    return visible_json(json.dumps({**about, "dossiers": dossiers}, ensure_ascii=False, indent=1)).encode()
+def as_json(dossiers: Sequence[Dossier], about: Mapping[str, object], mark: str | None = None) -> bytes:
+    """`about` (unit, purpose, application, certificate) and the dossiers, UTF-8; digests in hex.
+
+    `mark`: what stands in each dossier that is not the whole result.
+    """
+    marked = dossiers if mark is None else [{"partial": mark, **dossier} for dossier in dossiers]
+    text = json.dumps({**about, "dossiers": marked}, ensure_ascii=False, indent=1, default=bytes.hex)
+    return visible_json(text).encode()
 
 
-def as_csv(dossiers: Iterable[Dossier], head: Mapping[str, str]) -> bytes:
+def as_csv(dossiers: Iterable[Dossier], head: Mapping[str, str], mark: str | None = None) -> bytes:
     """`head` in lines `# name: value`; then one line for every item found, one for every sub-query without.
 
-    No cell starts a formula, none holds what nobody can see (tabs and ends of lines apart), and a value of the head stays on
+    `mark` stands in front of each line of what is not the whole result, in a column of its own. No cell starts a formula, none holds what nobody can see (tabs and ends of lines apart), and a value of the head stays on
     its line.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     for name, value in head.items():
         writer.writerow([visible(f"# {name}: {' '.join(value.split())}")])
-    writer.writerow(COLUMNS)
+    marks = [] if mark is None else [mark]
+    writer.writerow([*(["partial"] if marks else []), *COLUMNS])
     for dossier in dossiers:
         for person in dossier["persons"]:
             for result in person["results"]:
-                writer.writerows(_lines(dossier["household"], person, result))
+                writer.writerows([*marks, *line] for line in _lines(dossier["household"], person, result))
     return text.getvalue().encode("utf-8-sig")
 
 

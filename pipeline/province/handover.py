@@ -18,6 +18,7 @@ from pipeline.domain.errors import HedxError, InvalidMessage
 from pipeline.domain.records import Application, Mandate
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import snapshot, transaction
+from pipeline.province.differences import about_differences
 from pipeline.province.exports import as_csv, as_json
 from pipeline.province.sealed_packs import pack
 from pipeline.province.sealed_rows import EXPORT, SealedRows
@@ -30,6 +31,9 @@ NOTICE: Final = (
 )
 """Art. 11, in the words of officials, on every export."""
 
+PARTIAL: Final = "部分结果，尚无完整性证明 / PARTIAL, NO CERTIFICATE"
+"""On every part of what is exported before the certificate: the file, each dossier, each line."""
+
 _OVER: Final = frozenset({"rejected", "withdrawn"})
 
 
@@ -37,7 +41,8 @@ class ExportRefused(HedxError):
     """An export that policy forbids.
 
     `code`: `unit_mismatch`, `purpose_mismatch`, `shredded`, `party_suspended`, `application_rejected`,
-    `application_withdrawn`, `incomplete`, `held_by_unit` or `not_held_by_unit`.
+    `application_withdrawn`, `incomplete`, `held_by_unit` or `not_held_by_unit`; of a partial one also `certified`,
+    `nothing_yet` and `partial_sealed`.
     """
 
     def __init__(self, code: str, detail: str) -> None:
@@ -62,9 +67,11 @@ def hand_over(case: CaseFile, path: Path, kind: Kind, *, unit: str, purpose: str
     """
     _check(case, unit, purpose, sealed=False)
     rows, sections, certificate = case.rows(), case.whole(), _digest(case)
+    recheck = case.mandate()["recheck"]
+    differences = {} if recheck is None else {"differences": about_differences(case)}
     with snapshot(case.connection):
         dossiers = case.assembled(rows, sections)
-        about = about_export(case.mandate(), certificate, case.sealed_form(rows))
+        about = {**about_export(case.mandate(), certificate, case.sealed_form(rows)), **differences}
     content = as_csv(dossiers, csv_head(about)) if kind == "csv" else as_json(dossiers, about)
     number = _note(case, rows, "exported", path, content, {"households": len(dossiers), "certificate": certificate})
     write_durably(path, content)
@@ -80,6 +87,24 @@ def hand_over_sealed(case: CaseFile, path: Path, *, unit: str, purpose: str | No
     number = _note(case, rows, "sealed_pack", path, content, {"certificate": certificate})
     write_durably(path, content)
     return Handed(path, _sha256(content), 0, number)
+
+
+def hand_over_partial(case: CaseFile, path: Path, kind: Kind, *, unit: str, purpose: str | None = None) -> Handed:
+    """Write what is here before the certificate, every part of it marked as partial (部分结果). Raises ExportRefused."""
+    _check(case, unit, purpose, sealed=False, partial=True)
+    rows = case.rows()
+    with snapshot(case.connection):
+        dossiers = case.assembled_so_far(rows)
+        about = {"partial": PARTIAL, **about_export(case.mandate(), "", case.sealed_form(rows))}
+    content = as_csv(dossiers, csv_head(about), PARTIAL) if kind == "csv" else as_json(dossiers, about, PARTIAL)
+    number = _note(case, rows, "exported_partial", path, content, {"households": len(dossiers)})
+    write_durably(path, content)
+    return Handed(path, _sha256(content), len(dossiers), number)
+
+
+def refuse_partial_pack(case: CaseFile) -> None:
+    """A sealed pack is worth its certificate: without one the unit could prove nothing. Logged; raises ExportRefused."""
+    _refuse(case, ExportRefused("partial_sealed", "a pack without a certificate proves nothing"), "", sealed=True)
 
 
 def note_file(case: CaseFile, act: str, path: Path, content: bytes, detail: dict[str, int | str]) -> Handed:
@@ -104,24 +129,35 @@ def about_export(mandate: Mandate, certificate: str, form: Application) -> dict[
 def csv_head(about: dict[str, object]) -> dict[str, str]:
     """The same for the head of a CSV file, in Chinese; the form stays out."""
     names = {"unit": "委托单位", "purpose": "用途", "business_category": "业务类别", "certificate": "完整性证明"}
-    return {"注意": str(about["notice"]), **{name: str(about[key]) for key, name in names.items()}}
+    head = {"部分结果": PARTIAL} if "partial" in about else {}
+    head |= {"注意": str(about["notice"]), **{name: str(about[key]) for key, name in names.items()}}
+    match about.get("differences"):
+        case {"original": original, "attempt": attempt, "differences": [*found]}:
+            head["复核"] = (
+                f"原申请 {original}，第 {attempt} 次，差异 {len(found)} 处（见 JSON 导出或 hedx apply differences）"
+            )
+    return head
 
 
-def _check(case: CaseFile, unit: str, purpose: str | None, *, sealed: bool) -> None:
+def _check(case: CaseFile, unit: str, purpose: str | None, *, sealed: bool, partial: bool = False) -> None:
     refusal: ExportRefused | InvalidMessage | None
     try:
-        refusal = _refusal(case, unit, purpose, sealed=sealed)
+        refusal = _refusal(case, unit, purpose, sealed=sealed, partial=partial)
     except InvalidMessage as error:  # the store holds something else than was filed and certified
         refusal = error
-    if refusal is None:
-        return
+    if refusal is not None:
+        _refuse(case, refusal, unit, sealed=sealed)
+
+
+def _refuse(case: CaseFile, refusal: ExportRefused | InvalidMessage, unit: str, *, sealed: bool) -> None:
+    """What is refused is in the log, too."""
     detail = {"code": refusal.code, "sealed": sealed, "unit_named": _sha256(_plain(unit).encode())}
     with transaction(case.connection):
         case.note("export_refused", detail)
     raise refusal
 
 
-def _refusal(case: CaseFile, unit: str, purpose: str | None, *, sealed: bool) -> ExportRefused | None:
+def _refusal(case: CaseFile, unit: str, purpose: str | None, *, sealed: bool, partial: bool) -> ExportRefused | None:
     mandate = case.mandate()
     if _plain(unit) != _plain(mandate["entrusting_unit"]):
         return ExportRefused("unit_mismatch", f"the mandate's entrusting unit is {mandate['entrusting_unit']}")
@@ -133,7 +169,11 @@ def _refusal(case: CaseFile, unit: str, purpose: str | None, *, sealed: bool) ->
         return ExportRefused("party_suspended", "the center has suspended this party")
     if case.state in _OVER:
         return ExportRefused(f"application_{case.state}", case.application_id)
-    if not case.is_complete():
+    if partial and case.certificate() is not None:
+        return ExportRefused("certified", "there is a certificate: export without --partial")
+    if partial and case.acceptance() is None:
+        return ExportRefused("nothing_yet", "the center has not accepted it yet: nobody was asked")
+    if not partial and not case.is_complete():
         return ExportRefused("incomplete", f"application {case.application_id} is not complete yet")
     if case.held_by_unit and not sealed:
         return ExportRefused("held_by_unit", "the entrusting unit holds the reply key: export a pack with --sealed")

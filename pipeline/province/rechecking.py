@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.codec import framing
+from pipeline.domain.catalog import Release
 from pipeline.domain.errors import HedxError
 from pipeline.domain.lifecycle import CERTIFIED
 from pipeline.domain.parties import EVERYONE
 from pipeline.domain.records import Acceptance, Application, Person, PersonOrigin, Recheck, ScheduleRow
+from pipeline.domain.review import check_application, check_roster, check_schedule
+from pipeline.domain.rules import Rules, facts_of
 from pipeline.domain.subqueries import FIRST, rows_not_asked
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import snapshot, transaction
 from pipeline.province.filing import Origin
+from pipeline.province.forms import LoadedForm
 from pipeline.stages.origins import prove
 
 _ON_ITS_WAY = frozenset({"filed", "under_review"})
@@ -93,6 +97,22 @@ def prepare(case: CaseFile, dispute: Dispute, *, application_id: str, today: dat
         "recheck": recheck,
     }
     return Prepared(application, persons, Origin(case.mandate_raw, raw, proofs), case.mandate()["evidence"])
+
+
+def reviewed(prepared: Prepared, release: Release, rules: Rules, today: date) -> LoadedForm:
+    """A prepared re-check after the formal review (Art. 9), as `load_form` gives an application from files.
+
+    The consents it rests on are the original's: whether they still hold on this day is looked at here, too.
+    """
+    application, persons = prepared.application, prepared.persons
+    faults = check_application(application, today) + check_schedule(application, release)
+    faults += check_roster(application, persons, today)
+    verdict = rules.verdict(facts_of(application, persons))
+    if verdict.kind == "reject":
+        faults += verdict.faults
+    if faults:
+        return LoadedForm(None, [], faults, len(persons))
+    return LoadedForm(application, persons, [], len(persons), verdict.faults)
 
 
 def attempts_of(connection: sqlite3.Connection, original: str) -> list[Attempt]:

@@ -38,6 +38,7 @@ from pipeline.domain.records import (
 )
 from pipeline.province.casefile import CaseFile
 from pipeline.province.sealed_rows import SealedRows
+from pipeline.province.store import form_text
 from pipeline.stages.opening import answers_in
 
 FORMAT: Final = "hedx/sealed-pack/2"
@@ -63,7 +64,7 @@ def pack(case: CaseFile, rows: SealedRows) -> bytes:
     relays = [_relay(case, digest) for section in certificate.result["sections"] for digest in section["bundles"]]
     secret, seal = sealing.new_seal(_SEALED, [public_sealing_key(mandate["reply_key"])])
     sections = [[salt, persons] for salt, persons in zip(case.salts(rows), case.sealed_roster(rows), strict=True)]
-    inner = cbor.dumps([json.dumps(case.sealed_form(rows), ensure_ascii=False), sections])
+    inner = cbor.dumps([form_text(case.sealed_form(rows)), sections])
     signatures = [case.mandate_raw, acceptance, result, *(s["certificate"] for s in certificate.result["sections"])]
     signatures += [cbor.leading(record) for record in relays]
     return cbor.dumps(

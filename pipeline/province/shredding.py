@@ -70,7 +70,7 @@ def out_of_reach(case: CaseFile) -> list[OutOfReach]:
             entry.detail["sha256"],
         )
         for entry in access.entries(case.connection, case.application_id)
-        if entry.act in ("exported", "sealed_pack", "form_exported")
+        if entry.act in ("exported", "exported_partial", "sealed_pack", "form_exported")
     ]
 
 

@@ -53,7 +53,7 @@ def test_a_code_of_the_providers_own_is_shown_as_it_came() -> None:
 
 
 def test_statuses_have_words_and_those_without_an_answer_a_mark() -> None:
-    """All six of the requester's statuses; `done` of a certificate reads as answered."""
+    """All six of the requester's statuses, and what is open before the certificate; `done` of a certificate reads as answered."""
     assert [status_words(status) for status in STATUS_WORDS] == [zh for zh, _ in STATUS_WORDS.values()]
-    assert set(STATUS_MARKS) == set(STATUS_WORDS) - {"found", "no_record"}
+    assert set(STATUS_MARKS) == set(STATUS_WORDS) - {"found", "no_record", "pending"}
     assert status_words("done", "en") == "answered"
