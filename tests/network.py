@@ -234,6 +234,7 @@ class Network:
         party = member.identity.party
         self._feed(member, inbox(party, "requests"), member.answers.work)
         self._feed(member, inbox(party, "responses"), member.deliveries.work)
+        member.answers.tend()
         self.send(party)
 
     def send(self, party: str) -> None:
