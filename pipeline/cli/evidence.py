@@ -103,13 +103,13 @@ def _incoming(
 @command.command("list")
 @click.argument("application_id", required=False)
 @options.member
-@cluster.bootstrap
+@cluster.bootstrap_later
 @options.lang
 @options.as_json
-def list_(application_id: str | None, party: str, bootstrap: str, lang: Language, as_json: bool) -> None:
+def list_(application_id: str | None, party: str, bootstrap: str | None, lang: Language, as_json: bool) -> None:
     """List a province's documents of APPLICATION_ID, or with --party center what the center has asked for."""
     if party == CENTER:
-        evidence_center.show_desk(bootstrap, lang, as_json)
+        evidence_center.show_desk(cluster.resolve(bootstrap), lang, as_json)
         return
     if application_id is None:
         raise click.UsageError("say of which application")

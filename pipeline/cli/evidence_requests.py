@@ -8,11 +8,13 @@ from contextlib import contextmanager
 import click
 
 from pipeline.center.installation import Installation
-from pipeline.cli import options
+from pipeline.cli import cluster, options
 from pipeline.cli.evidence_words import in_words, kinds_option, party_archive, reason_option, want_words
 from pipeline.cli.exits import Exit
 from pipeline.cli.filing import offline_trust
 from pipeline.cli.output import emit, remark
+from pipeline.crypto.certificates import common_name
+from pipeline.crypto.trust import Trust
 from pipeline.domain.calendar import Calendar, CalendarUnknown, local_date
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import EvidenceKind
@@ -27,11 +29,12 @@ from pipeline.settings import data_dir
 
 
 @contextmanager
-def _officer(party: str) -> Iterator[tuple[EvidenceStore, Release]]:
+def _officer(party: str, trust: Trust | None = None) -> Iterator[tuple[EvidenceStore, Release]]:
+    """An officer at work; `trust` None: as the party's processes saw it last, which is enough but for sealing."""
     with party_archive(party) as archive:
         if archive.identity is None:
             raise ConfigError("an officer releases with the party's identity")
-        yield archive, Release(archive, archive.identity, offline_trust(Installation(data_dir()), party))
+        yield archive, Release(archive, archive.identity, trust or offline_trust(Installation(data_dir()), party))
 
 
 @click.command()
@@ -98,6 +101,7 @@ def _days_left(calendar: Calendar, due: int) -> int | None:
 )
 @click.option("--all", "everything", is_flag=True, help="All that is asked and there.")
 @options.party
+@cluster.bootstrap
 @options.lang
 @options.as_json
 def release(
@@ -106,6 +110,7 @@ def release(
     numbers: Sequence[int],
     everything: bool,
     party: str,
+    bootstrap: str,
     lang: Language,
     as_json: bool,
 ) -> Exit:
@@ -116,7 +121,13 @@ def release(
     """
     if sum((bool(digests), bool(numbers), everything)) != 1:
         raise click.UsageError("give digests, --number, or --all")
-    with _officer(party) as (archive, officer):
+    from pipeline.app import reference_for
+
+    installation, extra = Installation(data_dir()), cluster.security(common_name(party))
+    with (
+        reference_for(installation, bootstrap, extra) as reference,
+        _officer(party, reference.trust) as (archive, officer),
+    ):
         asked = officer.asked(request_id)
         found = _chosen(archive, officer, asked, digests, numbers)
         if not found and not everything:

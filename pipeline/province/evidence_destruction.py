@@ -14,7 +14,7 @@ from pipeline.crypto import cose, signed
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import EVERYONE
-from pipeline.domain.records import DestroyedDocument, Destruction
+from pipeline.domain.records import DestroyedDocument, Destruction, TrustEntry
 from pipeline.province import access
 from pipeline.province.database import transaction
 from pipeline.province.evidence_retention import closed_at, kept_until
@@ -75,6 +75,8 @@ def destroy(
             at=now,
         )
         raw = sign_record("destruction", "Destruction", protocol, signer, EVERYONE, now)
+        witness = (signer.thumbprint, signer.party, signer.certificate)
+        db.execute("INSERT OR IGNORE INTO witness VALUES (?, ?, ?)", witness)
         db.execute("INSERT INTO destruction VALUES (?, ?, ?)", (protocol["number"], now, raw))
         db.executemany(
             "UPDATE document SET protocol = ?, name = NULL WHERE id = ?",
@@ -97,10 +99,13 @@ def finish(archive: EvidenceStore) -> int:
 def protocols(archive: EvidenceStore, trust: Trust) -> Iterator[Destruction]:
     """Every protocol in order, verified: signature, number, and the digest of the one before.
 
-    Raises InvalidMessage of `signed.verify`, or `protocol_chain_broken`.
+    `trust` may know the center only: the certificates that the store keeps count when they lead to the root. Raises
+    InvalidMessage of `signed.verify`, or `protocol_chain_broken`.
     """
     previous: bytes | None = None
     rows = archive.connection.execute("SELECT number, at, signed FROM destruction ORDER BY number").fetchall()
+    for party in {signed.peek(raw).claims.issuer for _, _, raw in rows} - set(trust.parties()):
+        trust.update(_entry_of(archive, party))
     for expected, (number, at, raw) in enumerate(rows, start=1):
         verified = signed.verify_kept(raw, "destruction", trust, witness=at)
         protocol: Destruction = framing.decode_as("Destruction", verified.payload)  # type: ignore[assignment]
@@ -109,6 +114,23 @@ def protocols(archive: EvidenceStore, trust: Trust) -> Iterator[Destruction]:
             raise InvalidMessage("protocol_chain_broken", f"protocol {expected}")
         previous = verified.digest
         yield protocol
+
+
+def _entry_of(archive: EvidenceStore, party: str) -> TrustEntry:
+    """A trust entry that says no more than: if one of these certificates leads to the root, it is this party's."""
+    kept = archive.connection.execute("SELECT certificate FROM witness WHERE party = ?", (party,)).fetchall()
+    return TrustEntry(
+        party=party,
+        name="",
+        role="province",
+        signing_certificates=[certificate for (certificate,) in kept],
+        sealing_certificates=[],
+        transport_certificates=[],
+        addresses=[],
+        minimum_suite=1,
+        suspended=False,
+        number=0,
+    )
 
 
 def _check(documents: Sequence[Document], officer: str, second: str, reason: str) -> None:

@@ -24,7 +24,7 @@ from pipeline.province.database import transaction
 from pipeline.province.evidence_requests import Asked, Decision, Want, decide, decisions, meets, request
 from pipeline.province.evidence_store import Document, EvidenceStore
 from pipeline.province.store import Store
-from pipeline.stages.acts import REASON_LIMIT, open_act, post_act, sign_act
+from pipeline.stages.acts import REASON_LIMIT, kept_act, post_act, sign_act
 from pipeline.stages.evidence import mark
 from pipeline.stages.local import Posted
 from pipeline.stages.notices import SUITE, Entropy
@@ -173,12 +173,9 @@ class Release:
             at=now,
         )
         raw = sign_act("evidence-reply", reply, signer, CENTER, now)
-        act = open_act(raw, self._trust, at=now, issuer=party, audience=CENTER)
+        act = kept_act(raw, self._trust, witness=now)
         bundle = post_act(raw, party, CENTER, party, reply["application_id"], self._entropy)
-        store = Store(self._archive.connection, self._identity)
-        with transaction(self._archive.connection) as db:
-            store.keep_act(act, now)
-            outbox.put(db, [Posted("requests", bundle)])
+        Store(self._archive.connection, self._identity).send(act, bundle, now)
         return True
 
     def _log(self, asked: Asked, act: str, detail: dict[str, object], now: int) -> None:

@@ -77,10 +77,14 @@ def kept_until(closed_at: int, years: int) -> int:
 
 
 def closed_at(connection: sqlite3.Connection, application_id: str) -> int | None:
-    """When a party's application came to its end (ms): its newest certificate, else its rejection; None while it is open."""
+    """When a party's application came to its end (ms); None while it is open.
+
+    With its newest certificate, else its rejection, else its withdrawal.
+    """
     query = (
         "SELECT coalesce((SELECT max(received_at) FROM result WHERE application_id = ?1),"
-        " (SELECT rejected_at FROM application WHERE application_id = ?1))"
+        " (SELECT rejected_at FROM application WHERE application_id = ?1),"
+        " (SELECT max(at) FROM history WHERE application_id = ?1 AND state = 'withdrawn'))"
     )
     found: int | None = connection.execute(query, (application_id,)).fetchone()[0]
     return found
