@@ -6,6 +6,7 @@ No section is opened for it: what an application asks for stands in its acceptan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, Final
 
 from pipeline.codec import framing
@@ -13,6 +14,7 @@ from pipeline.crypto import cose
 from pipeline.domain.catalog import Release
 from pipeline.domain.catalog_changes import Asked, OpenApplication
 from pipeline.domain.dispatching import providers_of
+from pipeline.domain.errors import Retryable
 from pipeline.domain.records import Acceptance, ApplicationState, LifecycleState, Mandate
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.readers import LiveTable
@@ -26,6 +28,7 @@ OPEN: Final[frozenset[LifecycleState]] = frozenset(
 
 ReleaseOf = Callable[[int], Release | None]
 _STATE, _SECTION = b"a", b"s"
+PATIENCE: Final = 30.0
 _NUMBER: Final = 4
 """Bytes of a section's number at the end of its key."""
 
@@ -80,11 +83,16 @@ class OpenApplications:
 
 
 def read_open_applications(bootstrap: str, release_of: ReleaseOf, extra: Extra | None = None) -> list[OpenApplication]:
-    """Those that are open now. Raises ConfigError (no such topic) and Retryable (not read within a minute)."""
-    applications = OpenApplications()
-    with LiveTable(bootstrap, topics.changelog("applications"), keep=False, extra=extra) as table:
+    """Those that are open now. Raises ConfigError (no such topic) and Retryable (nothing more comes for half a minute)."""
+    applications, topic = OpenApplications(), topics.changelog("applications")
+    with LiveTable(bootstrap, topic, keep=False, extra=extra) as table:
+        heard = monotonic()
         while not table.ready:
-            applications.take(table.poll(0.1))
+            messages = table.poll(0.1)
+            applications.take(messages)
+            heard = monotonic() if messages else heard
+            if monotonic() - heard > PATIENCE:
+                raise Retryable(f"{topic}: nothing more came for {PATIENCE:g} s before its end")
     return applications.found(release_of)
 
 

@@ -51,6 +51,8 @@ def _pack(
     try:
         given = _signed("mandate", _fitted(mandate, sections), "37", CENTER)
         under = {"mandate_digest": given.digest}
+        accepted = framing.encode("Acceptance", {**scenario.acceptance_record(), **under})
+        acceptance = _signed("acceptance", accepted, CENTER, "37").raw
         section = framing.encode("SectionCertificate", framing.decode_as("SectionCertificate", certificate) | under)
         stated = _signed("section-certificate", section, CENTER, "37").raw
         record = framing.decode_as("ApplicationResult", result) | under
@@ -65,6 +67,7 @@ def _pack(
         {
             "format": FORMAT,
             "mandate": given.raw,
+            "acceptance": acceptance,
             "result": whole,
             "relays": relays,
             "witnesses": [[party, member(party).signer.certificate] for party in (CENTER, "37", "53")],
