@@ -84,18 +84,16 @@ class AnswerDesk:
 
     def _take_up(self, sources: Sources, now: int) -> bool:
         """Answer what waits for a register that is back, or tell that it is away for longer; whether there is more."""
-        for category, until, reason in parking.outages(self._store.connection):
-            away = sources.outage(category) if category in sources.spec.resources else None
-            if away != (until, reason):
-                waiting = parking.waiting(self._store.connection, (category, until, reason), TAKEN_UP_AT_ONCE)
-                self._store.apply(self._taken_up(waiting, category, now), {}, now)
-                return True
-        return False
+        over = [outage for outage in parking.outages(self._store.connection) if not _lasts(sources, outage)]
+        if over:
+            waiting = parking.waiting(self._store.connection, over[0], TAKEN_UP_AT_ONCE)
+            self._store.apply(self._taken_up(waiting, over, now), {}, now)
+        return bool(over)
 
-    def _taken_up(self, waiting: Sequence[Parked], category: str, now: int) -> LocalEffects:
+    def _taken_up(self, waiting: Sequence[Parked], over: Sequence[parking.Outage], now: int) -> LocalEffects:
         effects, questions = LocalEffects(), []
         for parked in waiting:
-            rows = [row.row for row in parked.rows if row.category == category]
+            rows = [row.row for row in parked.rows if (row.category, row.until, row.reason) in over]
             questions.append(self._answerer.reopen(self._store, parked, rows, now))
             effects.unparked.append((parked.mandate_digest, parked.section, parked.version, tuple(rows)))
         self._answer(questions, effects, now)
@@ -138,6 +136,12 @@ class AnswerDesk:
             standing.levels,
             result.because,
         )
+
+
+def _lasts(sources: Sources, outage: parking.Outage) -> bool:
+    """Whether a register is still away, as it was said to be."""
+    category, until, reason = outage
+    return category in sources.spec.resources and sources.outage(category) == (until, reason)
 
 
 def _access(question: Question) -> Access:

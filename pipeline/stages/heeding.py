@@ -23,6 +23,8 @@ from pipeline.stages.notices import Entropy
 
 HEEDED: Final = frozenset({"withdrawal", "extension", "catalog-decision"})
 """Types of acts that a provider takes."""
+TO_ANSWER: Final = 15 * 60 * 1000
+"""How long (ms) after its register is back a provider may take to answer what waited for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,15 @@ class Speaker:
     ) -> None:
         """Tell the requester which rows will be late, until when and why, unless it was told so already.
 
-        Rows whose register is back before their deadline just wait.
+        The time asked for is that of the register and `TO_ANSWER`. Rows that this brings in before their deadline just wait.
         """
         said = {(digest, row): until for digest, row, until in effects.told}
         late: dict[tuple[int, str], list[int]] = {}
         for query, row in waits:
             known = said.get((warrant.digest, row.row), view.told_until(warrant.digest, row.row))
-            if row.until > query["deadline"] and row.until != known:
-                late.setdefault((row.until, row.reason), []).append(row.row)
+            until = row.until + TO_ANSWER
+            if until > query["deadline"] and until != known:
+                late.setdefault((until, row.reason), []).append(row.row)
         for (until, reason), numbers in late.items():
             delay = Delay(
                 application_id=warrant.mandate["application_id"],
