@@ -21,7 +21,16 @@ from pipeline.stages.acts import post_act, sign_act
 from pipeline.stages.local import Posted
 from tests import catalog_desk as desk
 from tests.network import Network
-from tests.scenario import assert_equals_oracle, codes, is_certified, network_for, schedule_of, small_sample, standing
+from tests.scenario import (
+    assert_equals_oracle,
+    codes,
+    is_certified,
+    network_for,
+    schedule_of,
+    small_sample,
+    standing,
+    with_form,
+)
 
 ITEMS = [{"item": "amount", "name": "金额", "type": "decimal", "required": True}]
 
@@ -226,12 +235,33 @@ def test_an_application_is_served_wholly_under_the_release_it_was_accepted_with(
 
 def test_what_waits_for_an_officer_is_under_its_release_too(tmp_path: Path) -> None:
     """Open is also what is not accepted yet: it will be accepted under the release that its mandate names."""
+    sample = with_form(small_sample(tmp_path), purpose="助学贷款资格审核")
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons, section_size=5)
+    network.run()
+    desk.report(network, "37", retire=["vehicles"])
+    desk.accept_all(network)
+    [one] = desk.open_applications(network)
+    assert (one.requester, one.state, one.release) == (sample.application["requester"], "held", 1)
+    [concerned] = desk.preview(network).impacts
+    assert (concerned.kind, concerned.asked.provider, concerned.asked.deadline) == ("retired", "37", None)
+    desk.publish(network)
+    network.run()
+    assert [own.decision["reason"] for own in desk.told(network, "37") if own.decision] == [
+        "按此前版本受理的 1 件申请仍须按原目录反馈"
+    ]
+
+
+def test_what_is_closed_or_rejected_concerns_nobody(tmp_path: Path) -> None:
+    """Only what is open is shown before publishing; a rejected application asks for nothing."""
     sample = small_sample(tmp_path)
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons, section_size=5)
     network.run(without=("37", "join", "collect"))
-    [one] = desk.open_applications(network)
-    assert (one.requester, one.release) == (sample.application["requester"], 1)
-    assert {(a.provider, a.category) for a in one.asked} >= {("37", "vehicles"), ("00", "marriage")}
+    assert [one.release for one in desk.open_applications(network)] == [1]
+    network.run()
+    assert is_certified(network, sample.application)
+    rejected = {**sample.application, "application_id": "1b5ad0a4-4c5d-4f0e-9a55-3ac1a8d9a003", "person_count": 1}
+    network.file(cast("Any", rejected), sample.persons)
     network.run()
     assert desk.open_applications(network) == []
