@@ -35,8 +35,8 @@ def another(sample: Sample) -> Any:
         **sample.application,
         "application_id": OTHER_ID,
         "approving_authority": "昆明市五华区住房保障局",
-        "purpose": "公共租赁住房保障资格审核",
-        "business_category": "住房保障",
+        "purpose": "低收入家庭认定资格审核",
+        "business_category": "低收入家庭认定",
     }
 
 
