@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.center.cataloguing import accept, refuse
+from pipeline.center.cataloguing import accept, plan, refuse
 from pipeline.codec import framing
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError
@@ -75,6 +75,17 @@ def test_a_report_becomes_part_of_the_next_release_and_its_party_is_told(network
     assert own.decision is not None
     assert (own.decision["accepted"], own.decision["release"], own.decision["report"]) == (True, 2, digest)
     assert codes(network) == []
+
+
+def test_the_founding_release_is_made_of_reports_like_any_other(network: Network) -> None:
+    """Before it there is nothing to compare with: all that parties report is new."""
+    desk.report(network, "37", desk.entry_of(network, "37", "medical", version=2))
+    desk.report(network, "32", desk.entry_of(network, "32", "education", version=2))
+    desk.accept_all(network)
+    planned = plan(None, desk.on_desk(network), [])
+    assert (planned.number, planned.faults, planned.changes.changed) == (1, [], [])
+    added = [(entry["provider"], entry["category"]) for entry in planned.changes.added]
+    assert added == [("32", "education"), ("37", "medical")]
 
 
 def test_a_refused_report_changes_nothing_and_says_why(network: Network) -> None:
