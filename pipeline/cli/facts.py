@@ -32,6 +32,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "attempt": ("第几次查询", "attempt"),
     "rechecks": ("复核", "re-checks"),
     "not_answered": ("未反馈数据的查询", "without an answer"),
+    "due": ("反馈期限", "answers due"),
     "withdrawal_sent": ("已申请撤销", "withdrawal sent"),
     "acknowledged": ("已确认撤销的提供方", "withdrawal acknowledged by"),
     "not_acknowledged": ("尚未确认撤销的提供方", "not acknowledged by"),

@@ -14,6 +14,7 @@ import click
 
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
+from pipeline.cli.answers_due import answers_due, due_lines
 from pipeline.cli.dossier_table import category_words
 from pipeline.cli.exits import Exit
 from pipeline.cli.facts import STATES, in_words
@@ -206,6 +207,8 @@ def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:
             told |= in_words({key: [provider_words(provider, lang) for provider in found[key]]}, lang)
     if found.get("delays"):
         told |= in_words({"delays": [_delay(delay, lang) for delay in found["delays"]]}, lang)
+    if "due" in found:
+        told |= in_words({"due": due_lines(found["due"], lang)}, lang)
     if found.get("rechecks"):
         told |= in_words({"rechecks": [_attempt(known, lang) for known in found["rechecks"]]}, lang)
     if found.get("not_answered"):
@@ -264,7 +267,10 @@ def _status(installation: Installation, party: str, application_id: str, lang: L
             found["by_status"] = _by_status(certificate)
         if case.held_by_unit:
             found["held_by_unit"] = True
-        found |= _said(Correspondence(case, offline_trust(installation, party)), lang)
+        said = Correspondence(case, offline_trust(installation, party))
+        if certificate is None and (due := answers_due(case, said)):
+            found["due"] = due
+        found |= _said(said, lang)
     return found
 
 

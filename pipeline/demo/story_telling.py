@@ -10,7 +10,7 @@ from pipeline.domain.wording import Language, explain_reason, provider_words
 from pipeline.stages.clock import local_time
 
 STEPS: Final = {
-    "joined": ("已联网并备案：{parties}", "joined and filed: {parties}"),
+    "joined": ("已联网并备案：{parties}（{filings}）", "joined and filed: {parties} ({filings})"),
     "catalog": (
         "资源目录第 {release} 版发布：{entries} 项，来自报送 {reports}",
         "catalog release {release} published: {entries} entries, of reports {reports}",
@@ -32,9 +32,27 @@ STEPS: Final = {
         "2 个工作日内启动：第 0 日 {day0}，计 {counted}，期限 {due}，启动 {started}",
         "started within 2 working days: day 0 {day0}, counted {counted}, due {due}, started {started}",
     ),
+    "extended": (
+        "{provider} 因“{reason}”不能按期反馈，经商议延期至 {until}",
+        "provider extended: {provider} until {until}, agreed, because “{reason}”",
+    ),
+    "withdrawn": (
+        "撤销 {application_id}：已确认 {acknowledged}，未确认 {not_acknowledged}，{by_status}",
+        "withdrawn: {application_id}; acknowledged by {acknowledged}, not yet by {not_acknowledged}; {by_status}",
+    ),
+    "certificate": (
+        "完整性证明第 {version} 版，不完整：{missing}",
+        "certificate v{version} incomplete: {missing}",
+    ),
+    "supplement": (
+        "补充反馈，完整性证明第 {version} 版，完整：{by_status}",
+        "supplement v{version} complete: {by_status}",
+    ),
 }
 """Step → its line in Chinese and English; names in braces are facts of the step."""
-_PARTIES: Final = frozenset({"party", "parties", "provider", "providers", "requester", "late"})
+_PARTIES: Final = frozenset(
+    {"party", "parties", "provider", "providers", "requester", "acknowledged", "not_acknowledged"}
+)
 
 
 class Teller:

@@ -30,7 +30,7 @@ from pipeline.domain.records import (
 )
 from pipeline.province.casefile import CaseFile
 from pipeline.province.store import Store
-from pipeline.stages.acts import Act, open_act, post_act, sign_act
+from pipeline.stages.acts import Act, kept_act, post_act, sign_act
 from pipeline.stages.notices import Entropy
 
 Decision = Literal["agree", "shorten", "close"]
@@ -92,8 +92,7 @@ class Correspondence:
     def _acts(self, typ: str) -> Iterator[Act]:
         query = "SELECT signed, at FROM act WHERE application_id = ? AND typ = ? ORDER BY at, digest"
         for raw, at in self._case.connection.execute(query, (self._case.application_id, typ)).fetchall():
-            witness = min(at, signed.peek(raw).claims.expires_at)
-            act = open_act(raw, self._trust, at=witness)
+            act = kept_act(raw, self._trust, witness=at)
             if act.record.get("mandate_digest") in (None, self._case.mandate_digest):
                 yield act
 

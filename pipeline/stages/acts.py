@@ -86,6 +86,22 @@ def open_act(raw: bytes, trust: Trust, *, at: int, issuer: str | None = None, au
     return Act(typ, verified.issuer, verified.digest, raw, verified.issued_at, record)
 
 
+def kept_act(raw: bytes, trust: Trust, *, witness: int) -> Act:
+    """An act out of a party's own store, where it was put at `witness` (ms).
+
+    The center's is verified again. One of another party, or the party's own, was verified before it was put there, and is
+    not again: away from the brokers a party knows no other's certificates (`anchor.trust_of`). Raises as `open_act`.
+    """
+    found = signed.peek(raw)
+    at = min(witness, found.claims.expires_at)
+    if found.claims.issuer == CENTER:
+        return open_act(raw, trust, at=at)
+    if found.typ not in ACTS:
+        raise InvalidMessage("act_unknown", found.typ)
+    record = framing.decode_as(ACTS[found.typ].record, found.payload)
+    return Act(found.typ, found.claims.issuer, found.digest, raw, found.claims.issued_at, record)
+
+
 def post_act(
     raw: bytes, sender: str, to: str, requester: str, application_id: str, entropy: Entropy = os.urandom
 ) -> SealedBundle:
