@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,13 @@ from pipeline.domain.wording import explain
 from pipeline.kafka import topology
 from pipeline.kafka.topic_rules import validate
 from pipeline.province.catalog_files import load_entries
+from pipeline.province.form_xlsx_writing import form_workbook
 from pipeline.province.forms import load_form, write_roster_csv
 from pipeline.province.provider_files import load_provider
 from pipeline.province.roster_files import read_roster
+from pipeline.province.rule_files import base_file, load_base, load_own
 from pipeline.province.text_files import YamlError, parse_yaml
-from tests.fuzz import world
+from tests.fuzz import genuine, world
 from tests.fuzz.harness import Target, misconfigured, must, proportionate
 from tests.vectors import scenario
 
@@ -57,6 +60,45 @@ def read_application(data: bytes) -> None:
         must(explain(fault), "a fault without words")
     said = sum(len(str(fault)) for fault in loaded.faults)
     proportionate(said, len(data), 2000)
+
+
+def read_workbook(data: bytes) -> None:
+    """A workbook whole, or the XML of its first sheet, which the harness packs into a sound one: as application-files."""
+    path = file("form.xlsx", data if data.startswith(b"PK") else _packed(data))
+    loaded = load_form(
+        path,
+        None,
+        release=world.release(),
+        today=world.TODAY,
+        requester="37",
+        application_id=scenario.APPLICATION_ID,
+    )
+    must((loaded.application is None) == bool(loaded.faults), "half an application")
+    must(all(explain(fault) for fault in loaded.faults), "a fault without words")
+    proportionate(sum(len(str(fault)) for fault in loaded.faults), path.stat().st_size, 2000)
+
+
+@cache
+def sound_parts() -> dict[str, bytes]:
+    """The parts of a sound workbook."""
+    with zipfile.ZipFile(io.BytesIO(form_workbook(genuine.application(), genuine.persons()))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+FIRST_SHEET = "xl/worksheets/sheet1.xml"
+
+
+def _packed(sheet: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in {**sound_parts(), FIRST_SHEET: sheet}.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def _rules(path: Path) -> object:
+    base = load_base(base_file())
+    return load_own(path, base), load_base(path)
 
 
 def read_yaml(data: bytes) -> None:
@@ -103,6 +145,7 @@ def _writable(document_type: str) -> bool:
 
 TARGETS = [
     Target("application-files", "province.forms.load_form", read_application, 4, 8192, structured=False),
+    Target("form-workbook", "province.forms.load_form of XLSX", read_workbook, 4, 16384, structured=False),
     Target("form-yaml", "province.text_files.parse_yaml", read_yaml, 2, 4096, structured=False),
     Target("roster-csv", "province.roster_files.read_roster", read_names, 2, 8192, structured=False),
     Target(
@@ -116,6 +159,13 @@ TARGETS = [
         "provider-file",
         "province.provider_files.load_provider",
         operator_file("p.yaml", load_provider),
+        2,
+        structured=False,
+    ),
+    Target(
+        "rule-file",
+        "province.rule_files.load_own, load_base",
+        operator_file("37.yaml", _rules),
         2,
         structured=False,
     ),

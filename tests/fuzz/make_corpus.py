@@ -15,12 +15,14 @@ from pipeline.crypto.trust_log import EMPTY, log_head
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.province.form_writing import write_form_yaml
+from pipeline.province.form_xlsx_writing import form_workbook
 from pipeline.province.roster_files import write_roster_csv
+from pipeline.province.rule_files import base_file
 from pipeline.stages import topics
 from pipeline.stages.anchor import Seen
 from pipeline.stages.membership import log_leaves
 from pipeline.stages.trust_tables import framed_leaf, leaf_key
-from tests.fuzz import der, genuine, pack_targets, stored, trust_targets, world
+from tests.fuzz import der, file_targets, genuine, pack_targets, stored, trust_targets, world
 from tests.vectors import scenario
 from tests.vectors.identities import NOW, Draws, member, roots
 
@@ -242,6 +244,10 @@ def of_files(made: Inputs) -> None:
     for code in ("37", "53"):
         made["catalog-file"][code] = _head(world.REPOSITORY / "deploy" / "demo" / "catalog" / f"{code}.yaml", 60)
         made["provider-file"][code] = _head(world.REPOSITORY / "deploy" / "demo" / "providers" / f"{code}.yaml", 40)
+    made["form-workbook"]["sheet"] = file_targets.sound_parts()[file_targets.FIRST_SHEET]
+    made["form-workbook"]["whole"] = form_workbook(genuine.application(), genuine.persons())
+    made["rule-file"]["base"] = base_file().read_bytes()
+    made["rule-file"]["own"] = "business:\n  教育救助: [户籍]\nauto_accept:\n  levels: [province]\n".encode()
     made["topics-file"]["topics"] = (world.REPOSITORY / "topics.yaml").read_bytes()
 
 
