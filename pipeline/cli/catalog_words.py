@@ -166,7 +166,7 @@ def _which(entry: CatalogEntry) -> dict[str, object]:
 
 def _name(entry: CatalogEntry, lang: Language) -> str:
     name = entry["category"] if lang == "en" else entry["name"]
-    version = f"version {entry['version']}" if lang == "en" else f"第 {entry['version']} 次"
+    version = f"version {entry['version']}" if lang == "en" else f"版本 {entry['version']}"
     return f"{provider_words(entry['provider'], lang)} {name} ({version})"
 
 
@@ -177,5 +177,5 @@ def _change_words(change: EntryChange, lang: Language) -> str:
         items = getattr(change, key)
         if items:
             told.append(f"{words[english]} {', '.join(items)}")
-    was = f"was {change.old['version']}" if english else f"原第 {change.old['version']} 次"
+    was = f"was {change.old['version']}" if english else f"原版本 {change.old['version']}"
     return f"{_name(change.new, lang)}, {was}: {'; '.join(told) or ('version only' if english else '仅版本号')}"

@@ -40,7 +40,7 @@ _PERSON: Final = (("户号", "household"), ("姓名", "name"), ("关系", "relat
 _TITLES: Final = (
     ("家庭经济状况档案", "Dossiers"),
     ("各提供方反馈情况", "How the providers answered"),
-    ("查无记录：覆盖范围和截止日期", "No record: within which coverage, as of when"),
+    ("覆盖范围和截止日期（“查无记录”以此为限）", "Coverage and date, within which there is no record"),
 )
 _LEGEND: Final = (
     "数字：查到的记录条数；{nothing} 查无记录；{marks}；空白：未查询",

@@ -119,7 +119,7 @@ def test_no_record_is_said_with_coverage_and_date_wherever_it_is_shown(
     assert all(row["note"].startswith("查无记录：覆盖") and "截至 2026-" in row["note"] for row in silent)
     show_dossiers(dossiers, {}, "zh")
     shown = capsys.readouterr().out
-    assert "查无记录：覆盖范围和截止日期" in shown
+    assert "覆盖范围和截止日期（“查无记录”以此为限）" in shown
     [line] = [line for line in shown.splitlines() if "山东省公安交管和海事登记的车船" in line]
     assert "2026-10-31" in line
 

@@ -235,7 +235,7 @@ def test_words_for_officials_are_in_both_languages(
     """A list of changes, not a dump of records."""
     hedx("report", file_of(tmp_path, newer))
     assert run(["catalog", "review", "show", "37/1", "--lang", "zh"]) == Exit.FINE
-    assert capsys.readouterr().out == "~ 变更 山东 医疗 (第 2 次), 原第 1 次: 更新周期\n"
+    assert capsys.readouterr().out == "~ 变更 山东 医疗 (版本 2), 原版本 1: 更新周期\n"
     assert run(["catalog", "review", "list", "--lang", "zh"]) == Exit.FINE
     assert "采纳人" in capsys.readouterr().out
     assert run(["catalog", "preview", "--lang", "zh"]) == Exit.FINE

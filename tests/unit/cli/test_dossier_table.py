@@ -124,7 +124,7 @@ def test_no_record_is_never_shown_without_coverage_and_date(capsys: pytest.Captu
     show_coverage([a_dossier("H1", *persons)], {}, "zh")
     lines = [line.split() for line in capsys.readouterr().out.strip().splitlines()]
     assert lines == [
-        ["查无记录：覆盖范围和截止日期"],
+        ["覆盖范围和截止日期（“查无记录”以此为限）"],
         ["内容类别", "提供方", "覆盖", "截至", "与受理时目录不符"],
         ["车船", "山东", "山东省车辆", "2025-01-31", "数据截止日期早于受理时的目录"],
         ["车船", "山东", "山东省车辆", "2026-10-31"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.domain.catalog import Release
 from pipeline.domain.catalog_changes import Asked, OpenApplication, changes, compose, impact, news
@@ -168,3 +170,52 @@ def test_impact_names_the_answers_still_owed_by_deadline() -> None:
     four = OpenApplication("d", "32", "started", 4, [Asked("32", "fishing_boats", 1, 500)])
     told = [(i.kind, i.application_id, i.release, i.asked.row) for i in impact(found, [one, two, three, four])]
     assert told == [("changed", "c", 4, 1), ("retired", "a", 3, 1), ("changed", "b", 4, 2)]
+
+
+PARTIES, CATEGORIES = ("00", "32", "37"), ("medical", "marriage", "boats")
+KEYS = st.tuples(st.sampled_from(PARTIES), st.sampled_from(CATEGORIES))
+
+
+def entries_of(table: dict[tuple[str, str], int]) -> list[CatalogEntry]:
+    """An entry for each key, whose version says which state of it this is."""
+    return [
+        cast("CatalogEntry", {**an_entry(party, category, category), "version": version, "update_cycle": str(version)})
+        for (party, category), version in table.items()
+    ]
+
+
+@given(st.dictionaries(KEYS, st.integers(1, 3)), st.dictionaries(KEYS, st.integers(1, 3)))
+def test_differences_account_for_every_entry_of_both_releases(
+    before: dict[tuple[str, str], int], after: dict[tuple[str, str], int]
+) -> None:
+    """Each entry is added, changed, retired or as it was, and exactly one of these."""
+    found = changes(Release.of(1, entries_of(before)), entries_of(after))
+    added = {(e["provider"], e["category"]) for e in found.added}
+    changed = {(c.new["provider"], c.new["category"]) for c in found.changed}
+    retired = {(e["provider"], e["category"]) for e in found.retired}
+    assert added == after.keys() - before.keys()
+    assert retired == before.keys() - after.keys()
+    assert changed == {key for key in before.keys() & after.keys() if before[key] != after[key]}
+    assert found.is_empty() == (before == after)
+
+
+@given(st.dictionaries(KEYS, st.integers(1, 3)), st.lists(st.tuples(KEYS, st.integers(0, 3)), max_size=8))
+def test_reports_one_after_another_make_what_they_make_together(
+    before: dict[tuple[str, str], int], steps: list[tuple[tuple[str, str], int]]
+) -> None:
+    """Published each in a release of its own or all in one: the catalog ends the same. 0 stands for retired."""
+    reports = [
+        CatalogReport(
+            party=party,
+            number=number,
+            entries=entries_of({(party, category): version}) if version else [],
+            retire=[] if version else [category],
+            at=0,
+        )
+        for number, ((party, category), version) in enumerate(steps, start=1)
+    ]
+    together = compose(Release.of(1, entries_of(before)), reports)
+    release = Release.of(1, entries_of(before))
+    for number, one in enumerate(reports, start=2):
+        release = Release.of(number, compose(release, [one]))
+    assert together == [release.entries[key] for key in sorted(release.entries)]
