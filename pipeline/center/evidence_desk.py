@@ -24,7 +24,7 @@ from pipeline.kafka.readers import LiveTable, read_table
 from pipeline.kafka.tailing import CommittedLog, partitions_of
 from pipeline.stages import topics
 from pipeline.stages.effects import Message, Output
-from pipeline.stages.evidence import desk_key
+from pipeline.stages.evidence import MOST_NUMBERS, desk_key
 from pipeline.stages.keys import application_key
 
 _PREFIX = desk_key("")
@@ -74,7 +74,12 @@ def question(
     draw: str | None = None,
     request_id: str | None = None,
 ) -> EvidenceAsked:
-    """The record that asks; `request_id`: of a request that may have been made already, else a new one."""
+    """The record that asks; `request_id`: of a request that may have been made already, else a new one.
+
+    Raises ConfigError for more numbers than a request takes.
+    """
+    if len(set(numbers)) not in MOST_NUMBERS:
+        raise ConfigError(f"a request is about {MOST_NUMBERS.stop - 1} roster numbers at most")
     return EvidenceAsked(
         request_id=request_id or str(uuid.uuid4()),
         application_id=application_id,

@@ -14,7 +14,7 @@ from pipeline.center.evidence_candidates import Facts
 from pipeline.center.evidence_draws import DrawFile
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
-from pipeline.cli.evidence_words import officer_name, officer_option
+from pipeline.cli.evidence_words import officer_name, officer_option, reason_of
 from pipeline.cli.exits import Exit
 from pipeline.cli.filing import offline_trust
 from pipeline.cli.output import emit, remark
@@ -53,7 +53,9 @@ def _folder() -> Path:
 @click.option(
     "--count", type=click.IntRange(1), help="How many persons in all; by default each province's share by the rules."
 )
-@click.option("--reason", default="抽查", show_default=True, help="What the provinces are told.")
+@click.option(
+    "--reason", default="抽查", show_default=True, callback=reason_of, help="What the provinces are told. Name nobody."
+)
 @officer_option
 @click.option("--dry-run", is_flag=True, help="Show who could be drawn, and draw nobody.")
 @click.option("--resume", metavar="DRAW", help="Go on with a draw that was interrupted; nobody is asked twice.")

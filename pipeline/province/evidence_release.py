@@ -25,7 +25,7 @@ from pipeline.province.evidence_requests import Asked, Decision, Want, decide, d
 from pipeline.province.evidence_store import Document, EvidenceStore
 from pipeline.province.store import Store
 from pipeline.stages.acts import REASON_LIMIT, kept_act, post_act, sign_act
-from pipeline.stages.evidence import mark
+from pipeline.stages.evidence import MOST_PARTS, REPLY_LIMIT, mark
 from pipeline.stages.local import Posted
 from pipeline.stages.notices import SUITE, Entropy
 
@@ -69,6 +69,12 @@ class Release:
                 raise ConfigError(
                     f"document {document.digest.hex()} is not what request {asked.id} asks for, or went already"
                 )
+        known = {document.digest: document for document in self._documents(asked)}
+        going = [*documents, *(known[d.digest] for d in asked.decisions if d.digest in known)]
+        if sum(-(-document.size // PART) for document in going) > MOST_PARTS:
+            raise ConfigError(
+                f"one request takes {MOST_PARTS} parts of documents at most: ask the center for another one"
+            )
         for document in documents:
             self._send(asked, document, now)
         return self._reply_if_whole(asked.id, now)
@@ -173,6 +179,8 @@ class Release:
             at=now,
         )
         raw = sign_act("evidence-reply", reply, signer, CENTER, now)
+        if len(raw) > REPLY_LIMIT:
+            raise ConfigError("the reply is too long: give shorter reasons")
         act = kept_act(raw, self._trust, witness=now)
         bundle = post_act(raw, party, CENTER, party, reply["application_id"], self._entropy)
         Store(self._archive.connection, self._identity).send(act, bundle, now)

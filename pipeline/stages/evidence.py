@@ -37,12 +37,15 @@ from pipeline.stages.casework import Casework
 from pipeline.stages.effects import Output, timer_key
 from pipeline.stages.keys import application_key
 from pipeline.stages.office import Office
+from pipeline.stages.reasons import listed
 
 STATE, TIMER = b"e", b"e"
 MOST_NUMBERS: Final = range(501)
 """Roster numbers of one request: a section's."""
-MOST_PARTS: Final = 20_000
-"""Bundles of one request: some 9 GB of documents."""
+MOST_PARTS: Final = 4_000
+"""Bundles of one request: some 1.8 GB of documents. Their digests are in its state, which has to fit one record."""
+REPLY_LIMIT: Final = 256 * 1024
+"""Bytes of a signed reply: it is in the state, and on the desk."""
 _MOST_SAID: Final = range(MOST_PARTS + 1)
 _DAY: Final = 24 * 3600 * 1000
 _MISSING: Final[Mapping[EvidenceKind, str]] = {
@@ -70,7 +73,8 @@ def asked(office: Office, work: Casework, partition: int, record: EvidenceAsked)
     Raises InvalidMessage `record_out_of_bounds`, `calendar_unknown` when the working days ahead are not known, and
     `act_invalid` for a reason that is too long.
     """
-    within(record, request_id=WORDS, application_id=WORDS, requester=WORDS, numbers=MOST_NUMBERS, at=TIMES)
+    within(record, request_id=WORDS, application_id=WORDS, requester=WORDS, officer=WORDS, at=TIMES)
+    within(record, numbers=MOST_NUMBERS, kinds=range(len(_MISSING) + 1))
     if record["requester"] not in PROVINCES or len(record["reason"]) > REASON_LIMIT:
         raise InvalidMessage("record_out_of_bounds", "requester or reason")
     key = _key(record["requester"], record["application_id"], record["request_id"])
@@ -164,6 +168,7 @@ def replied(office: Office, work: Casework, partition: int, record: Acted, act: 
     """
     reply = cast("EvidenceReply", act.record)
     within(reply, request_id=WORDS, application_id=WORDS, released=_MOST_SAID, missing=_MOST_SAID)
+    within({"reply": act.raw}, reply=range(REPLY_LIMIT + 1))
     for found in reply["missing"]:
         within(found, reason=range(REASON_LIMIT + 1))
     key = _key(reply["requester"], reply["application_id"], reply["request_id"])
@@ -173,7 +178,7 @@ def replied(office: Office, work: Casework, partition: int, record: Acted, act: 
     late = record["received_at"] > state["due"]
     state["reply"], state["replied_at"] = act.raw, record["received_at"]
     _save(work, partition, key, state)
-    missing = [fault(_MISSING[found["kind"]], found["number"]) for found in reply["missing"]]
+    missing = listed(fault(_MISSING[found["kind"]], found["number"]) for found in reply["missing"])
     _put_on_desk(work, state, _request(state), "overdue" if late else "open", missing)
     _note(
         work,
@@ -188,7 +193,8 @@ def replied(office: Office, work: Casework, partition: int, record: Acted, act: 
 
 def judged(office: Office, work: Casework, partition: int, record: EvidenceJudged) -> None:
     """An officer accepts or questions what came: the request ends, and the province is told. Raises `evidence_unknown`."""
-    within(record, request_id=WORDS, application_id=WORDS, requester=WORDS, reason=range(REASON_LIMIT + 1), at=TIMES)
+    within(record, request_id=WORDS, application_id=WORDS, requester=WORDS, officer=WORDS, at=TIMES)
+    within(record, reason=range(REASON_LIMIT + 1))
     key = _key(record["requester"], record["application_id"], record["request_id"])
     state = _load(work, partition, key)
     if state is None:

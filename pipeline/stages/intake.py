@@ -19,6 +19,7 @@ from pipeline.crypto.envelopes import VerifiedEnvelope
 from pipeline.crypto.keys import Identity
 from pipeline.domain import review
 from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.evidence import MOST_NAMED
 from pipeline.domain.faults import fault
 from pipeline.domain.identity import person_key
 from pipeline.domain.parties import CENTER, inbox
@@ -316,6 +317,8 @@ def _contradictions(form: Application, opened: OpenedSection, reference: Referen
         ("person_count", form["person_count"], sum(section["count"] for section in mandate["sections"])),
     )
     faults = [fault("mandate_differs", key=name) for name, ours, theirs in fields if ours != theirs]
+    if len(mandate["evidence"]) > MOST_NAMED:
+        faults.append(fault("evidence_too_many", limit=MOST_NAMED))
     release = reference.release(mandate["catalog_release"])
     if release is None:
         faults.append(fault("release_unknown", release=mandate["catalog_release"]))

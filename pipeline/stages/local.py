@@ -71,7 +71,7 @@ class Access:
     """What the access log is to say (Art. 11). `detail`: counts, digests and codes, never a person's datum.
 
     `act` is `opened`, `refused` (a request that its provider does not answer), `read`, `exported`, `export_refused`,
-    `sealed_pack` or `shredded`; unit and purpose are the mandate's.
+    `sealed_pack`, `shredded`, or one that begins with `evidence_` (docs/purpose.md); unit and purpose are the mandate's.
     """
 
     act: str

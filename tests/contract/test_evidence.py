@@ -383,3 +383,46 @@ def seal(
     )
     heads = [framing.encode("EvidenceHead", head)]
     return bundles.seal_bundle(replace(header, **changes), [piece], secret, sealed, heads=heads)  # type: ignore[arg-type]
+
+
+# -- within bounds ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"missing": [{"number": n, "kind": "other", "reason": "长" * 30} for n in range(3900)]},
+        {"missing": [{"number": 1, "kind": "other", "reason": "长" * 501}]},
+        {"released": [bytes(32)] * 4001},
+    ],
+)
+def test_a_reply_that_no_record_would_hold_is_put_aside(archive: Archive, changes: dict[str, object]) -> None:
+    """Well signed by the province: a state or a desk that outgrows its topic would stop the stage for everybody."""
+    request_id = archive.ask((1,))
+    network = archive.network
+    reply = {
+        "request_id": request_id,
+        "application_id": archive.application_id,
+        "requester": REQUESTER,
+        "at": archive.now,
+    }
+    record = {**reply, "released": [], "missing": [], **changes}
+    raw = sign_record(
+        "evidence-reply", "EvidenceReply", record, network.identities[REQUESTER].signer, CENTER, archive.now
+    )
+    assert len(raw) < 900 * 1024
+    send(network, REQUESTER, CENTER, "requests", post_act(raw, REQUESTER, CENTER, REQUESTER, archive.application_id))
+    network.run()
+    assert codes(network) == ["record_out_of_bounds"]
+    assert archive.release_all(request_id), "the request is as open as before"
+    assert archive.file(request_id).reply is not None
+
+
+def test_a_mandate_names_no_more_documents_than_travel_well(sample: Sample, tmp_path: Path) -> None:
+    """It goes to every provider with every section."""
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons, evidence=[n.to_bytes(32, "big") for n in range(2001)])
+    network.run()
+    rejection = network.case(sample.application).rejection()
+    assert rejection is not None
+    assert {fault["code"] for fault in rejection["faults"]} == {"evidence_too_many"}
