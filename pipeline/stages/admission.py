@@ -48,9 +48,8 @@ def section_received(office: Office, work: Casework, partition: int, record: Sec
         requester, application_id = record["requester"], record["application_id"]
         filed = filed_state(requester, application_id, record["sections"], record["received_at"])
         case = Case(work, partition, application_key(requester, application_id), filed)
-        case.set_expiry(case.state["expires_at"])
     state = case.state
-    if state["state"] != "filed" or record["section"] in state["arrived"]:
+    if state["state"] != "filed" or record["section"] in state["arrived"] or rechecking.is_closed(case):
         work.events.add(
             "section_repeated",
             subject=record["bundle_digest"],
@@ -61,6 +60,8 @@ def section_received(office: Office, work: Casework, partition: int, record: Sec
         return
     if record["sections"] != state["sections"]:
         raise InvalidMessage("sections_contradict", f"section {record['section']}")
+    if not state["arrived"]:
+        case.set_expiry(state["expires_at"])
     state["arrived"].append(record["section"])
     case.keep_section(record)
     if len(state["arrived"]) == state["sections"]:

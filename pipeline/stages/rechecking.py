@@ -141,6 +141,11 @@ def leave_behind(case: Case) -> None:
     case.work.overlay.put(case.partition, timer_key(closed["expires_at"], TIMER + case.key), b"\0")
 
 
+def is_closed(case: Case) -> bool:
+    """Whether the application was certified and let go of: what is sent of it again is no new application."""
+    return case.work.overlay.get(case.partition, TIMER + case.key) is not None
+
+
 def forget(office: Office, work: Casework, partition: int, key: bytes, due: int) -> None:
     """What stayed of an application is dropped."""
     work.overlay.put(partition, TIMER + key, None)
