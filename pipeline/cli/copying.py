@@ -33,7 +33,8 @@ _SAID = {
 def copy(application_id: str, output: Path, roster_out: Path, party: str, lang: Language, as_json: bool) -> None:
     """Write form and roster of APPLICATION_ID as those of a new application of today; files nothing.
 
-    What has to be confirmed each time is left blank: that consent is held, and its scope. Mode 0600; in the access log.
+    What has to be confirmed each time is not copied: that consent is held is set to no, its scope is blank. Mode 0600; in
+    the access log.
     """
     if there := [path for path in (output, roster_out) if path.exists()]:
         raise ConfigError(f"{there[0]} is there already; nothing was written")

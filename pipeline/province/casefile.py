@@ -38,6 +38,7 @@ from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import snapshot, transaction
 from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
 from pipeline.province.store import access_under, form_of, mandate_in
+from pipeline.stages.membership import signing_entry
 from pipeline.stages.notices import sign_record
 
 _OPENING = frozenset({"read", "exported", "sealed_pack", "form_exported", "exported_partial"})
@@ -181,11 +182,21 @@ class CaseFile:
         if self._identity is None:
             raise ConfigError("what a party states is signed with its identity")
         signer = self._identity.signer
+        witness = (signer.thumbprint, signer.party, signer.certificate)
+        self.connection.execute("INSERT OR IGNORE INTO witness VALUES (?, ?, ?)", witness)
         return sign_record(typ, name, record, signer, signer.party, self._clock())
 
     def own(self, raw: bytes, typ: str, name: str, signed_at: int) -> Mapping[str, Any]:
-        """What `sign` signed, verified again. Raises InvalidMessage."""
+        """What `sign` signed, verified again. Raises InvalidMessage.
+
+        Without a network only the center's certificates are at hand: our own is then the one that the store kept, which must
+        still lead to the root and name us.
+        """
         requester = mandate_in(self.mandate_raw)["requester"]
+        if requester not in self._trust.parties():
+            query = "SELECT certificate FROM witness WHERE party = ?"
+            kept_here = [row[0] for row in self.connection.execute(query, (requester,))]
+            self._trust.update(signing_entry(requester, kept_here))
         kept = signed.verify_kept(raw, typ, self._trust, witness=signed_at, issuer=requester, audience=requester)
         return framing.decode_as(name, kept.payload)
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from pipeline.codec import framing
 from pipeline.crypto import cbor, relay, roster, sealing, signed
 from pipeline.crypto.bundles import split
-from pipeline.crypto.certificates import role_of
 from pipeline.crypto.keys import Unsealer, public_sealing_key
 from pipeline.crypto.relay import RelayedBundle
 from pipeline.crypto.sealing import SealCache
@@ -39,6 +38,7 @@ from pipeline.domain.records import (
 from pipeline.province.casefile import CaseFile
 from pipeline.province.sealed_rows import SealedRows
 from pipeline.province.store import form_text
+from pipeline.stages.membership import signing_entry
 from pipeline.stages.opening import answers_in
 
 FORMAT: Final = "hedx/sealed-pack/2"
@@ -195,25 +195,11 @@ def _read(raw: bytes) -> dict[str, Any]:
 
 
 def _entries(witnesses: Sequence[tuple[str, bytes]]) -> list[TrustEntry]:
-    """Trust entries that say no more than: if this certificate leads to the root, it is this party's."""
+    """Of each party that signed something, the certificates that came along."""
     by_party: dict[str, list[bytes]] = {}
     for party, certificate in witnesses:
         by_party.setdefault(party, []).append(certificate)
-    return [
-        TrustEntry(
-            party=party,
-            name="",
-            role=role_of(party),
-            signing_certificates=certificates,
-            sealing_certificates=[],
-            transport_certificates=[],
-            addresses=[],
-            minimum_suite=1,
-            suspended=False,
-            number=1,
-        )
-        for party, certificates in by_party.items()
-    ]
+    return [signing_entry(party, certificates) for party, certificates in by_party.items()]
 
 
 def _verified_mandate(raw: bytes, trust: Trust) -> tuple[Mandate, bytes]:

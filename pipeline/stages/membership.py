@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeline.crypto.certificates import role_of
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.trust_log import certificates_of
 from pipeline.domain.parties import CENTER, MINISTRY, provider_name
@@ -24,6 +25,22 @@ def trust_entry(identity: Identity, number: int, *, suspended: bool = False) -> 
         minimum_suite=1,
         suspended=suspended,
         number=number,
+    )
+
+
+def signing_entry(party: str, certificates: list[bytes]) -> TrustEntry:
+    """An entry that says no more than: a certificate of these (DER) that leads to the root is this party's, to sign with."""
+    return TrustEntry(
+        party=party,
+        name="",
+        role=role_of(party),
+        signing_certificates=certificates,
+        sealing_certificates=[],
+        transport_certificates=[],
+        addresses=[],
+        minimum_suite=1,
+        suspended=False,
+        number=1,
     )
 
 
