@@ -20,6 +20,11 @@ _PAIRS: Final = """
 _TABLE: Final = str.maketrans({pair[0]: pair[1] for pair in _PAIRS.split()})
 
 
+def in_simplified(text: str) -> str:
+    """The text with the known traditional characters replaced, and nothing else: for what is kept as it was written."""
+    return text.translate(_TABLE)
+
+
 def simplified(text: str) -> str:
     """The text with the known traditional characters, and full-width forms, replaced; anything else as it stands."""
     return unicodedata.normalize("NFKC", text).translate(_TABLE)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, Literal
 
+from pipeline.domain.characters import simplified
 from pipeline.domain.faults import fault, shown
 from pipeline.domain.records import Application, Fault, Person, ScheduleRow
 
@@ -164,7 +165,8 @@ class Rules:
         too_many = facts.undocumented * 1000 > facts.person_count * auto.undocumented_per_mille
         if too_many and facts.undocumented > auto.undocumented_free:
             found.append(fault("hold_undocumented", count=facts.undocumented, limit=auto.undocumented_per_mille))
-        found += [fault("hold_purpose", word=word) for word in self.doubtful_words if word in facts.purpose]
+        purpose = "".join(simplified(facts.purpose).split())  # neither blanks nor the other script hide a word
+        found += [fault("hold_purpose", word=word) for word in self.doubtful_words if word in purpose]
         return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import ValidationError
 
 from pipeline.domain.catalog import Release
-from pipeline.domain.characters import simplified
+from pipeline.domain.characters import in_simplified, simplified
 from pipeline.domain.faults import fault, shown
 from pipeline.domain.parties import provider_from
 from pipeline.domain.periods import written_date
@@ -148,7 +148,7 @@ def _application(
         "addressee": known(form.addressee.rstrip(_COLONS), ADDRESSEE),
         "legal_basis": known(form.legal_basis, LEGAL_BASIS),
         "approving_authority": form.approving_authority,
-        "business_category": simplified(form.business_category),
+        "business_category": in_simplified(form.business_category),
         "purpose": form.purpose,
         "lead_person": form.lead_person,
         "person_count": _count(form.person_count, draft),

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.center.opening import ACCESS_LOG
 from pipeline.cli.exits import Exit
 from pipeline.cli.main import run
 from pipeline.demo.application import Sample
+from pipeline.domain.parties import CENTER
 from pipeline.province import access
-from pipeline.province.database import connect
+from pipeline.province.database import access_log, connect, transaction
 from pipeline.province.handover import ExportRefused, hand_over
 from pipeline.province.usage_report import usage
+from pipeline.stages.local import Access
 from tests.network import DAY, START, Network
 from tests.scenario import REQUESTER, with_form
 
@@ -125,3 +128,24 @@ def test_the_command_reports_days_in_china(
     assert run([*arguments, "--to", "2026-11-19"]) == Exit.FINE
     assert json.loads(capsys.readouterr().out)["uses"] == []
     assert run([*arguments, "--from", "2026-11-21", "--to", "2026-11-20"]) == Exit.USAGE
+
+
+def test_the_center_reports_its_own_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the center's officers read and opened, by requester, unit and purpose; it files nothing."""
+    monkeypatch.setenv("HEDX_HOME", str(tmp_path))
+    (tmp_path / "parties" / CENTER).mkdir(parents=True)
+    with closing(access_log(tmp_path / "parties" / CENTER / ACCESS_LOG)) as log, transaction(log):
+        for act in ("read", "read", "opened", "evidence_opened"):
+            access.record(log, Access(act, SECOND, "53", "某民政局", "低保", {}), actor="user:wang-li", at=START)
+    assert run(["access", "report", "--party", "center", "--json"]) == Exit.FINE
+    report = json.loads(capsys.readouterr().out)
+    [use] = report["uses"]
+    assert (use["requester"], use["unit"], use["purpose"]) == ("53", "某民政局", "低保")
+    assert (use["readings"], use["openings"], use["other"], use["applications"]) == (2, 1, {"evidence_opened": 1}, 0)
+    assert (report["log"]["rows"], "wang-li" in json.dumps(report), SECOND in json.dumps(report)) == (4, False, False)
+    assert run(["access", "report", "--party", "center", "--lang", "zh"]) == Exit.FINE
+    said = capsys.readouterr().out
+    assert "云南" in said
+    assert report["log"]["sha256"] in said

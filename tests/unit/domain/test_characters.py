@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.domain.catalog import BASIC_CATEGORIES, Release
-from pipeline.domain.characters import simplified
+from pipeline.domain.characters import in_simplified, simplified
 from pipeline.domain.parties import PROVINCES, provider_from
 from tests.unit.domain.samples import an_entry
 
@@ -81,6 +81,11 @@ def test_a_category_that_only_the_catalog_knows_is_read_too() -> None:
 def test_other_text_is_left_alone() -> None:
     """Characters that no known word has are not converted: this is no conversion of people's names."""
     assert simplified("龜山韓") == "龜山韓"
+
+
+def test_what_is_kept_as_written_keeps_its_signs() -> None:
+    """A business's name is converted for the comparison with the rules; its punctuation stays."""
+    assert in_simplified("臨時救助（試行）") == "临时救助（試行）"
 
 
 def test_conversion_changes_nothing_that_is_simplified() -> None:

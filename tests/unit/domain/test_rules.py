@@ -102,6 +102,12 @@ def test_what_may_not_be_asked_is_refused(code: str, changes: dict[str, Any]) ->
     assert (verdict.kind, [fault["code"] for fault in verdict.faults]) == ("reject", [code])
 
 
+@pytest.mark.parametrize("purpose", ["貸款審批", "贷 款审批", "申请贷\u3000款"])
+def test_a_doubtful_word_is_found_however_it_is_written(purpose: str) -> None:
+    """Traditional characters and blanks between do not hide it."""
+    assert [fault["code"] for fault in BASE.verdict(facts(purpose=purpose)).faults] == ["hold_purpose"]
+
+
 def test_a_refused_row_is_named() -> None:
     """The fault points at the schedule row, so that the form can be mended."""
     schedule = [a_row(), a_row(row=2, category="education"), a_row(row=3, category="marriage")]
