@@ -87,7 +87,7 @@ def read_draw(path: Path) -> DrawFile:
         )
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such draw") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path}: not the file of a draw ({type(error).__name__})") from None
 
 
@@ -133,7 +133,6 @@ def verify(file: DrawFile, trust: Trust) -> list[Drawn]:
     first, second = _opened(file.commitment, trust), _opened(file.revealed, trust)
     try:
         expected = _record(file.draw_id, file.candidates, file.quotas, file.seed, 0)
-        again = draw(file.seed, file.candidates, file.quotas)
     except ValueError as error:
         raise InvalidMessage("draw_mismatch", str(error)) from None
     for said, kind, seed in ((first, "commitment", None), (second, "seed", file.seed)):
@@ -141,6 +140,7 @@ def verify(file: DrawFile, trust: Trust) -> list[Drawn]:
             raise InvalidMessage("draw_mismatch", kind)
     if first["at"] > second["at"]:
         raise InvalidMessage("draw_mismatch", "the seed was published before the commitment")
+    again = draw(file.seed, file.candidates, file.quotas)  # only now: a list that nobody signed may be of any length
     if again != file.drawn:
         raise InvalidMessage("draw_mismatch", "others are drawn")
     return again

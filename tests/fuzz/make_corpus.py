@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.center.catalog_archive import archive
+from pipeline.center.evidence_draws import make_draw, reveal
 from pipeline.codec import framing, schemas
 from pipeline.crypto import cbor, cose, headers
 from pipeline.crypto.keys import SealingKey
@@ -14,6 +17,7 @@ from pipeline.crypto.requests import certificate_request
 from pipeline.crypto.trust_log import EMPTY, log_head
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.parties import CENTER, inbox
+from pipeline.domain.sampling import Candidate
 from pipeline.province.form_writing import write_form_yaml
 from pipeline.province.form_xlsx_writing import form_workbook
 from pipeline.province.roster_files import write_roster_csv
@@ -21,8 +25,9 @@ from pipeline.province.rule_files import base_file
 from pipeline.stages import topics
 from pipeline.stages.anchor import Seen
 from pipeline.stages.membership import log_leaves
+from pipeline.stages.reference import publish_catalog
 from pipeline.stages.trust_tables import framed_leaf, leaf_key
-from tests.fuzz import der, file_targets, genuine, pack_targets, stored, trust_targets, world
+from tests.fuzz import der, evidence_targets, file_targets, genuine, pack_targets, stored, trust_targets, world
 from tests.vectors import scenario
 from tests.vectors.identities import NOW, Draws, member, roots
 
@@ -229,6 +234,37 @@ def _notices(made: Inputs) -> None:
                     number += 1
 
 
+def of_catalog(made: Inputs) -> None:
+    """37 changes an entry, adds one and retires one; a release of two entries, signed by the harness and by the center."""
+    held = [entry for (party, _), entry in sorted(world.release().entries.items()) if party == "37"]
+    changed = {**held[0], "version": 2, "update_cycle": "每日", "release": 0}
+    fresh = {**held[1], "category": "farm_subsidy", "name": "农业补贴", "release": 0}
+    report = {"party": "37", "number": 1, "entries": [changed, fresh], "retire": [held[2]["category"]], "at": NOW}
+    made["catalog-report"]["changes"] = framing.encode("CatalogReport", report)
+    made["catalog-report"]["empty"] = framing.encode("CatalogReport", {**report, "entries": [], "retire": []})
+    outputs = publish_catalog(1, held[:2], member(CENTER).signer, NOW)
+    rows = {output.key or b"": output.value or b"" for output in outputs}
+    made["archive"]["two"] = archive(rows, 1, world.trust())
+    signed = [[key, cose.decode(value).payload] for key, value in rows.items()]
+    made["archive-signed"]["two"] = cbor.dumps([1, signed])
+
+
+def of_evidence(made: Inputs) -> None:
+    """A document in one part and one in two; an index; a draw, revealed."""
+    one, two = b"%PDF-1.7 one", b"%PDF-1.7 two, in two parts"
+    digests = [hashlib.sha256(content).digest() for content in (one, two)]
+    parts = [[evidence_targets.head(one, digests[0]), 1, 1, one]]
+    parts += [[evidence_targets.head(two, digests[1], n, 2), n, 2, two[at : at + 13]] for n, at in ((1, 0), (2, 13))]
+    made["evidence"]["two"] = cbor.dumps([parts, digests])
+    made["evidence"]["part-missing"] = cbor.dumps([parts[:2], digests])
+    made["evidence-index"]["zh"] = "文件,种类,序号\none.pdf,授权书,1+2\ntwo.pdf,委托书,\n".encode("gb18030")
+    made["evidence-index"]["en"] = b"file,kind,numbers\ntwo.pdf,identity,1-3\n"
+    found = [Candidate("37", scenario.APPLICATION_ID, 3, 2, ("city",)), Candidate("53", "a", 2, 1)]
+    center = member(CENTER).signer
+    draw = make_draw("2027-01.1", found, {"37": 1, "53": 1}, center, NOW, Draws("fuzz/draw"))
+    made["draw-file"]["revealed"] = json.dumps(reveal(draw, center, NOW).public()).encode()
+
+
 def of_files(made: Inputs) -> None:
     """The files of the demo, whole and in both languages."""
     with TemporaryDirectory() as name:
@@ -267,7 +303,7 @@ def main() -> None:
     from tests.fuzz.targets import TARGETS
 
     made: Inputs = {name: {} for name in TARGETS}
-    for part in (of_crypto, of_trust, of_codec, of_stages, of_packs, of_files):
+    for part in (of_crypto, of_trust, of_codec, of_stages, of_packs, of_catalog, of_evidence, of_files):
         part(made)
     for target, inputs in made.items():
         small = {name: data for name, data in inputs.items() if len(data) <= max(LARGEST, TARGETS[target].max_size)}

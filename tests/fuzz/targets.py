@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from tests.fuzz import codec_targets, crypto_targets, file_targets, pack_targets, stage_targets, trust_targets
+from tests.fuzz import (
+    catalog_targets,
+    codec_targets,
+    crypto_targets,
+    evidence_targets,
+    file_targets,
+    pack_targets,
+    stage_targets,
+    trust_targets,
+)
 from tests.fuzz.harness import Target
 from tests.fuzz.planted import PLANTED
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (crypto_targets, codec_targets, trust_targets, stage_targets, pack_targets, file_targets)
+    for module in (
+        crypto_targets,
+        codec_targets,
+        trust_targets,
+        stage_targets,
+        pack_targets,
+        catalog_targets,
+        evidence_targets,
+        file_targets,
+    )
     for target in module.TARGETS
 }
 
