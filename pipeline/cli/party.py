@@ -20,6 +20,7 @@ from pipeline.domain.parties import CENTER
 from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
 from pipeline.settings import data_dir
+from pipeline.stages.clock import local_time
 
 
 @click.group()
@@ -121,12 +122,20 @@ def show(party: str, lang: Language, as_json: bool) -> None:
     with Installation(data_dir()).registry() as registry:
         member, held = registry.member(party), registry.status(common_name(party))
         trail = registry.trail(party)
+        papers = {kind: paper for kind in ("application", "filing") if (paper := registry.paper(party, kind))}
+        inspections = registry.inspections(party)
     certificates = [row_of(each, now) for each in held]
     actions: list[dict[str, object]] = [{"at": each.at, "kind": each.kind, "detail": each.detail} for each in trail]
     summary = _summary(member, held, now, lang)
+    told = {
+        kind: " ".join(filter(None, (paper.document, paper.number, paper.date.isoformat())))
+        for kind, paper in papers.items()
+    }
+    inspected = [{"at": each.at, "kind": each.kind, "passed": each.passed} for each in inspections]
     if as_json:
-        emit({**summary, "certificates": certificates, "trail": actions}, as_json)
+        emit({**summary, **told, "inspections": inspected, "certificates": certificates, "trail": actions}, as_json)
         return
+    summary |= {**told, **({"inspected": local_time(inspections[-1].at)} if inspections else {})}
     emit(labelled(summary, lang), as_json)
     emit([labelled(timed(row), lang) for row in certificates], as_json)
     emit([labelled(timed(row), lang) for row in actions], as_json)

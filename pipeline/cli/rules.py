@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import click
@@ -24,6 +26,7 @@ _LABELS = {
     "doubtful_words": ("用途中的存疑字样", "doubtful words of a purpose"),
     "two_person": ("双人审核", "two officers decide"),
     "spot_check": ("抽查", "spot check"),
+    "sha256": ("规则摘要", "SHA-256 of these rules"),
 }
 
 
@@ -67,7 +70,13 @@ def show(party: str | None, lang: Language, as_json: bool) -> None:
 
 
 def as_data(rules: Rules) -> dict[str, object]:
-    """The rules as their file has them, for a program."""
+    """The rules as their file has them, for a program, and a digest by which two places compare them."""
+    data = _as_file(rules)
+    canonical = json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return {**data, "sha256": hashlib.sha256(canonical.encode()).hexdigest()}
+
+
+def _as_file(rules: Rules) -> dict[str, object]:
     auto, spot = rules.auto, rules.spot_check
     return {
         "most_persons": rules.most_persons,

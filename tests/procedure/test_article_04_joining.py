@@ -79,7 +79,10 @@ def test_with_both_papers_it_joins_and_the_record_says_so(center: Center) -> Non
     center.hedx("party", "application", "37", *APPLICATION)
     center.hedx("party", "filing", "37", *FILING)
     join(center)
-    trail = center.json("party", "show", "37")["trail"]
+    shown = center.json("party", "show", "37")
+    assert shown["application"] == "关于申请部省联网的函 鲁民函〔2026〕7号 2026-03-02"
+    assert shown["filing"] == "关于山东省联网的备案 民低〔2026〕4号 2026-03-20"
+    trail = shown["trail"]
     assert [action["kind"] for action in trail][:3] == ["application recorded", "filing recorded", "registered"]
     assert "鲁民函〔2026〕7号" in trail[0]["detail"]
     assert "民低〔2026〕4号, 2026-03-20" in trail[1]["detail"]

@@ -104,6 +104,7 @@ def test_the_rules_in_force_can_be_shown(
     for party in (REQUESTER, "37"):
         assert run(["rules", "show", party, "--json"]) == Exit.FINE
         shown[party] = json.loads(capsys.readouterr().out)
+    assert shown[REQUESTER]["sha256"] != shown["37"]["sha256"]
     assert (shown[REQUESTER]["two_person"], shown["37"]["two_person"]) == (True, False)
     assert (shown[REQUESTER]["auto_accept"]["most_persons"], shown["37"]["auto_accept"]["most_persons"]) == (5, 20_000)
 
