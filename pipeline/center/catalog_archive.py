@@ -134,13 +134,13 @@ def _rebuilt(number: int, records: Sequence[Sequence[bytes]], trust: Trust) -> A
     digests: dict[str, bytes] = {}
     manifest: CatalogManifest | None = None
     for key, value in records:
-        name = key.removeprefix(f"{number}/".encode()).decode()
+        name = key.removeprefix(f"{number}/".encode()).decode("utf-8", "replace")
         if name == MANIFEST:
             manifest = verified(value, "catalog", "CatalogManifest", trust, CENTER)  # type: ignore[assignment]
             continue
         entry: CatalogEntry = verified(value, "catalog", "CatalogEntry", trust, CENTER)  # type: ignore[assignment]
         if f"{entry['provider']}/{entry['category']}" != name or entry["release"] != number:
-            raise InvalidMessage("key_contradicts_entry", name)
+            raise InvalidMessage("key_contradicts_entry", f"release {number}")
         entries[name], digests[name] = entry, signed.peek(value).digest
     if (
         manifest is None

@@ -181,7 +181,20 @@ def of_files() -> Inputs:
     return found | {"catalog-file": hostile | {"aliases-that-multiply": BOMB + b"party: *a10\n"}}
 
 
-PARTS = (of_center, of_parties, of_form, of_packs, of_files)
+def of_catalog() -> Inputs:
+    """An archive with a key that no topic has."""
+    parts = cbor.loads(stored.load("archive")["two"], 4)
+    number, records = cbor.loads(stored.load("archive-signed")["two"], 3)
+    key = b"1/\xff\xfe"
+    parts["records"][0][0] = key
+    named = [[key, records[0][1]], *records[1:]]
+    return {
+        "archive": {"key-that-is-no-text": cbor.dumps(parts)},
+        "archive-signed": {"key-that-is-no-text": cbor.dumps([number, named])},
+    }
+
+
+PARTS = (of_center, of_parties, of_form, of_packs, of_catalog, of_files)
 
 
 def main() -> None:

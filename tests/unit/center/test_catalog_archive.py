@@ -75,6 +75,7 @@ def _signed_by_a_province(parts: dict[str, Any]) -> None:
         (lambda parts: parts["records"].pop(), "manifest_mismatch"),
         (lambda parts: parts.update(release=2), "key_contradicts_entry"),
         (_value_of_other_release, "key_contradicts_entry"),
+        (lambda parts: parts["records"][0].__setitem__(0, b"1/\xff"), "key_contradicts_entry"),
         (_signed_by_a_province, "certificate_invalid"),
         (lambda parts: parts.update(witnesses=[]), "certificate_unknown"),
         (lambda parts: parts.update(format="hedx/catalog-archive/2"), "archive_invalid"),
