@@ -70,10 +70,13 @@ def check_origin(opened: OpenedSection, trust: Trust) -> None:
 def _original(origin: RecheckOrigin, mandate: Mandate) -> Mandate:
     recheck = mandate["recheck"]
     assert recheck is not None, "checked by the caller"
-    sign1 = cose.decode(origin["mandate"])
-    if sign1.typ != "mandate" or sign1.digest != recheck["mandate_digest"]:
-        raise InvalidMessage(ORIGIN, "another mandate")
-    original: Mandate = framing.decode_as("Mandate", sign1.payload)  # type: ignore[assignment]
+    try:
+        sign1 = cose.decode(origin["mandate"])
+        if sign1.typ != "mandate" or sign1.digest != recheck["mandate_digest"]:
+            raise InvalidMessage(ORIGIN, "another mandate")
+        original: Mandate = framing.decode_as("Mandate", sign1.payload)  # type: ignore[assignment]
+    except InvalidMessage as error:
+        raise InvalidMessage(ORIGIN, str(error)) from error
     named = original["application_id"] == recheck["original"] and original["requester"] == mandate["requester"]
     for key in ("entrusting_unit", "business_category", "purpose", "seal_to_center"):
         named = named and original[key] == mandate[key]
@@ -90,9 +93,9 @@ def _acceptance(origin: RecheckOrigin, mandate: Mandate, trust: Trust) -> Accept
     try:
         at = signed.peek(raw).claims.issued_at
         verified = signed.verify(raw, "acceptance", trust, now=at, issuer=CENTER, audience=mandate["requester"])
+        acceptance: Acceptance = framing.decode_as("Acceptance", verified.payload)  # type: ignore[assignment]
     except InvalidMessage as error:
         raise InvalidMessage(ORIGIN, str(error)) from error
-    acceptance: Acceptance = framing.decode_as("Acceptance", verified.payload)  # type: ignore[assignment]
     if acceptance["mandate_digest"] != recheck["mandate_digest"]:
         raise InvalidMessage(ORIGIN, "the acceptance is of another mandate")
     return acceptance
