@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import yaml
 from pipeline.demo.application import SCHEDULE
 from pipeline.domain.catalog import BASIC_CATEGORIES
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.rules import CaseFacts
+from pipeline.domain.rules import SPOT_FACTS, CaseFacts
 from pipeline.province.rule_files import base_file, load_base, load_own, load_rule_book
 from tests.unit.domain.samples import a_row
 
@@ -150,3 +151,12 @@ def test_the_rule_book_reads_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"yunnan\.yaml: name a province's rules by its code"):
         load_rule_book(tmp_path)
     assert load_rule_book(tmp_path / "absent").own == {}
+
+
+def test_the_page_explains_every_key_and_every_fact() -> None:
+    """docs/rules.md leaves no key of the file and no weight of the draw to be guessed."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
+    text = yaml.safe_load(base_file().read_text(encoding="utf-8"))
+    keys = {*text, *text["auto_accept"], *text["spot_check"], *SPOT_FACTS} - {"auto_accept", "spot_check"}
+    assert [key for key in sorted(keys) if not re.search(rf"`([a-z_]+\.)?{key}`", page)] == []
+    assert text["spot_check"]["weights"].keys() == set(SPOT_FACTS)
