@@ -18,12 +18,14 @@ from pipeline.cli.answers_due import answers_due, due_lines
 from pipeline.cli.dossier_table import category_words
 from pipeline.cli.exits import Exit
 from pipeline.cli.facts import STATES, in_words
+from pipeline.cli.history import history_rows
 from pipeline.cli.output import emit, progress, remark
 from pipeline.crypto.certificates import common_name
 from pipeline.crypto.keys import PublicSealingKey
 from pipeline.crypto.trust import Trust
 from pipeline.domain.answer_codes import explain_code, status_words
 from pipeline.domain.errors import ConfigError
+from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, Person
 from pipeline.domain.wording import Language, explain, provider_words
 from pipeline.kafka.clock import wall_clock
@@ -188,6 +190,8 @@ def status(application_id: str | None, party: str, lang: Language, as_json: bool
         return Exit.FINE
     found = _status(installation, party, application_id, lang)
     _show(found, lang, as_json)
+    if not as_json:
+        emit(history_rows(found["history"], lang), as_json)
     return Exit.FINE if found["complete"] else Exit.DRIFT
 
 
@@ -201,7 +205,9 @@ def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:
     if as_json:
         emit(found, as_json)
         return
-    told = in_words(found, lang)
+    told = in_words({key: value for key, value in found.items() if key != "history"}, lang)
+    if "decided_by" in found:
+        told |= in_words({"decided_by": local_time(found["decided_by"])}, lang)
     for key in ("acknowledged", "not_acknowledged"):
         if key in found:
             told |= in_words({key: [provider_words(provider, lang) for provider in found[key]]}, lang)
@@ -270,7 +276,24 @@ def _status(installation: Installation, party: str, application_id: str, lang: L
         said = Correspondence(case, offline_trust(installation, party))
         if certificate is None and (due := answers_due(case, said)):
             found["due"] = due
+        found |= _held(said, lang) if case.state == "held" else {}
         found |= _said(said, lang)
+        found["history"] = case.history()
+    return found
+
+
+def _held(said: Correspondence, lang: Language) -> dict[str, Any]:
+    """Why the center's officers are to decide, by when, and how often that time has passed."""
+    notices = said.holds()
+    if not notices:
+        return {}
+    found: dict[str, Any] = {"held_because": [explain(fault, lang) for fault in notices[-1]["faults"]]}
+    agreed = [told.extension["until"] for told in said.delays() if told.extension and told.delay["provider"] == CENTER]
+    dues = [notice["due"] for notice in notices if notice["due"] is not None]
+    if known := agreed or dues:  # what was agreed takes the place of the first limit
+        found["decided_by"] = known[-1]
+    if escalated := sum(notice["kind"] == "escalated" for notice in notices):
+        found["escalated"] = escalated
     return found
 
 

@@ -25,6 +25,7 @@ from pipeline.domain.records import (
     Answer,
     Application,
     ApplicationResult,
+    Change,
     Coverage,
     Mandate,
     Person,
@@ -146,6 +147,14 @@ class CaseFile:
             payload = self._verify(section["certificate"], "section-certificate", received_at).payload
             sections[section["section"]] = framing.decode_as("SectionCertificate", payload)  # type: ignore[assignment]
         return Certificate(outer.digest, result, sections)
+
+    def history(self) -> list[Change]:
+        """Every change of its state that we know of, in the order in which we learned of it."""
+        query = "SELECT at, by, event, state, code FROM history WHERE application_id = ? ORDER BY number"
+        return [
+            Change(at=at, by=by, event=event, state=state, code=code)
+            for at, by, event, state, code in self.connection.execute(query, (self.application_id,))
+        ]
 
     def result_raw(self) -> bytes | None:
         """The newest certificate as the center signed it."""

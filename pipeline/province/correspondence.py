@@ -84,6 +84,11 @@ class Correspondence:
             for act in self._acts("delay")
         ]
 
+    def holds(self) -> list[ReviewNotice]:
+        """What the center said while an officer was to decide, in order: held, why, by when; escalated, as often as it was."""
+        notices = [cast("ReviewNotice", act.record) for act in self._acts("review")]
+        return sorted((n for n in notices if n["kind"] in ("held", "escalated")), key=lambda notice: notice["at"])
+
     def declined(self) -> list[Fault]:
         """Why the center did not do what we asked, all such notices together."""
         notices = [cast("ReviewNotice", act.record) for act in self._acts("review")]
