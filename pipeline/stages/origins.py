@@ -47,10 +47,10 @@ def check_origin(opened: OpenedSection, trust: Trust) -> None:
     recheck = mandate["recheck"]
     if recheck is None:
         if origin is not None:
-            raise InvalidMessage(ORIGIN, "of a first application")
+            raise InvalidMessage("recheck_origin_invalid", "of a first application")
         return
     if origin is None:
-        raise InvalidMessage(ORIGIN, "missing")
+        raise InvalidMessage("recheck_origin_invalid", "missing")
     # 1. The original's mandate is the one that the requester named when it signed the re-check's.
     original = _original(origin, mandate)
     # 2. The center accepted that mandate, and asked the providers named here.
@@ -59,10 +59,10 @@ def check_origin(opened: OpenedSection, trust: Trust) -> None:
     beyond = rows_beyond(mandate["schedule"], original["schedule"])
     beyond += rows_not_asked(mandate["schedule"], acceptance["sub_queries"])
     if beyond:
-        raise InvalidMessage(SCOPE, f"row {beyond[0]}")
+        raise InvalidMessage("recheck_beyond_original", f"row {beyond[0]}")
     # 4. Each person stood in the original, in these very words.
     if len(origin["persons"]) != len(opened.persons):
-        raise InvalidMessage(ORIGIN, "as many proofs as persons")
+        raise InvalidMessage("recheck_origin_invalid", "as many proofs as persons")
     for record, proof in zip(opened.persons, origin["persons"], strict=True):
         _check_person(record, proof, original)
 
@@ -73,15 +73,15 @@ def _original(origin: RecheckOrigin, mandate: Mandate) -> Mandate:
     try:
         sign1 = cose.decode(origin["mandate"])
         if sign1.typ != "mandate" or sign1.digest != recheck["mandate_digest"]:
-            raise InvalidMessage(ORIGIN, "another mandate")
+            raise InvalidMessage("recheck_origin_invalid", "another mandate")
         original: Mandate = framing.decode_as("Mandate", sign1.payload)  # type: ignore[assignment]
     except InvalidMessage as error:
-        raise InvalidMessage(ORIGIN, str(error)) from error
+        raise InvalidMessage("recheck_origin_invalid", str(error)) from error
     named = original["application_id"] == recheck["original"] and original["requester"] == mandate["requester"]
     for key in ("entrusting_unit", "business_category", "purpose", "seal_to_center"):
         named = named and original[key] == mandate[key]
     if not named:
-        raise InvalidMessage(SCOPE, "another application, unit, business or purpose")
+        raise InvalidMessage("recheck_beyond_original", "another application, unit, business or purpose")
     return original
 
 
@@ -95,23 +95,23 @@ def _acceptance(origin: RecheckOrigin, mandate: Mandate, trust: Trust) -> Accept
         verified = signed.verify(raw, "acceptance", trust, now=at, issuer=CENTER, audience=mandate["requester"])
         acceptance: Acceptance = framing.decode_as("Acceptance", verified.payload)  # type: ignore[assignment]
     except InvalidMessage as error:
-        raise InvalidMessage(ORIGIN, str(error)) from error
+        raise InvalidMessage("recheck_origin_invalid", str(error)) from error
     if acceptance["mandate_digest"] != recheck["mandate_digest"]:
-        raise InvalidMessage(ORIGIN, "the acceptance is of another mandate")
+        raise InvalidMessage("recheck_origin_invalid", "the acceptance is of another mandate")
     return acceptance
 
 
 def _check_person(record: bytes, proof: PersonOrigin, original: Mandate) -> None:
     sections = original["sections"]
     if not 1 <= proof["section"] <= len(sections) or len(proof["salt"]) != SALT_SIZE:
-        raise InvalidMessage(ORIGIN, "section or salt")
+        raise InvalidMessage("recheck_origin_invalid", "section or salt")
     stated = sections[proof["section"] - 1]
     if not 0 <= proof["index"] < stated["count"]:
-        raise InvalidMessage(SCOPE, "a person that the original did not have")
+        raise InvalidMessage("recheck_beyond_original", "a person that the original did not have")
     leaf = roster.person_leaf(proof["index"], proof["salt"], record)
     try:
         root = merkle.verify_path(leaf, proof["index"], stated["count"], proof["path"], merkle.RECORD_NODE)
     except InvalidMessage as error:
-        raise InvalidMessage(ORIGIN, str(error)) from error
+        raise InvalidMessage("recheck_origin_invalid", str(error)) from error
     if root != stated["root"]:
-        raise InvalidMessage(SCOPE, "a person that the original did not have")
+        raise InvalidMessage("recheck_beyond_original", "a person that the original did not have")

@@ -31,6 +31,7 @@ REFUSING = [
         for stage in (
             "intake",
             "opening",
+            "origins",
             "answer",
             "collect",
             "deliver",
