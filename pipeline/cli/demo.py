@@ -48,6 +48,11 @@ _SERVING = {
     "en": "Running until Ctrl-C. In a second terminal:",
 }
 
+_MADE_UP = {
+    "zh": "{year} 年的放假安排未知，演示中按周一至周五上班虚构",
+    "en": "the working days of {year} are not known: they are made up here, Monday to Friday",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -193,11 +198,12 @@ def _serve(running: Running, lang: Language, as_json: bool) -> None:
 
 
 def _story(folder: Path, lang: Language, as_json: bool) -> Exit:
-    """The whole procedure, step by step. StoryFailed at the first step that does not come out."""
+    """The whole procedure, step by step. ConfigError at the first step that does not come out."""
     from pipeline.cli.main import run
-    from pipeline.demo.clerk import Clerk
+    from pipeline.demo.clerk import Clerk, StoryFailed
     from pipeline.demo.story import Story
     from pipeline.demo.story_days import simulated_days
+    from pipeline.demo.story_steps import tell
     from pipeline.demo.story_telling import Teller
 
     started = time.monotonic()
@@ -205,7 +211,13 @@ def _story(folder: Path, lang: Language, as_json: bool) -> Exit:
     teller = Teller(lang, remark if as_json else click.echo)
     with simulated_days(folder / "clock") as calendar, exchange(folder, founded=False) as running:
         os.environ["HEDX_BOOTSTRAP"] = running.bootstrap  # of the commands that the story runs
-        Story(running.prepared, Clerk(run), calendar, running, teller).tell()
+        logs = folder / "logs"
+        for year in running.prepared.made_up_years:
+            remark(_MADE_UP[lang].format(year=year))
+        try:
+            tell(Story(running.prepared, Clerk(run, logs / "commands.log"), calendar, running, teller))
+        except StoryFailed as error:
+            raise ConfigError(f"{error}; the logs are in {_from_here(logs)}") from error
     facts = {"steps": teller.steps, "seconds": round(time.monotonic() - started, 1)}
     emit(facts if as_json else in_words({"seconds": facts["seconds"]}, lang), as_json)
     return Exit.FINE

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.app import publish, publish_seal_keys
 from pipeline.center.installation import Installation, set_up
 from pipeline.demo.application import Sample, sample_application
+from pipeline.demo.years import make_up_years
 from pipeline.domain.catalog import Release
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import CatalogEntry
@@ -37,6 +38,8 @@ class Prepared:
     sample: Sample
     form: Path
     roster: Path
+    made_up_years: list[int]
+    """Years whose working days nobody has published here: the demo has made them up, and says so."""
 
 
 def prepare(folder: Path) -> Prepared:
@@ -52,6 +55,9 @@ def prepare(folder: Path) -> Prepared:
         DATABASES,
         "logs",
         "reference.seen",
+        "calendar",
+        "rules",
+        *("documents-received", "first-documents", "county-documents", "third-documents"),
     )
     for name in old:
         target = folder / name
@@ -63,10 +69,11 @@ def prepare(folder: Path) -> Prepared:
     installation = Installation(folder)
     set_up(installation, sample.parties, wall_clock())
     connect_databases(installation, sample)
+    years = make_up_years(installation.calendar, local_date(wall_clock()))
     form, roster = folder / "application.yaml", folder / "roster.csv"
     write_form_yaml(form, sample.application, Release.of(1, entries_of(sample)))
     write_roster_csv(roster, sample.persons, sample.application["roster_date"], sample.application["roster_dataset"])
-    return Prepared(installation, sample, form, roster)
+    return Prepared(installation, sample, form, roster, years)
 
 
 def connect_databases(installation: Installation, sample: Sample) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.demo.application import Sample
+from pipeline.demo.population import Resident
+from pipeline.demo.story_documents import write_documents
 from pipeline.domain.catalog import Release
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import PROVINCES, provider_from
@@ -29,17 +31,18 @@ Rows = Sequence[tuple[str, str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An application ready to be filed: who is asked about, and the files."""
+    """An application ready to be filed: who is asked about, the files, and the folder of its documents."""
 
     persons: list[Person]
     form: Path
     roster: Path
+    documents: Path
 
 
-def owner_household(sample: Sample) -> str:
-    """The household with a property in another province, which the re-check is about."""
-    [owner] = [who for who in sample.population.residents if OWNER_ELSEWHERE in who.notes]
-    return owner.household
+def owner(sample: Sample) -> Resident:
+    """The person with a home in another province, which the re-check is about."""
+    [found] = [who for who in sample.population.residents if OWNER_ELSEWHERE in who.notes]
+    return found
 
 
 def plain_households(sample: Sample, count: int, besides: Sequence[str] = ()) -> list[str]:
@@ -65,7 +68,7 @@ def write_case(
     *,
     county: bool = False,
 ) -> Case:
-    """Write `<name>.yaml` and `<name>.csv` into `folder`: an application about `households`, dated `today`.
+    """Write `<name>.yaml`, `<name>.csv` and the folder `<name>-documents` into `folder`: an application dated `today`.
 
     With `county` it is filed for a county, with the consent of the provincial civil affairs department (Art. 3).
     """
@@ -89,7 +92,9 @@ def write_case(
     form, roster = folder / f"{name}.yaml", folder / f"{name}.csv"
     write_form_yaml(form, application, release)
     write_roster_csv(roster, persons, application["roster_date"], dataset)
-    return Case(persons, form, roster)
+    documents = folder / f"{name}-documents"
+    write_documents(documents, persons, name)
+    return Case(persons, form, roster, documents)
 
 
 def _consent(requester: str, today: date) -> UnitConsent:
@@ -110,7 +115,6 @@ def mortgage_home(sample: Sample, provider: str) -> tuple[str, str, str]:
 
     Returns (column, value before, value after). Raises ConfigError when the owner has no home there.
     """
-    [owner] = [who for who in sample.population.residents if OWNER_ELSEWHERE in who.notes]
     resource = load_provider(sample.providers / f"{provider}.yaml").resources["real_estate"]
     column = resource.items["mortgaged"]
     codes = {value: stored for stored, value in (column.codes or {}).items()}
@@ -118,7 +122,7 @@ def mortgage_home(sample: Sample, provider: str) -> tuple[str, str, str]:
     with closing(sqlite3.connect(sample.databases / f"{provider}.db")) as connection, connection:
         found = connection.execute(
             f'SELECT id, "{field}" FROM "{table}" WHERE "{key}" = ? ORDER BY id',  # noqa: S608  # names of the demo's files
-            (owner.document_number,),
+            (owner(sample).document_number,),
         ).fetchone()
         if found is None:
             raise ConfigError(f"{provider}: the owner has no home there")

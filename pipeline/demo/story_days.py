@@ -9,25 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from pipeline.demo.simulated_calendar import SimulatedCalendar
 from pipeline.domain.calendar import CHINA, EVIDENCE_WORKING_DAYS, START_WORKING_DAYS, Calendar
 from pipeline.kafka.clock import follow
 
 FEEDBACK_WORKING_DAYS: Final = 5
 """The longest limit of what the story asks for: 不动产登记 in the demo's catalog."""
-REACH: Final = 60
-"""Days ahead of which the story wants to know whether they are worked."""
 LONGEST: Final = 25
 """Days that the story may last at most: a simulated calendar goes no further ahead (`simulated_calendar.FARTHEST`)."""
-MADE_UP: Final = "演示用虚构：没有该年度的放假安排通知，按周一至周五上班、无节假日计（made up for the demonstration）"
 _DAY: Final = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """`filing`: a working day before days off; `start`: the working day after them; `end`: when all limits are over."""
+    """`filing`: a working day before days off; `start`: the working day after them; `end`: all limits are over."""
 
     filing: dt.date
     start: dt.date
@@ -61,20 +56,7 @@ def simulated_days(file: Path) -> Iterator[SimulatedCalendar]:
 def _from(calendar: Calendar, filing: dt.date) -> Days:
     start = calendar.after(filing, 1)
     limit = max(FEEDBACK_WORKING_DAYS, EVIDENCE_WORKING_DAYS, START_WORKING_DAYS)
-    return Days(filing, start, calendar.after(start, limit) + 2 * _DAY)
-
-
-def make_up_years(calendar: Calendar, today: dt.date, folder: Path) -> list[int]:
-    """Write a calendar file into `folder` for every year near `today` that is not known; returns those years.
-
-    Such a file says that it is made up, and `estimated`: so do all limits that are counted with it.
-    """
-    years = [year for year in sorted({today.year, (today + REACH * _DAY).year}) if year not in calendar.years]
-    for year in years:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = {"year": year, "status": "estimated", "source": MADE_UP, "days_off": {}, "make_up": {}}
-        (folder / f"{year}.yaml").write_text(yaml.safe_dump(file, allow_unicode=True, sort_keys=False), "utf-8")
-    return years
+    return Days(filing, start, calendar.after(start, limit + 1))
 
 
 def at(day: dt.date, hour: int, minute: int = 0) -> int:
