@@ -9,7 +9,7 @@ from pipeline.domain.faults import FAULTS
 from pipeline.domain.lifecycle import Event
 from pipeline.domain.lifecycle_words import CODES, EVENTS, STATES
 from pipeline.domain.parties import CENTER, is_party
-from pipeline.domain.wording import Language, provider_words
+from pipeline.domain.wording import Language, label, provider_words
 from pipeline.stages.clock import local_time
 
 _HEADS = (("时间", "事项", "经办", "状态", "原因"), ("when", "what", "by", "state", "why"))
@@ -42,12 +42,13 @@ def who_words(by: str, lang: Language) -> str:
 
 
 def code_words(code: str | None, lang: Language) -> str:
-    """Why, as far as a code says it; the code itself where it has no words without its placeholders."""
+    """Why, as far as a code says it: what a fault's wording has to fill in is left open. A code without words is shown."""
     if code is None:
         return ""
     if code in CODES:
         return CODES[code][lang == "en"]
-    wording = FAULTS.get(code)
-    if wording is None or wording.placeholders() or "{" in wording.zh:
+    if code not in FAULTS:
         return code
-    return wording.en if lang == "en" else wording.zh
+    wording = FAULTS[code]
+    blanks = {**dict.fromkeys(wording.placeholders(), "…"), "label": label(wording.field, lang)}
+    return (wording.en if lang == "en" else wording.zh).format_map(blanks)

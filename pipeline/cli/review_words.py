@@ -41,8 +41,8 @@ _OUTCOMES: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
         "未能受理，仍待审查：见 hedx review show", "not accepted, and still held: see hedx review show"),
     ("approve", "rejected"): (
         "未能受理，已退回：见 hedx review show", "not accepted but rejected: see hedx review show"),
-    ("reject", "rejected"): ("已退回", "rejected"),
-    ("hold", "held"): ("已转待审查", "held"),
+    ("reject", "rejected"): ("已退回，理由已告知申请单位", "rejected; the requester is told why"),
+    ("hold", "held"): ("待审查，事由已告知申请单位", "held; the requester is told why"),
     ("delay", "held"): ("延期通知已发出，待申请单位答复", "the delay is told; the requester has to reply"),
 }  # fmt: skip
 _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
