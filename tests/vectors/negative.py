@@ -360,7 +360,9 @@ def _records() -> Iterator[Json]:
     yield bad("head_record_of_three_fields", "record_invalid", record(0, lambda r: r.append(b"")))
     for name, spoil in {
         "padding_not_zero": lambda plain: plain[:-1] + b"\x01",
-        "length_short_of_the_record": lambda plain: _length(plain, -2),
+        "length_short_of_the_record": lambda plain: _length(
+            plain, -3
+        ),  # its last two bytes are zeros: no form, no origin
         "length_beyond_the_record": lambda plain: b"\xff\xff\xff\xff" + plain[4:],
         "padded_to_no_step": lambda plain: plain + bytes(1),
     }.items():
