@@ -637,7 +637,7 @@ GRANTS = {
     "rule 9 a group outside the cluster": (WATCH, WATCH.replace("hedx.ops.", "ops."), "needs a group that starts with"),
     "rule 10 a group that covers longer names": (PARTYS, "    group: hedx.{party}\n", "must end in a dot"),
     "rule 10 a group that covers everybodys": (WATCH, WATCH.replace("hedx.ops.", "hedx."), "covers that of P37"),
-    "rule 11 all inboxes": ("      - hedx.{party}.requests\n      - hedx.{party}.responses\n      - hedx.catalog\n      - hedx.trust\n      - hedx.checkpoints\n\n  - name: ops",
+    "rule 11 all inboxes": ("      - hedx.{party}.requests\n      - hedx.{party}.responses\n      - hedx.catalog\n      - hedx.trust\n      - hedx.checkpoints\n      - hedx.bulletin\n\n  - name: ops",
                             "      - hedx.32.requests\n      - hedx.catalog\n\n  - name: ops", "a party reads its own inboxes"),
     "rule 11 the centers inside": (WRITES, WRITES + "      - hedx.center.applications\n", "a party writes to"),
     "rule 11 watermarks": (WRITES, WRITES + "      - hedx.center.join\n", "a party writes to"),
@@ -802,4 +802,4 @@ def test_the_watch_reads_facts_and_writes_nothing() -> None:
     """No inbox, nothing inside the center, no transaction."""
     assert {acl.name for acl in rules() if acl.principal == "ops" and acl.operation == "write"} == set()
     read = {acl.name for acl in rules() if acl.principal == "ops" and acl.resource == "topic"}
-    assert read == {"hedx.events", "hedx.deadletters", "hedx.catalog", "hedx.trust"}
+    assert read == {"hedx.events", "hedx.deadletters", "hedx.catalog", "hedx.trust", "hedx.bulletin"}
