@@ -11,10 +11,12 @@ import pytest
 from pipeline.center.evidence_opening import open_documents, open_into
 from pipeline.crypto import cose
 from pipeline.demo.application import Sample
+from pipeline.domain.calendar import Calendar
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Person
 from pipeline.province import access
 from pipeline.province.database import access_log
+from pipeline.stages.applications import Applications
 from tests.archive import PLANTED, Archive, archived
 from tests.network import Clock, Network
 from tests.scenario import REQUESTER, codes, network_for, with_form
@@ -193,7 +195,8 @@ def test_an_officers_judgement_ends_the_request_and_reaches_the_province(archive
 def test_a_year_whose_working_days_are_unknown_is_no_guess(archive: Archive) -> None:
     """The request is put aside with the reason instead of being given a limit that somebody made up."""
     network: Network = archive.network
-    network.workers[1].stage._office.calendar.years.pop(2026)  # type: ignore[attr-defined]
+    [stage] = [worker.stage for worker in network.workers if isinstance(worker.stage, Applications)]
+    stage._office = replace(stage._office, calendar=Calendar({}))
     archive.ask((1,))
     assert codes(network) == ["calendar_unknown"]
     assert archive.asked() == []
