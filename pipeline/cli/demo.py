@@ -49,8 +49,8 @@ _SERVING = {
 }
 
 _MADE_UP = {
-    "zh": "{year} 年的放假安排未知，演示中按周一至周五上班虚构",
-    "en": "the working days of {year} are not known: they are made up here, Monday to Friday",
+    "zh": "{year} 年的放假安排未知，演示所用为虚构",
+    "en": "the working days of {year} are not known: they are made up for this demonstration",
 }
 
 
