@@ -122,6 +122,13 @@ def published(file: DrawFile) -> list[Output]:
     return outputs
 
 
+def check_published(file: DrawFile, bulletin: Mapping[bytes, bytes]) -> None:
+    """Hold a draw against the table of hedx.bulletin. Raises InvalidMessage `draw_mismatch` where that says something else."""
+    for output in published(file):
+        if bulletin.get(output.key or b"") != output.value:
+            raise InvalidMessage("draw_mismatch", f"{(output.key or b'').decode()} is not what was published")
+
+
 def verify(file: DrawFile, trust: Trust) -> list[Drawn]:
     """Draw again from a public file, offline: returns who was drawn when all of it holds.
 

@@ -188,17 +188,19 @@ def protocols(party: str, as_json: bool) -> None:
 @command.command()
 @click.argument("draw", required=False, type=_PATH)
 @click.option("--party", envvar="HEDX_PARTY", help="Whose archive, or who verifies the draw (or HEDX_PARTY).")
-@options.lang
+@click.option("--bulletin", is_flag=True, help="Hold the draw against what hedx.bulletin says of it, too.")
+@cluster.bootstrap_later
 @options.as_json
-def verify(draw: Path | None, party: str | None, lang: Language, as_json: bool) -> Exit:
+def verify(draw: Path | None, party: str | None, bulletin: bool, bootstrap: str | None, as_json: bool) -> Exit:
     """Hash every document of a province's archive again; or, given the published file of a DRAW, draw again from it.
 
-    Exits 2 when a document is lost or altered, 1 when a draw was made otherwise than its file says. Needs no network.
+    Exits 2 when a document is lost or altered, 1 when a draw was made otherwise than its file says, or was published. Needs no
+    network without --bulletin.
     """
     if party is None:
         raise click.UsageError("say who you are: --party")
     if draw is not None:
-        return evidence_draws.verify_file(draw, party, as_json)
+        return evidence_draws.verify_file(draw, party, as_json, cluster.resolve(bootstrap) if bulletin else None)
     with party_archive(party) as archive:
         found = list(archive.verify())
         faults = [(document, fault) for document, fault in found if fault]

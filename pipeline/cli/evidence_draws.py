@@ -180,10 +180,15 @@ def reveal(draw_id: str, output: Path, bootstrap: str, as_json: bool) -> None:
     emit({"draw": draw_id, "file": str(output), "persons": len(file.drawn), "seed": file.seed.hex()}, as_json)
 
 
-def verify_file(path: Path, party: str, as_json: bool) -> Exit:
-    """Draw again from a public file, under the trust that `party`'s processes saw last."""
+def verify_file(path: Path, party: str, as_json: bool, bootstrap: str | None) -> Exit:
+    """Draw again from a public file, under the trust that `party`'s processes saw last.
+
+    With `bootstrap`, commitment and seed must be those on hedx.bulletin.
+    """
     file = evidence_draws.read_draw(path)
     drawn = evidence_draws.verify(file, offline_trust(Installation(data_dir()), party))
+    if bootstrap is not None:
+        evidence_draws.check_published(file, read_table(bootstrap, topics.BULLETIN, extra=cluster.readers_security()))
     listed = [{"requester": d.requester, "application": d.application_id, "position": d.position} for d in drawn]
     if as_json:
         emit({"draw": file.draw_id, "holds": True, "population": population(file.candidates), "drawn": listed}, as_json)

@@ -92,6 +92,7 @@ def center(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setenv("HEDX_BOOTSTRAP", "in-memory:0")
     monkeypatch.setattr(cluster, "security", lambda *_: {})
+    monkeypatch.setattr(cluster, "readers_security", dict)
     monkeypatch.setattr("pipeline.app.reference_for", reference_for)
     for module in (evidence_desk, evidence_center, evidence_draws):
         monkeypatch.setattr(module, "read_table", read_table)
@@ -280,6 +281,11 @@ def test_a_spot_check_from_draw_to_verification(
     assert keys[-1] == b"draw/2026-11.1/seed"
     assert run(["evidence", "verify", "draw.json", "--json"]) == Exit.FINE
     assert len(said(capsys)["drawn"]) == 2
+    assert run(["evidence", "verify", "draw.json", "--bulletin", "--json"]) == Exit.FINE
+    capsys.readouterr()
+    center.broker.produce(topics.BULLETIN, b"draw/2026-11.1/commitment", b"another one")
+    assert run(["evidence", "verify", "draw.json", "--bulletin"]) == Exit.FAILED
+    assert "not what was published" in capsys.readouterr().err
     Path("draw.json").write_text(Path("draw.json").read_text().replace('"all": 2', '"all": 3'))
     assert run(["evidence", "verify", "draw.json"]) == Exit.FAILED
     assert "draw_mismatch" in capsys.readouterr().err
