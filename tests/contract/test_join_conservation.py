@@ -86,14 +86,15 @@ class Stage:
     def happen(self, once: Once) -> None:
         """Put one event on its way."""
         event = once.event
-        about: dict[str, Any] = {"application_id": APPLICATION, "requester": "53", "section": once.section}
         if isinstance(event, Passed):
             self.put("Watermark", Watermark(source=once.source, sources=2, time=event.time), once.section)
         elif isinstance(event, Answered):
             self.put("AnswerArrived", self._answer(once.section, event), once.section)
         elif isinstance(event, Extended):
             extended = SectionExtended(
-                **about,
+                application_id=APPLICATION,
+                requester="53",
+                section=once.section,
                 provider=event.provider,
                 rows=list(event.rows),
                 until=event.until,
@@ -102,7 +103,8 @@ class Stage:
             )
             self.put("SectionExtended", extended, once.section)
         else:
-            self.put("SectionWithdrawn", SectionWithdrawn(**about, at=77), once.section)
+            off = SectionWithdrawn(application_id=APPLICATION, requester="53", section=once.section, at=77)
+            self.put("SectionWithdrawn", off, once.section)
 
     def run(self) -> None:
         """Work the batch through."""

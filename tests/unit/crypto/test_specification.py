@@ -39,8 +39,15 @@ REFUSING = [
             "local",
             "reference",
             "trust_tables",
+            "acts",
+            "heeding",
+            "withdrawing",
+            "delays",
+            "evidence",
+            "cataloguing",
         )
     ),
+    REPOSITORY / "pipeline" / "center" / "evidence_opening.py",
 ]
 
 
