@@ -103,7 +103,17 @@ class Release:
         return asked
 
     def _documents(self, asked: Asked) -> list[Document]:
-        held = self._archive.documents(asked.request["application_id"])
+        """What is archived for the application, and what a re-check (复核) rests on: those of its original that it names.
+
+        Roster numbers are the same in both, so a document is about the same person.
+        """
+        application_id = asked.request["application_id"]
+        held = self._archive.documents(application_id)
+        mandate = self._archive.mandate(application_id)
+        if mandate["recheck"] is not None:
+            named, own = set(mandate["evidence"]), {document.digest for document in held}
+            older = self._archive.documents(mandate["recheck"]["original"])
+            held += [document for document in older if document.digest in named - own]
         return [document for document in held if document.protocol is None]
 
     def _send(self, asked: Asked, document: Document, now: int) -> None:
@@ -124,13 +134,13 @@ class Release:
         secret, seal = sealing.new_seal(party, [self._trust.sealing_key(CENTER, now)], self._entropy)
         pieces = [content[at : at + PART] for at in range(0, len(content), PART)]
         [digest] = self._archive.connection.execute(
-            "SELECT mandate_digest FROM application WHERE application_id = ?", (document.application_id,)
+            "SELECT mandate_digest FROM application WHERE application_id = ?", (asked.request["application_id"],)
         ).fetchone()
         made: list[SealedBundle] = []
         for part, piece in enumerate(pieces, start=1):
             head = EvidenceHead(
                 request_id=asked.id,
-                application_id=document.application_id,
+                application_id=asked.request["application_id"],
                 number=number,
                 kind=document.kind,
                 digest=document.digest,
@@ -145,7 +155,7 @@ class Release:
                 sender=party,
                 to=CENTER,
                 requester=party,
-                application_id=document.application_id,
+                application_id=asked.request["application_id"],
                 mandate_digest=digest,
                 answers=mark(asked.id),
                 version=1,

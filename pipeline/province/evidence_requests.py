@@ -53,10 +53,8 @@ class Asked:
         return self.request["request_id"]
 
     def covers(self, document: Document) -> bool:
-        """Whether the request asks for this document: of its application, its kinds and its persons."""
+        """Whether the request asks for this document, one of those its application rests on: its kinds and its persons."""
         request = self.request
-        if document.application_id != request["application_id"]:
-            return False
         if request["kinds"] and document.kind not in request["kinds"]:
             return False
         if not request["numbers"]:

@@ -10,19 +10,21 @@ from typing import Any
 
 import pytest
 
+from pipeline.center.evidence_opening import open_documents
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Person
 from pipeline.province import shredding
 from pipeline.province.filing import Origin
 from pipeline.province.rechecking import Prepared, RecheckRefused, attempts_of
 from pipeline.stages.origins import prove
+from tests.archive import archived
 from tests.delaying import withdraw
-from tests.disputes import Original, certified, plates, register_vehicle, with_id
+from tests.disputes import ROWS, Original, certified, plates, register_vehicle, with_id
 from tests.forgery import send, take_apart
 from tests.network import Network
 from tests.officer import center_case, decide, events_of, restart_applications
 from tests.oracle import expected, from_dossiers
-from tests.scenario import bundles_in, codes, is_certified, kept, local_codes, standing
+from tests.scenario import bundles_in, codes, is_certified, kept, local_codes, network_for, small_sample, standing
 
 VEHICLES, FUND, BUSINESS = 1, 2, 3
 """Rows of the original's schedule."""
@@ -554,3 +556,28 @@ def test_the_version_of_a_request_is_the_mandates_attempt(original: Original, di
     assert [h.code for h in answers if h.application_id == request.header.application_id] == [
         "header_contradicts_mandate"
     ]
+
+
+# ---- what it rests on (Art. 9) ------------------------------------------------------------------------------------------
+
+
+def test_documents_of_a_re_check_are_those_of_its_original(tmp_path: Path) -> None:
+    """Asked for the consent of a person of the re-check, the province releases the one it archived for the original."""
+    sample = small_sample(tmp_path, *ROWS)
+    network = network_for(sample, tmp_path)
+    archive = archived(network, sample, tmp_path / "office")
+    network.run()
+    original = Original(sample, network)
+    person = next(p for p in with_id(sample.persons) if p["consent_by"] == "self")
+    recheck = original.recheck([person["number"]], [VEHICLES], "37")
+    network.run()
+    mandate = network.case(recheck).mandate()
+    assert mandate["evidence"] == network.case(original.application).mandate()["evidence"] != []
+    desk = replace(archive, sample=replace(sample, application=recheck))
+    request_id = desk.ask((person["number"],))
+    assert desk.release_all(request_id)
+    opened = open_documents(desk.file(request_id), network.identities["center"])
+    assert opened.is_whole
+    wanted = [document.digest for document in archive.documents() if document.is_about(person["number"])]
+    assert {d.head["digest"] for d in opened.documents} == set(wanted)
+    assert {d.head["application_id"] for d in opened.documents} == {recheck["application_id"]}
