@@ -113,6 +113,7 @@ def section(kind: str) -> bytes:
         "roster_date": "2027-01-14",
         "roster_dataset": "测试名单",
         "application": application() if to_center else None,
+        "origin": None,
     }
     roster = [framing.write("Person", person) for person in persons()]
     granted: bytes | int = 0 if to_center else framing.encode("Acceptance", acceptance())

@@ -182,6 +182,7 @@ def of_stages(made: Inputs) -> None:
     made["applications"]["section"] = cbor.dumps(messages[topics.APPLICATIONS][:1])
     for value in messages[topics.APPLICATIONS]:
         made["applications"][f"alone-{framing.decode(value)[0]}"] = value
+    _decisions(made, messages[topics.APPLICATIONS][0])
     made["join"]["whole"] = cbor.dumps(messages[topics.JOIN])
     made["join"]["silent"] = cbor.dumps([v for v in messages[topics.JOIN] if framing.decode(v)[0] != "AnswerArrived"])
     for value in messages[topics.JOIN]:
@@ -191,6 +192,20 @@ def of_stages(made: Inputs) -> None:
         inner = scenario.answer_bundles()[index].header
         made["deliver-relayed"][f"bundle-{index}"] = cbor.dumps([outer.encode(), inner.encode(), answers])
     _notices(made)
+
+
+def _decisions(made: Inputs, section: bytes) -> None:
+    """An application that says it has more persons than the rules let start by themselves, and what officers say to it."""
+    many = {"person_count": 25_000, "stated_count": 25_000}
+    received = framing.decode_as("SectionReceived", section) | many
+    held = framing.encode("SectionReceived", received)
+    decisions = []
+    for decision in ("approve", "reject", "hold", "delay"):
+        about = {key: received[key] for key in ("application_id", "requester")}
+        said = {"decision": decision, "officer": "wang", "reason": "r", "until": NOW + 30 * DAY, "at": NOW}
+        decisions.append(framing.encode("OfficerDecided", {"decision_id": decision, **about, **said}))
+        made["applications"][f"held-{decision}"] = cbor.dumps([held, decisions[-1]])
+    made["applications"]["held-all"] = cbor.dumps([held, *reversed(decisions)])
 
 
 def of_packs(made: Inputs) -> None:
