@@ -95,6 +95,15 @@ class _NothingYet:
     def has_answered(self, mandate_digest: bytes, section: int, version: int) -> bool:
         return False
 
+    def is_withdrawn(self, requester: str, mandate_digest: bytes) -> bool:
+        return False
+
+    def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
+        return set(), set()
+
+    def told_until(self, mandate_digest: bytes, row: int) -> int | None:
+        return None
+
     def filed(self, application_id: str) -> Filed | None:
         filing = self._filing
         return None if filing is None else Filed(application_id, filing.mandate_digest, filing.keys.unsealer)
@@ -295,6 +304,7 @@ def _expectation(acceptance: Acceptance, persons: int) -> SectionExpected:
         sub_queries=acceptance["sub_queries"],
         suspended=acceptance["suspended"],
         supplement_until=acceptance["accepted_at"],
+        warn_at=[0] * len(acceptance["sub_queries"]),
     )
 
 

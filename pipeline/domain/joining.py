@@ -38,8 +38,8 @@ class Arrival(Enum):
     CLOSED = "closed"  # answers nothing but rows that were closed by agreement: nobody gets it
 
 
-def open_section(expected: SectionExpected) -> JoinState:
-    """A section of which nothing has arrived yet."""
+def open_section(expected: SectionExpected, asked_at: int = 0) -> JoinState:
+    """A section of which nothing has arrived yet; its providers were asked at `asked_at` (ms)."""
     lines = [
         JoinLine(
             provider=query["provider"],
@@ -49,17 +49,28 @@ def open_section(expected: SectionExpected) -> JoinState:
             punctual=b"",
             answered=b"",
             closed_until=None,
+            warn_at=warn_at,
+            pressed=0,
         )
-        for query in expected["sub_queries"]
+        for query, warn_at in zip(expected["sub_queries"], expected["warn_at"], strict=True)
     ]
-    return JoinState(expected=expected, lines=lines, bundles=[], version=0, closed_at=0, withdrawn_at=0)
+    return JoinState(
+        expected=expected,
+        lines=lines,
+        bundles=[],
+        version=0,
+        closed_at=0,
+        withdrawn_at=0,
+        asked_at=asked_at,
+        resumed=[],
+    )
 
 
 def receive(state: JoinState, bundle: BundleRef) -> Arrival:
     """Add `bundle` to the section, in place, unless it is none of its business, comes too late for it or is answered."""
     if any(known["digest"] == bundle["digest"] for known in state["bundles"]):
         return Arrival.DUPLICATE
-    if bundle["provider"] in state["expected"]["suspended"]:
+    if bundle["provider"] in state["expected"]["suspended"] and bundle["provider"] not in state["resumed"]:
         return Arrival.OUT_OF_SCOPE
     mask = members.from_bytes(bundle["members"])
     if not mask or mask & ~members.full(state["expected"]["person_count"]):
@@ -91,15 +102,25 @@ def withdraw(state: JoinState, at: int) -> None:
         state["withdrawn_at"] = at
 
 
-def extend(state: JoinState, provider: str, rows: Sequence[int], until: int) -> None:
+def resume(state: JoinState, provider: str) -> None:
+    """A `provider` that was suspended at acceptance is asked after all, in place: what it answers counts.
+
+    Nobody waits for it: what it does not answer stays unavailable.
+    """
+    if provider in state["expected"]["suspended"] and provider not in state["resumed"]:
+        state["resumed"].append(provider)
+
+
+def extend(state: JoinState, provider: str, rows: Sequence[int], until: int, warn_at: int = 0) -> None:
     """Move the deadline of `rows` of `provider` to `until` (ms), in place, and the supplement window with it.
 
-    Never backwards. What came between the old deadline and the new one was in time after all; a section that has its
+    `warn_at` (ms): from when on it is near, 0 for no warning. Never backwards. What came between the old deadline and the new one was in time after all; a section that has its
     first certificate keeps that, and what comes is a supplement as before.
     """
     last = _last_deadline(state)
     for line in _lines_of(state, provider, rows):
-        line["deadline"] = max(line["deadline"], until)
+        if until > line["deadline"]:
+            line["deadline"], line["warn_at"], line["pressed"] = until, warn_at, 0
         line["punctual"] = members.to_bytes(_punctual(state, line))
     state["expected"]["supplement_until"] += _last_deadline(state) - last
 
@@ -130,9 +151,17 @@ def closes_at(state: JoinState) -> int | None:
 
 
 def is_answered_in_full(state: JoinState) -> bool:
-    """Whether every sub-query has an answer, punctual or late: nothing can arrive any more that is not a duplicate."""
+    """Whether every sub-query has an answer, punctual or late; those of parties suspended at acceptance left aside."""
     everyone = members.full(state["expected"]["person_count"])
     return all(members.from_bytes(line["answered"]) == everyone for line in _open_lines(state))
+
+
+def is_over(state: JoinState) -> bool:
+    """Whether nothing can arrive any more that is not a duplicate: a party that was suspended may still be asked."""
+    everyone = members.full(state["expected"]["person_count"])
+    if state["withdrawn_at"]:
+        return is_answered_in_full(state)
+    return all(members.from_bytes(line["answered"]) == everyone for line in state["lines"])
 
 
 def has_late_answers(state: JoinState) -> bool:
@@ -173,11 +202,22 @@ def _last_deadline(state: JoinState) -> int:
 
 def _punctual(state: JoinState, line: JoinLine) -> int:
     """Who of `line` was answered by its deadline as it is now."""
-    mask = 0
+    given = _given(state, line)
+    return sum(
+        mask for bundle, mask in given if bundle["appended_at"] <= line["deadline"]
+    )  # no person is in two of them
+
+
+def _given(state: JoinState, line: JoinLine) -> list[tuple[BundleRef, int]]:
+    """The bundles about `line`, each with whom it answered: the first stands, also where a later one names a closed row."""
+    given: list[tuple[BundleRef, int]] = []
+    left = members.from_bytes(line["answered"])
     for bundle in state["bundles"]:
-        if _answers(bundle, line) and bundle["appended_at"] <= line["deadline"]:
-            mask |= members.from_bytes(bundle["members"])
-    return mask & members.from_bytes(line["answered"])
+        if _answers(bundle, line):
+            mask = members.from_bytes(bundle["members"]) & left
+            left &= ~mask
+            given.append((bundle, mask))
+    return given
 
 
 def _answers(bundle: BundleRef, line: JoinLine) -> bool:
@@ -195,11 +235,7 @@ def _is_punctual(state: JoinState, bundle: BundleRef) -> bool:
 
 
 def _certify_line(state: JoinState, line: JoinLine, *, with_late: bool) -> CertificateLine:
-    count = state["expected"]["person_count"]
-    if line["provider"] in state["expected"]["suspended"]:
-        parts = [_part("unavailable", SUSPENDED, None, members.full(count), count)]
-    else:
-        parts = _parts(state, line, with_late=with_late)
+    parts = _parts(state, line, with_late=with_late)
     return CertificateLine(provider=line["provider"], row=line["row"], category=line["category"], parts=parts)
 
 
@@ -207,10 +243,8 @@ def _parts(state: JoinState, line: JoinLine, *, with_late: bool) -> list[Certifi
     count = state["expected"]["person_count"]
     answered = members.from_bytes(line["answered"] if with_late else line["punctual"])
     masks: dict[tuple[str, str | None, int | None], int] = {}
-    for bundle in state["bundles"]:
-        if not _answers(bundle, line) or (bundle["appended_at"] > line["deadline"] and not with_late):
-            continue
-        if mask := members.from_bytes(bundle["members"]) & answered:
+    for bundle, whom in _given(state, line):
+        if mask := whom & answered:
             said = (bundle["outcome"], bundle["code"], bundle["until"])
             masks[said] = masks.get(said, 0) | mask
     if missing := members.full(count) & ~answered:
@@ -221,6 +255,8 @@ def _parts(state: JoinState, line: JoinLine, *, with_late: bool) -> list[Certifi
 
 def _unanswered(state: JoinState, line: JoinLine) -> tuple[str, str | None, int | None]:
     """(status, code, until) of what of `line` has no answer."""
+    if line["provider"] in state["expected"]["suspended"]:
+        return "unavailable", SUSPENDED, None
     if line["closed_until"] is not None:
         return "unavailable", FORCE_MAJEURE, line["closed_until"]
     return ("withdrawn" if state["withdrawn_at"] else "expired"), None, None

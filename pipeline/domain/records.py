@@ -554,12 +554,12 @@ class Extension(TypedDict):
 
 
 class ReviewNotice(TypedDict):
-    """hedx/1/review: what the center tells a requester about its application on the way: held for an officer, escalated since nobody decided, withdrawn as asked, or why what it asked is not done. Signed by the center."""
+    """hedx/1/review: what the center tells a requester about its application on the way: held for an officer, escalated since nobody decided, withdrawn as asked, or why what it asked is not done; or what it reminds a provider of. Signed by the center."""
 
     application_id: str
     requester: str
     mandate_digest: bytes | None
-    kind: Literal["held", "escalated", "withdrawn", "declined"]
+    kind: Literal["held", "escalated", "withdrawn", "declined", "reminder"]
     faults: list[Fault]
     due: int | None
     at: int
@@ -745,6 +745,35 @@ class SectionExpected(TypedDict):
     sub_queries: list[SubQuery]
     suspended: list[str]
     supplement_until: int
+    warn_at: list[int]  # one for each sub-query; 0: no warning
+
+
+class SectionResumed(TypedDict):
+    """applications → join: a provider that was suspended at acceptance is asked after all."""
+
+    application_id: str
+    requester: str
+    section: int
+    provider: str
+
+
+class SectionOwed(TypedDict):
+    """join → applications: providers that have not answered a section for so long that they are asked again."""
+
+    application_id: str
+    requester: str
+    section: int
+    providers: list[str]
+
+
+class DeadlineNear(TypedDict):
+    """join → applications: a deadline of a provider is near, and answers are missing."""
+
+    application_id: str
+    requester: str
+    section: int
+    provider: str
+    due: int
 
 
 class AnswerArrived(TypedDict):
@@ -891,6 +920,7 @@ class SectionExtended(TypedDict):
     rows: list[int]
     until: int
     closed: bool
+    warn_at: int  # 0: no warning
 
 
 class Change(TypedDict):
@@ -1020,6 +1050,16 @@ class ApplicationState(TypedDict):
     certificate_digest: bytes | None
     recheck: Recheck | None
     rechecks: list[RecheckNoted]
+    owed: list[int]  # sections whose newest certificate has gaps that a late answer may fill
+    resumed: list[str]  # providers suspended at acceptance and asked later
+    reminded: list[Reminded]
+
+
+class Reminded(TypedDict):
+    """A provider that was reminded (催办) of a deadline."""
+
+    provider: str
+    due: int
 
 
 class RecheckNoted(TypedDict):
@@ -1052,6 +1092,8 @@ class JoinLine(TypedDict):
     punctual: bytes  # members answered (whatever the outcome) in time
     answered: bytes  # members answered at all
     closed_until: int | None  # closed by agreement as unavailable
+    warn_at: int  # 0: no warning
+    pressed: int  # 0 not yet, 1 its deadline is near, 2 its deadline has passed; with answers missing
 
 
 class JoinState(TypedDict):
@@ -1063,3 +1105,5 @@ class JoinState(TypedDict):
     version: int  # 0 while open
     closed_at: int
     withdrawn_at: int  # 0 while it is not withdrawn
+    asked_at: int  # when those that owe were last asked
+    resumed: list[str]  # providers suspended at acceptance and asked later

@@ -182,6 +182,9 @@ def filed_state(requester: str, application_id: str, sections: int, received_at:
         certificate_digest=None,
         recheck=None,
         rechecks=[],
+        owed=[],
+        resumed=[],
+        reminded=[],
     )
 
 

@@ -456,10 +456,11 @@ def _parked_row(query: SubQuery, found: Found) -> ParkedRow:
 
 
 def _acceptance(raw: bytes | None, trust: Trust, at: int) -> Acceptance:
+    """The center's word, as of when the center sent it, or of its own end: who owes answers is asked again for weeks."""
     if raw is None:
         raise InvalidMessage("acceptance_missing")
     try:
-        verified = signed.verify(raw, "acceptance", trust, now=at, issuer=CENTER)
+        verified = signed.verify_kept(raw, "acceptance", trust, witness=at, issuer=CENTER)
     except InvalidMessage as error:
         raise InvalidMessage("acceptance_invalid", str(error)) from error
     return framing.decode_as("Acceptance", verified.payload)  # type: ignore[return-value]

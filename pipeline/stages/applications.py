@@ -2,7 +2,7 @@
 
 In: hedx.center.applications. Out: providers' requests, hedx.center.join, the requester's responses,
 hedx.center.results, hedx.center.desk. Accepted sections stay here, sealed, until the requester has receipted their
-bundles. The life of an application is the table in `domain.lifecycle`.
+bundles and nobody owes answers any more. The life of an application is the table in `domain.lifecycle`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pipeline.stages import (
     evidence,
     holding,
     rechecking,
+    redispatching,
     rejecting,
     sending,
     topics,
@@ -173,9 +174,10 @@ def _delivered(office: Office, work: Casework, partition: int, record: DeliveryR
 
 
 def _release(case: Case) -> None:
-    """Let go of the sealed sections once the requester holds every bundle the certificates name."""
-    if case.state["version"] and not case.state["awaiting"]:
-        case.release_sections()
+    """Let go of the sealed sections once the requester holds every bundle the certificates name, and nobody owes more."""
+    state = case.state
+    if state["version"] and not state["awaiting"]:
+        case.release_sections(keep=() if state["state"] == "withdrawn" else state["owed"])
 
 
 def _expired(office: Office, work: Casework, partition: int, key: bytes, due: int) -> None:
@@ -204,6 +206,8 @@ HANDLERS: dict[str, Handler] = {
     "SectionCertified": _certified,
     "DeliveryReceipted": _delivered,
     "DispatchDue": _dispatch_due,
+    "SectionOwed": redispatching.owed,
+    "DeadlineNear": redispatching.remind,
     "OfficerDecided": deciding.decided,
     "RecheckAsked": rechecking.asked,
     "RecheckJudged": admission.recheck_judged,

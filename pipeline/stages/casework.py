@@ -9,7 +9,7 @@ when that is looked at next; `c` what stays of it for re-checks (`stages.recheck
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,10 +144,15 @@ class Case:
 
     def section(self, number: int) -> SectionReceived:
         """A section as it arrived. Raises InvalidMessage `section_unknown` when it was let go of."""
-        data = self.work.overlay.get(self.partition, self._stored(number))
-        if data is None:
+        section = self.kept_section(number)
+        if section is None:
             raise InvalidMessage("section_unknown", f"section {number}")
-        return framing.decode_as("SectionReceived", data)  # type: ignore[return-value]
+        return section
+
+    def kept_section(self, number: int) -> SectionReceived | None:
+        """A section as it arrived; None when it was let go of."""
+        data = self.work.overlay.get(self.partition, self._stored(number))
+        return None if data is None else framing.decode_as("SectionReceived", data)  # type: ignore[return-value]
 
     def keep_section(self, record: SectionReceived) -> None:
         """Keep a section, sealed as it came, until it is let go of."""
@@ -155,9 +160,9 @@ class Case:
             self.partition, self._stored(record["section"]), framing.encode("SectionReceived", record)
         )
 
-    def release_sections(self) -> None:
-        """Let go of the sealed sections."""
-        for number in range(1, self.state["sections"] + 1):
+    def release_sections(self, keep: Collection[int] = ()) -> None:
+        """Let go of the sealed sections, but for those numbered in `keep`."""
+        for number in set(range(1, self.state["sections"] + 1)) - set(keep):
             if self.work.overlay.get(self.partition, self._stored(number)) is not None:
                 self.work.overlay.put(self.partition, self._stored(number), None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.codec import framing
 from pipeline.crypto import cose
 from pipeline.domain import results
+from pipeline.domain.joining import SUSPENDED
 from pipeline.domain.records import (
     ApplicationResult,
     ApplicationState,
@@ -31,9 +32,21 @@ def note(application: ApplicationState, record: SectionCertified) -> bool:
     application["certified"][position] = SectionResult(
         section=record["section"], certificate=record["certificate"], bundles=digests
     )
+    application["owed"] = [number for number in application["owed"] if number != record["section"]]
+    if has_gaps(certificate):
+        application["owed"].append(record["section"])
     delivered = set(application["delivered"]) | set(application["awaiting"])
     application["awaiting"] += [digest for digest in digests if digest not in delivered]
     return True
+
+
+def has_gaps(certificate: SectionCertificate) -> bool:
+    """Whether answers are missing that a provider may still give, so that the section may have to be sent out again."""
+    return any(
+        part["status"] == "expired" or (part["status"] == "unavailable" and part["code"] == SUSPENDED)
+        for line in certificate["lines"]
+        for part in line["parts"]
+    )
 
 
 def is_certified(application: ApplicationState) -> bool:

@@ -11,6 +11,7 @@ from typing import cast
 
 from pipeline.codec import framing
 from pipeline.crypto import cose
+from pipeline.domain import pressing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
 from pipeline.domain.parties import CENTER
@@ -103,7 +104,7 @@ def replied(office: Office, work: Casework, partition: int, record: Acted, act: 
     if faults:
         return tell(case, "declined", faults)
     noted["settled"], noted["until"], noted["closed"] = True, until, reply["decision"] == "close"
-    _extend(case, noted, act)
+    _extend(office, case, noted, act)
     case.save()
     return None
 
@@ -137,7 +138,7 @@ def _faults(case: Case, noted: DelayNoted, reply: DelayReply, until: int) -> lis
     return []
 
 
-def _extend(case: Case, noted: DelayNoted, act: Act) -> None:
+def _extend(office: Office, case: Case, noted: DelayNoted, act: Act) -> None:
     """Sign what was agreed, for both; tell join."""
     state, work = case.state, case.work
     provider, rows, until, closed = noted["provider"], noted["rows"], noted["until"], noted["closed"]
@@ -164,6 +165,7 @@ def _extend(case: Case, noted: DelayNoted, act: Act) -> None:
             rows=rows,
             until=until,
             closed=closed,
+            warn_at=0 if closed else pressing.warn_at_of_extension(work.now, until, office.calendar),
         )
         key = section_key(state["requester"], state["application_id"], number)
         work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExtended", extended)))

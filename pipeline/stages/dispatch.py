@@ -115,8 +115,10 @@ def batches(section: SectionReceived, acceptance: Acceptance, room: int) -> list
     return [providers[start : start + count] for start in range(0, len(providers), count)]
 
 
-def expectation(section: SectionReceived, acceptance: Acceptance, supplement_until: int) -> SectionExpected:
-    """What join is told of a section, in the transaction that sends it out."""
+def expectation(
+    section: SectionReceived, acceptance: Acceptance, supplement_until: int, warn_at: Sequence[int]
+) -> SectionExpected:
+    """What join is told of a section, in the transaction that sends it out; `warn_at` (ms), one for each sub-query."""
     return SectionExpected(
         application_id=section["application_id"],
         requester=section["requester"],
@@ -127,6 +129,7 @@ def expectation(section: SectionReceived, acceptance: Acceptance, supplement_unt
         sub_queries=[{**query, "coverage": None} for query in acceptance["sub_queries"]],  # the join has no use for it
         suspended=acceptance["suspended"],
         supplement_until=supplement_until,
+        warn_at=list(warn_at),
     )
 
 

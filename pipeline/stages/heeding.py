@@ -1,6 +1,6 @@
 """heeding: what a provider does about the acts that the center passes on to it, and what it says itself (Art. 10).
 
-A withdrawal must be the requester's own, an extension the center's for this provider. What is withdrawn is not answered any
+A withdrawal must be the requester's own, an extension or a reminder (催办) the center's for this provider. What is withdrawn is not answered any
 more, and that is acknowledged; rows that were closed are let go of.
 """
 
@@ -21,7 +21,7 @@ from pipeline.stages.acts import Act, open_act, post_act, sign_act
 from pipeline.stages.local import CalledOff, LocalEffects, ParkedRow, Posted, View
 from pipeline.stages.notices import Entropy
 
-HEEDED: Final = frozenset({"withdrawal", "extension", "catalog-decision"})
+HEEDED: Final = frozenset({"withdrawal", "extension", "review", "catalog-decision"})
 """Types of acts that a provider takes."""
 TO_ANSWER: Final = 15 * 60 * 1000
 """How long (ms) after its register is back a provider may take to answer what waited for it."""
@@ -44,6 +44,8 @@ def heed(raw: bytes, header: Header, party: str, trust: Trust, at: int, effects:
     act = open_act(raw, trust, at=at)
     if act.typ not in HEEDED:
         raise InvalidMessage("act_unexpected", act.typ)
+    if act.typ == "review" and act.record["kind"] != "reminder":
+        raise InvalidMessage("act_unexpected", act.record["kind"])
     audience = signed.peek(raw).claims.audience
     if audience != (party if act.issuer == CENTER else CENTER):
         raise InvalidMessage("audience_mismatch", f"for {audience}")

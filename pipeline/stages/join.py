@@ -16,7 +16,7 @@ from pipeline.crypto import bundles, relay
 from pipeline.crypto.bundles import SealedBundle, header_of
 from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
-from pipeline.domain import joining
+from pipeline.domain import joining, pressing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.joining import Arrival
 from pipeline.domain.parties import CENTER
@@ -27,10 +27,11 @@ from pipeline.domain.records import (
     SectionCertified,
     SectionExpected,
     SectionExtended,
+    SectionResumed,
     SectionWithdrawn,
     Watermark,
 )
-from pipeline.stages import topics
+from pipeline.stages import overdue, topics
 from pipeline.stages.bounds import DIGEST, PARTITIONS, PERSONS, SECTIONS, TIMES, WORDS, within
 from pipeline.stages.effects import (
     Batch,
@@ -152,6 +153,8 @@ class _Run:
             self._withdraw(message.partition, record)  # type: ignore[arg-type]
         elif name == "SectionExtended":
             self._extend(message.partition, record)  # type: ignore[arg-type]
+        elif name == "SectionResumed":
+            self._resume(message.partition, record)  # type: ignore[arg-type]
         elif name == "Watermark":
             self._watermark(message.partition, record)  # type: ignore[arg-type]
         else:
@@ -180,11 +183,13 @@ class _Run:
         within(record, section=range(1, record["sections"] + 1), person_count=PERSONS, supplement_until=TIMES)
         for query in record["sub_queries"]:
             within(query, deadline=TIMES)
+        if len(record["warn_at"]) != len(record["sub_queries"]) or any(at not in TIMES for at in record["warn_at"]):
+            raise InvalidMessage("record_out_of_bounds", "warn_at")
         key = section_key(record["requester"], record["application_id"], record["section"])
         if self._load(partition, key) is not None:
             self._note("expectation_repeated", record["application_id"], record["section"], record["requester"])
             return
-        self._sections[partition, key] = _Section(partition, key, joining.open_section(record), None)
+        self._sections[partition, key] = _Section(partition, key, joining.open_section(record, self._now), None)
 
     def _answer(self, partition: int, record: AnswerArrived) -> None:
         within(record, appended_at=TIMES)
@@ -233,12 +238,24 @@ class _Run:
 
     def _extend(self, partition: int, record: SectionExtended) -> None:
         """Another deadline for some rows, or none at all any more (Art. 10)."""
-        section = self._changed(partition, record, until=TIMES)
-        if section is not None:
-            change = joining.close if record["closed"] else joining.extend
-            change(section.state, record["provider"], record["rows"], record["until"])
+        section = self._changed(partition, record, until=TIMES, warn_at=TIMES)
+        if section is None:
+            return
+        moved = record["provider"], record["rows"], record["until"]
+        if record["closed"]:
+            joining.close(section.state, *moved)
+        else:
+            joining.extend(section.state, *moved, record["warn_at"])
 
-    def _changed(self, partition: int, record: SectionWithdrawn | SectionExtended, **limits: range) -> _Section | None:
+    def _resume(self, partition: int, record: SectionResumed) -> None:
+        """A provider that was suspended at acceptance is asked after all."""
+        section = self._changed(partition, record)
+        if section is not None:
+            joining.resume(section.state, record["provider"])
+
+    def _changed(
+        self, partition: int, record: SectionWithdrawn | SectionExtended | SectionResumed, **limits: range
+    ) -> _Section | None:
         """The section that `record` changes; None when it is answered in full, or its supplement window is over."""
         within(record, requester=WORDS, application_id=WORDS, section=SECTIONS, **limits)
         key = section_key(record["requester"], record["application_id"], record["section"])
@@ -285,9 +302,10 @@ class _Run:
                 self._certify(section, partition)
         elif section.state["version"] > 0 and fresh:
             self._certify(section, partition)
-        if section.ended or (section.state["version"] > 0 and joining.is_answered_in_full(section.state)):
+        if section.ended or (section.state["version"] > 0 and joining.is_over(section.state)):
             self._drop(section)
         else:
+            self.effects.outputs += overdue.press(section.state, low, self._events)
             self._save(section)
 
     def _certify(self, section: _Section, partition: int) -> None:
@@ -355,6 +373,9 @@ class _Run:
 def _due(state: JoinState) -> int:
     """When a section must be looked at next, by the watermark (ms)."""
     if state["version"]:
-        return state["expected"]["supplement_until"]
-    deadline = joining.closes_at(state)
-    return 0 if deadline is None else deadline + 1
+        end = state["expected"]["supplement_until"]
+    else:
+        deadline = joining.closes_at(state)
+        end = 0 if deadline is None else deadline + 1
+    look = pressing.next_look(state)
+    return end if look is None else min(end, look)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.codec import framing
+from pipeline.domain import pressing
 from pipeline.domain.lifecycle import Event
 from pipeline.domain.records import Acceptance, DispatchDue, SectionReceived
 from pipeline.stages import topics
@@ -24,9 +25,10 @@ def start(
     work = case.work
     case.change(Event.START, by=POLICY)
     room = STRAIGHT_THROUGH
+    warn_at = _warnings(office, acceptance)
     for section in sections:
         key = section_key(section["requester"], section["application_id"], section["section"])
-        expected = expectation(section, acceptance, case.state["expires_at"])
+        expected = expectation(section, acceptance, case.state["expires_at"], warn_at)
         work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExpected", expected)))
         for providers in batches(section, acceptance, STRAIGHT_THROUGH):
             room -= len(section["bundle"] or b"") * len(providers)
@@ -57,6 +59,21 @@ def send(
             provider=provider,
             count=section["person_count"],
         )
+
+
+def _warnings(office: Office, acceptance: Acceptance) -> list[int]:
+    """From when on (ms) each sub-query's deadline is near: by the release in force and the calendar of its acceptance."""
+    release = office.reference.release(acceptance["catalog_release"])
+    assert release is not None, "it was accepted under it a moment ago"
+    return [
+        pressing.warn_at(
+            release.entry(query["provider"], query["category"]),
+            acceptance["accepted_at"],
+            query["deadline"],
+            office.calendar,
+        )
+        for query in acceptance["sub_queries"]
+    ]
 
 
 def _due(key: bytes, section: SectionReceived, providers: list[str]) -> Output:

@@ -101,7 +101,8 @@ def _providers(case: Case) -> list[str]:
     if case.state["acceptance"] is None:
         return []
     acceptance = admission.acceptance_of(case.state)
-    return dispatching.active_providers(acceptance["sub_queries"], acceptance["suspended"])
+    never_asked = set(acceptance["suspended"]) - set(case.state["resumed"])
+    return dispatching.active_providers(acceptance["sub_queries"], never_asked)
 
 
 def _check_mandate(case: Case, digest: bytes) -> None:

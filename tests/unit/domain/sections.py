@@ -38,6 +38,7 @@ def an_expectation(queries: Sequence[SubQuery], persons: int = 4, suspended: Seq
         sub_queries=list(queries),
         suspended=list(suspended),
         supplement_until=9_000,
+        warn_at=[0] * len(queries),
     )
 
 

@@ -253,3 +253,35 @@ def test_a_second_answer_in_other_words_is_a_conflict() -> None:
     assert joining.receive(state, a_bundle("37", indexes=[0, 1])) is Arrival.DUPLICATE
     assert joining.receive(state, a_bundle("37", indexes=[1, 2])) is Arrival.CONFLICT
     assert joining.receive(state, a_bundle("37", indexes=[2, 3])) is Arrival.ACCEPTED
+
+
+def test_the_first_answer_stands_where_a_later_bundle_names_a_row_closed_since() -> None:
+    """A person is in one status of a line, though two bundles hold the row."""
+    state = joining.open_section(an_expectation([a_query("37", 1), a_query("37", 2)]))
+    assert joining.receive(state, a_bundle("37", [1], indexes=[0, 1], name="one")) is Arrival.ACCEPTED
+    joining.close(state, "37", [1], 5_000)
+    refused = a_bundle("37", [1, 2], outcome="refused", code="sharing_suspended", name="two")
+    assert joining.receive(state, refused) is Arrival.ACCEPTED
+    [closed, other] = certified(state)["lines"]
+    assert [(part["status"], part["code"], part["count"]) for part in closed["parts"]] == [
+        ("done", None, 2),
+        ("unavailable", "force_majeure", 2),
+    ]
+    assert [(part["status"], part["count"]) for part in other["parts"]] == [("refused", 4)]
+
+
+def test_a_party_that_resumed_answers_into_what_was_unavailable() -> None:
+    """What it answers counts, the rest stays unavailable, and until then the section is kept for it though nobody waits."""
+    state = joining.open_section(an_expectation([a_query("37"), a_query("32")], suspended=["32"]))
+    joining.receive(state, a_bundle("37"))
+    assert joining.closes_at(state) is None
+    assert not joining.is_over(state)
+    joining.resume(state, "32")
+    assert joining.receive(state, a_bundle("32", indexes=[0])) is Arrival.ACCEPTED
+    [_, line] = certified(state)["lines"]
+    assert [(p["status"], p["code"], p["count"]) for p in line["parts"]] == [
+        ("done", None, 1),
+        ("unavailable", SUSPENDED, 3),
+    ]
+    assert joining.receive(state, a_bundle("32", indexes=[1, 2, 3], name="rest")) is Arrival.ACCEPTED
+    assert joining.is_over(state)

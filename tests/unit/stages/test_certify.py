@@ -28,6 +28,7 @@ def an_application(sections: int = 2) -> ApplicationState:
         certified_versions=[0] * sections,
         awaiting=[],
         delivered=[],
+        owed=[],
     )
 
 

@@ -63,7 +63,8 @@ def test_suspended_providers_are_in_no_group() -> None:
 def test_join_is_told_who_is_asked_and_until_when() -> None:
     """The same sub-queries that the requester was promised, without the coverage, which nobody reads there."""
     acceptance = an_acceptance("11")
-    expected = expectation(a_section(10), acceptance, 99)
+    warn_at = list(range(len(acceptance["sub_queries"])))
+    expected = expectation(a_section(10), acceptance, 99, warn_at)
     assert expected["sub_queries"] == [{**query, "coverage": None} for query in acceptance["sub_queries"]]
-    assert (expected["suspended"], expected["supplement_until"]) == (["11"], 99)
+    assert (expected["suspended"], expected["supplement_until"], expected["warn_at"]) == (["11"], 99, warn_at)
     assert (expected["section"], expected["sections"], expected["person_count"]) == (2, 3, 500)
