@@ -26,7 +26,7 @@ STEPS: Final = {
         "spot check {draw}: persons drawn: {persons}; {requester} is asked for {wanted} by {due}",
     ),
     "answered": (
-        "{requester}按期提交 {documents} 份文件（期限 {due}），其中 {in_mandate} 份在委托书所列摘要之中；核对结论：{verdict}",
+        "{requester}按期提交 {documents} 份文件（期限 {due}），{in_mandate} 份在签名委托所列摘要之中；核对结论：{verdict}",
         "spot check answered: {documents} documents of {requester}, due {due}, {in_mandate} named in the mandate; {verdict}",
     ),
     "verified": (
