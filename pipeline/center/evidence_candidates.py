@@ -38,6 +38,7 @@ class Facts:
     marks: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     numbers: dict[tuple[str, str], dict[int, list[int]]] = field(default_factory=dict)
     debts: dict[str, set[str]] = field(default_factory=dict)
+    judged: set[str] = field(default_factory=set)
     _asked: dict[str, EvidenceAsked] = field(default_factory=dict)
     _replied: dict[str, int] = field(default_factory=dict)
 
@@ -69,8 +70,10 @@ class Facts:
         elif name == "Acted" and record["typ"] == "evidence-reply":
             reply = framing.decode_as("EvidenceReply", cose.decode(record["act"]).payload)
             self._replied.setdefault(cast("str", reply["request_id"]), record["received_at"])
-        elif name == "EvidenceJudged" and record["verdict"] == "questioned":
-            self.debts.setdefault(record["requester"], set()).add("questioned")
+        elif name == "EvidenceJudged":
+            self.judged.add(record["request_id"])
+            if record["verdict"] == "questioned":
+                self.debts.setdefault(record["requester"], set()).add("questioned")
 
     def _due(self, asked: EvidenceAsked) -> int:
         try:
@@ -128,7 +131,7 @@ def questions(
 ) -> tuple[list[EvidenceAsked], list[Drawn]]:
     """The requests for the documents of everybody drawn, and those whose roster the center does not keep any more.
 
-    An application's persons are asked about together, a section's worth at a time.
+    An application's persons are asked about together, a section's worth at a time; requests that are judged are left out.
     """
     asked: dict[tuple[str, str], list[int]] = {}
     unknown: list[Drawn] = []
@@ -157,4 +160,4 @@ def questions(
                     at=now,
                 )
             )
-    return records, unknown
+    return [record for record in records if record["request_id"] not in facts.judged], unknown

@@ -48,6 +48,9 @@ REPLY_LIMIT: Final = 256 * 1024
 """Bytes of a signed reply: it is in the state, and on the desk."""
 _MOST_SAID: Final = range(MOST_PARTS + 1)
 _DAY: Final = 24 * 3600 * 1000
+_OVER: Final = b"over"
+"""A request that was judged: this and when (ms, 8 bytes) it is forgotten. Until then its id asks nothing again."""
+_REMEMBERED: Final = 400 * _DAY
 _MISSING: Final[Mapping[EvidenceKind, str]] = {
     "identity": "evidence_identity_missing",
     "consent": "evidence_consent_missing",
@@ -68,7 +71,7 @@ def desk_key(request_id: str) -> bytes:
 
 
 def asked(office: Office, work: Casework, partition: int, record: EvidenceAsked) -> None:
-    """An officer asks for documents: sign the request, start its clock, put it on the desk. Once for each id.
+    """An officer asks for documents: sign the request, start its clock, put it on the desk. Once for each id, judged or not.
 
     Raises InvalidMessage `record_out_of_bounds`, `calendar_unknown` when the working days ahead are not known, and
     `act_invalid` for a reason that is too long.
@@ -120,6 +123,8 @@ def due(office: Office, work: Casework, partition: int, key: bytes, at: int) -> 
 
     Pressed on each working day, for as long as it takes.
     """
+    if work.overlay.get(partition, STATE + key) == _OVER + at.to_bytes(8, "big"):
+        work.overlay.put(partition, STATE + key, None)
     state = _load(work, partition, key)
     if state is None or state["reply"] is not None:
         return
@@ -201,7 +206,9 @@ def judged(office: Office, work: Casework, partition: int, record: EvidenceJudge
         raise InvalidMessage("evidence_unknown", record["application_id"])
     raw = sign_act("evidence-judged", record, work.signer, record["requester"], work.now)
     _post(work, raw, state)
-    work.overlay.put(partition, STATE + key, None)
+    forgotten_at = work.now + _REMEMBERED
+    work.overlay.put(partition, STATE + key, _OVER + forgotten_at.to_bytes(8, "big"))
+    _set_timer(work, partition, key, forgotten_at)
     work.outputs.append(Output(topics.DESK, desk_key(record["request_id"]), None))
     _note(work, f"evidence_{record['verdict']}", state, by=record["officer"])
 
@@ -212,7 +219,11 @@ def _key(requester: str, application_id: str, request_id: str) -> bytes:
 
 def _load(work: Casework, partition: int, key: bytes) -> EvidenceState | None:
     data = work.overlay.get(partition, STATE + key)
-    return None if data is None else cast("EvidenceState", framing.decode_as("EvidenceState", data))
+    return (
+        None
+        if data is None or data.startswith(_OVER)
+        else cast("EvidenceState", framing.decode_as("EvidenceState", data))
+    )
 
 
 def _save(work: Casework, partition: int, key: bytes, state: EvidenceState) -> None:

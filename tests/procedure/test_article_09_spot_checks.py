@@ -129,8 +129,12 @@ def test_a_position_is_no_roster_number(sample: Sample, tmp_path: Path) -> None:
 def test_a_draw_carried_out_twice_asks_once(archive: Archive) -> None:
     """A crash between committing and asking is made good by doing it again."""
     file = draw_at(archive.network, 2)
-    assert carry_out(archive.network, file) == carry_out(archive.network, file)
+    [request_id] = carry_out(archive.network, file)
+    assert carry_out(archive.network, file) == [request_id]
     assert len(archive.told()) == 1
+    archive.release_all(request_id)
+    archive.judge(request_id)
+    assert carry_out(archive.network, file) == [], "nor once it is judged"
 
 
 # -- by weight ---------------------------------------------------------------------------------------------------------
