@@ -27,7 +27,7 @@ from pipeline.domain.answer_codes import explain_code, status_words
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, Person
-from pipeline.domain.wording import Language, explain, provider_words
+from pipeline.domain.wording import Language, explain, explain_reason, provider_words
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.seen_file import SeenFile
 from pipeline.province.casefile import CaseFile, Certificate
@@ -308,7 +308,7 @@ def _said(said: Correspondence, lang: Language) -> dict[str, Any]:
     if delays := said.delays():
         found["delays"] = [{"provider": told.delay["provider"], "until": told.delay["until"]} for told in delays]
     if declined := said.declined():
-        found["declined"] = [explain(fault, lang) for fault in declined]
+        found["declined"] = [explain_reason(fault, lang) for fault in declined]
     return found
 
 
