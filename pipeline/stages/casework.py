@@ -119,7 +119,9 @@ class Case:
             state["history"].append(line)
         self.work.events.add(
             lifecycle.FACT[event],
-            subject=len(state["history"]).to_bytes(4, "big") + state["version"].to_bytes(4, "big"),
+            subject=b"".join(
+                n.to_bytes(4, "big") for n in (len(state["history"]), state["version"], state["pressing"])
+            ),
             application_id=state["application_id"],
             party=state["requester"],
             count=state["person_count"] if count is None else count,
