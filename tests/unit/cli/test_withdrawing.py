@@ -57,6 +57,7 @@ def test_withdrawing_shows_who_has_acknowledged(
     assert "尚未确认撤销的提供方" in out
     home.run()
     assert run(["apply", "withdraw", delayed, "--reason", "再次", "--json"]) == Exit.FINE
+    capsys.readouterr()
     home.run()
     assert len(bundles_in(home, "center", "requests", "act")) == 1 + 1 + 2, (
         "a delay, one withdrawal, two acknowledgements"
