@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.center import desk
 from pipeline.center.evidence_candidates import Facts, candidates, questions, quotas_by
 from pipeline.center.evidence_desk import as_output
 from pipeline.center.evidence_draws import DrawFile, make_draw, published, read_draw, reveal, verify
+from pipeline.codec import framing
+from pipeline.crypto import cbor, cose
 from pipeline.crypto.suite import Entropy
 from pipeline.demo.application import Sample
 from pipeline.domain.calendar import Calendar
@@ -24,6 +27,7 @@ from pipeline.domain.sampling import Candidate
 from pipeline.province.rule_files import load_rule_book
 from pipeline.stages import topics
 from pipeline.stages.effects import Message
+from pipeline.stages.notices import sign_record
 from tests.archive import Archive, archived
 from tests.network import DAY, Network
 from tests.scenario import REQUESTER, codes, is_certified, network_for, renumbered, with_form
@@ -337,3 +341,83 @@ def test_messages_that_do_not_decode_are_no_facts() -> None:
     facts = Facts(Calendar({}), 0)
     facts.take([Message("t", 0, 0, 0, b"k", b"junk"), Message("t", 0, 1, 0, b"k", None)])
     assert (facts.mandates, facts.debts) == ({}, {})
+
+
+def altered(network: Network, section: dict[str, object], mandate: dict[str, object]) -> list[Message]:
+    """The center's records, as if its sections and the mandate in them had said something else."""
+    found: list[Message] = []
+    for message in network.broker.messages(topics.APPLICATIONS):
+        name, record = framing.decode(message.value or b"")
+        if name == "SectionReceived":
+            protected, unprotected, payload, signature = cbor.loads(record["mandate"], 2)
+            said = {**framing.decode_as("Mandate", payload), **mandate}
+            raw = cbor.dumps([protected, unprotected, framing.encode("Mandate", said), signature])
+            value = framing.encode(name, {**record, "mandate": raw, **section})
+            message = dataclasses.replace(message, value=value)
+        found.append(message)
+    return found
+
+
+COUNTY = {
+    "level": "county",
+    "unit": "某县民政局",
+    "authority": "云南省民政厅",
+    "document": "云民函〔2026〕1号",
+    "reason": "特殊需要",
+    "date": "2026-10-08",
+    "valid_until": "2027-10-07",
+}
+RECHECK = {"original": OTHER_ID, "mandate_digest": bytes(32), "certificate": bytes(32), "attempt": 2, "reason": "异议"}
+
+
+@pytest.mark.parametrize(
+    ("section", "mandate", "fact"),
+    [
+        ({"guarded_count": 1}, {}, "guarded"),
+        ({"undocumented_count": 1}, {}, "undocumented"),
+        ({}, {"unit_consent": COUNTY}, "county"),
+        ({}, {"unit_consent": {**COUNTY, "level": "city"}}, "city"),
+        ({}, {"recheck": RECHECK}, "recheck"),
+        ({}, {"business_category": "别的业务"}, "unlisted"),
+    ],
+)
+def test_each_fact_of_an_application_weighs(
+    archive: Archive, section: dict[str, object], mandate: dict[str, object], fact: str
+) -> None:
+    """A guardian consented, somebody has no document, a city or county asked, a re-check, an unlisted business."""
+    network = archive.network
+    plain = Facts(network.calendar, network.clock())
+    plain.take(altered(network, {"guarded_count": 0, "undocumented_count": 0}, {}))
+    told = Facts(network.calendar, network.clock())
+    told.take(altered(network, {"guarded_count": 0, "undocumented_count": 0, **section}, mandate))
+    results, trust = results_of(network), network.reference.trust
+    [before] = candidates(results, plain, RULES, trust, MONTH)
+    [after] = candidates(results, told, RULES, trust, MONTH)
+    assert (set(after.facts) - set(before.facts), set(before.facts) - set(after.facts)) == ({fact}, set())
+    assert after.weight == before.weight + RULES.base.spot_check.weights[fact]
+
+
+def test_an_application_that_an_officer_decided_weighs_more(archive: Archive) -> None:
+    """As the record of the decision tells."""
+    network = archive.network
+    decided = desk.decision_about(
+        REQUESTER, archive.application_id, "approve", officer="张", reason="核实", now=network.clock()
+    )
+    output = desk.as_output(decided)
+    told = Facts(network.calendar, network.clock())
+    told.take([*network.broker.messages(topics.APPLICATIONS), Message("t", 0, 99, 0, output.key, output.value)])
+    [candidate] = candidates(results_of(network), told, RULES, network.reference.trust, MONTH)
+    assert "held" in candidate.facts
+
+
+def test_a_result_that_the_center_did_not_sign_is_no_candidate(archive: Archive) -> None:
+    """Whoever can write the topic adds nobody to the list."""
+    network = archive.network
+    [(key, raw)] = results_of(network).items()
+    result = framing.decode_as("ApplicationResult", cose.decode(raw).payload)
+    forged = sign_record(
+        "certificate", "ApplicationResult", result, network.identities["37"].signer, "53", network.clock()
+    )
+    with pytest.raises(InvalidMessage) as caught:
+        candidates({key: forged}, facts_of(network), RULES, network.reference.trust, MONTH)
+    assert caught.value.code == "role_not_allowed"
