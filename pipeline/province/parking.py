@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS parked (
   PRIMARY KEY (mandate_digest, section, version)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked_row (
   mandate_digest BLOB NOT NULL, section INTEGER NOT NULL, version INTEGER NOT NULL, row INTEGER NOT NULL,
-  category TEXT NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL,
+  category TEXT NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL, deadline INTEGER NOT NULL,
   PRIMARY KEY (mandate_digest, section, version, row)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS delay_told (
   mandate_digest BLOB NOT NULL, row INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -38,8 +38,8 @@ def park(db: sqlite3.Connection, parked: Sequence[Parked]) -> None:
             (*key, request.requester, request.application_id, request.bundle, request.at, request.not_after),
         )
         db.executemany(
-            "INSERT OR REPLACE INTO parked_row VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(*key, row.row, row.category, row.until, row.reason) for row in request.rows],
+            "INSERT OR REPLACE INTO parked_row VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*key, row.row, row.category, row.until, row.reason, row.deadline) for row in request.rows],
         )
 
 
@@ -87,7 +87,7 @@ def waiting(db: sqlite3.Connection, outage: Outage | None = None, limit: int = -
     found = []
     for mandate_digest, section, version, requester, application_id, bundle, at, not_after in requests:
         rows = db.execute(
-            "SELECT row, category, until, reason FROM parked_row"
+            "SELECT row, category, until, reason, deadline FROM parked_row"
             " WHERE mandate_digest = ? AND section = ? AND version = ? ORDER BY row",
             (mandate_digest, section, version),
         )

@@ -452,7 +452,8 @@ def _parked(question: Question, not_after: int, rows: list[ParkedRow]) -> Parked
 
 
 def _parked_row(query: SubQuery, found: Found) -> ParkedRow:
-    return ParkedRow(query["row"], query["category"], found.unavailable_until or 0, found.because or "")
+    until, because = found.unavailable_until or 0, found.because or ""
+    return ParkedRow(query["row"], query["category"], until, because, query["deadline"])
 
 
 def _acceptance(raw: bytes | None, trust: Trust, at: int) -> Acceptance:

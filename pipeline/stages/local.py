@@ -93,12 +93,16 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRow:
-    """A schedule row that waits for its register: until when (ms) that is away, and why, in the provider's words."""
+    """A schedule row that waits for its register: until when (ms) that is away, and why, in the provider's words.
+
+    `deadline` (ms): that of the acceptance.
+    """
 
     row: int
     category: str
     until: int
     reason: str
+    deadline: int
 
 
 @dataclass(frozen=True, slots=True)

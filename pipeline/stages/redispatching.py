@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from pipeline.codec import framing
-from pipeline.crypto import cose
+from pipeline.crypto import cose, signed
+from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.parties import CENTER
 from pipeline.domain.records import (
     Acceptance,
     DeadlineNear,
@@ -100,7 +102,7 @@ def _send(
 ) -> None:
     """Seal the section to `providers` anew; join learns first of those that were suspended at acceptance."""
     work, state = case.work, case.state
-    raw = state["acceptance"] or b""
+    raw = _acceptance(office, case, acceptance) if providers else b""
     for provider, bundle in office.dispatcher.split(section, providers, acceptance, raw, office.reference.trust):
         if provider in acceptance["suspended"]:
             _resume(case, section, provider)
@@ -115,6 +117,16 @@ def _send(
             count=section["person_count"],
             by=CLOCK,
         )
+
+
+def _acceptance(office: Office, case: Case, acceptance: Acceptance) -> bytes:
+    """The acceptance as it was signed; signed anew where providers would not take it: its certificate was revoked since."""
+    raw = case.state["acceptance"] or b""
+    try:
+        signed.verify_kept(raw, "acceptance", office.reference.trust, witness=case.work.now, issuer=CENTER)
+    except InvalidMessage:
+        return case.sign("acceptance", "Acceptance", acceptance)
+    return raw
 
 
 def _resume(case: Case, section: SectionReceived, provider: str) -> None:
