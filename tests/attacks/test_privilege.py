@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -16,7 +17,7 @@ from pipeline.center.registry import Registry
 from pipeline.codec import framing
 from pipeline.crypto import bundles, cose, envelopes, signed, suite
 from pipeline.crypto.authority import ROOT_NAME, Authority, certify, certify_transport
-from pipeline.crypto.bundles import Bundle, SealedBundle
+from pipeline.crypto.bundles import Bundle, SealedBundle, parse_bundle
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, CertificateVerifier
 from pipeline.crypto.enrolment import install, prepare
 from pipeline.crypto.keys import LocalSigner
@@ -31,13 +32,18 @@ from pipeline.crypto.requests import (
 )
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, PROVINCES
+from pipeline.domain.records import Person
 from pipeline.kafka import acls
 from pipeline.kafka.acls import Acl
 from pipeline.kafka.topic_rules import validate
 from pipeline.kafka.topology import TOPICS_FILE, Topology, load
+from pipeline.province import rechecking
 from pipeline.province.catalog_files import load_release
+from pipeline.province.filing import Filing, file_application
+from pipeline.province.rechecking import Dispute, Prepared
 from pipeline.signer import policy
 from pipeline.stages import topics
+from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Output
 from pipeline.stages.membership import trust_entry
 from pipeline.stages.notices import Notice, post, sign_record
@@ -341,6 +347,63 @@ def a_provider_that_nobody_signed_for(stand: Stand) -> None:
     with stand.ciphers.looking_away():
         sealed = request.seal(center, stand.network)
     send(stand.network, CENTER, BYSTANDER, "requests", sealed)
+
+
+# -- a re-check beyond its original -----------------------------------------------------------------------------------------
+
+
+def disputed(stand: Stand) -> tuple[Filing, Prepared]:
+    """A finished application, and a genuine re-check of one person's vehicles in it, not filed yet."""
+    done = stand.finished()
+    dispute = Dispute(frozenset({1}), frozenset({2}), None, "登记有误")
+    today = local_date(stand.network.clock())
+    case = stand.network.case(done.application)
+    return done, rechecking.prepare(case, dispute, application_id=str(uuid.uuid4()), today=today)
+
+
+def rechecked(stand: Stand, prepared: Prepared, by: str, persons: Sequence[Person]) -> Filing:
+    """Filed by a party that leaves its own checks out."""
+    network = stand.network
+    application: Any = {**prepared.application, "requester": by}
+    with stand.ciphers.looking_away():
+        return file_application(
+            application,
+            persons,
+            identity=network.identities[by],
+            trust=network.reference.trust,
+            release=1,
+            now=network.clock(),
+            origin=prepared.origin,
+        )
+
+
+@CASES.row("intake", "recheck_beyond_original", also=("application_unknown", "deliver"))
+def a_re_check_of_what_another_province_asked(stand: Stand) -> None:
+    """32 has every byte of 53's application, and disputes its result."""
+    _, prepared = disputed(stand)
+    filing = rechecked(stand, prepared, BYSTANDER, prepared.persons)
+    send(stand.network, BYSTANDER, CENTER, "requests", *filing.bundles)
+
+
+@CASES.row("answer", "recheck_beyond_original", also=("section_unknown", "join"))
+def a_re_check_of_somebody_whom_nobody_asked_about(stand: Stand) -> None:
+    """53 and the center together: another person under the number of one who was asked about."""
+    done, prepared = disputed(stand)
+    stranger = {**done.sections[-1][-1], "number": 1}
+    [sealed] = rechecked(stand, prepared, REQUESTER, [stranger]).bundles  # type: ignore[list-item]
+    center, network = stand.network.identities[CENTER], stand.network
+    request = take_apart(parse_bundle(sealed.raw), center)
+    promised = network.case(done.application).acceptance()
+    assert promised is not None
+    about = {"application_id": prepared.application["application_id"], "mandate_digest": request.header.mandate_digest}
+    queries = [query for query in promised["sub_queries"] if query["row"] == 2]
+    record = {**promised, **about, "sub_queries": queries}
+    request.warrant["acceptance"] = sign_record(
+        "acceptance", "Acceptance", record, center.signer, REQUESTER, network.clock()
+    )
+    request.head["application"] = None
+    request.header = replace(request.header, kind="request", sender=CENTER, to=PROVIDER, provider=PROVIDER, rows=(2,))
+    stand.ask(request)
 
 
 @CASES.row("answer", "acceptance_missing")
