@@ -94,7 +94,8 @@ def open_result(material: Material, center: Identity, reference: Reference) -> l
         rosters.append(persons)
         release = reference.release(mandate["catalog_release"])
         for digest in section["bundles"]:
-            answers.update(_answers(material, digest, result, seals, trust))
+            for key, answer in _answers(material, digest, result, seals, trust).items():
+                answers.setdefault(key, answer)  # of two bundles the first stands, as in the join
     return assemble(rosters, certificates, answers, _accepted(certificates, release))
 
 

@@ -346,7 +346,7 @@ class CaseFile:
             for index, record in self.connection.execute("SELECT idx, record FROM answer WHERE digest = ?", (digest,)):
                 answer: Answer = framing.read("Answer", group.open(index, record))  # type: ignore[assignment]
                 for result in answer["results"]:
-                    found[section, provider, result["row"], answer["index"]] = result
+                    found.setdefault((section, provider, result["row"], answer["index"]), result)  # the first stands
         return found
 
     def _held(self) -> set[bytes]:

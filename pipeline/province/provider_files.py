@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipeline.domain.coverage import level_from, region_code
+from pipeline.domain.free_text import free_text_fault
 from pipeline.domain.records import AdministrativeLevel, CatalogEntry
 from pipeline.kafka.strict_yaml import read_strict
 
@@ -110,6 +111,8 @@ class Resource(_Strict):
     def _because_needs_a_time(self) -> Resource:
         if self.because is not None and self.unavailable_until is None:
             raise ValueError("because needs unavailable_until")
+        if self.because is not None and (fault := free_text_fault(self.because, 500)):
+            raise ValueError(f"because travels to the requester, signed: {fault}")
         return self
 
     def columns(self) -> list[str]:

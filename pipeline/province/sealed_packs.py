@@ -123,7 +123,8 @@ def open_pack(raw: bytes, keys: Unsealer, roots: Sequence[bytes], crl: Revocatio
         for named in section["bundles"]:
             if named not in proved:
                 raise InvalidMessage("bundle_missing", named.hex())
-            answers.update(_answers(proved[named], mandate, digest, seals))
+            for key, answer in _answers(proved[named], mandate, digest, seals).items():
+                answers.setdefault(key, answer)  # of two bundles the first stands, as in the join
     # 6. A dossier a household.
     try:
         dossiers = assemble(persons, certificates, answers, accepted(acceptance["sub_queries"]))

@@ -144,6 +144,49 @@ def test_answers_stay_until_their_requesters_hold_every_bundle(db: sqlite3.Conne
     assert outbox.unsettled(db) == 0
 
 
+def answer(n: int, mandate: bytes, rows: tuple[int, ...] = (1,), requester: str = "53") -> SealedBundle:
+    """A refusal under a mandate."""
+    said = header(
+        "answer", bundle_id=n.to_bytes(16, "big"), sender=PARTY, to=requester, requester=requester, mandate_digest=mandate,
+        section=1, sections=1, rows=rows, provider=PARTY, members=b"\1", outcome="refused", code="sharing_suspended",
+    )  # fmt: skip
+    return clear_bundle(said, [])
+
+
+def test_what_is_called_off_is_let_go_of_sealed_or_not(db: sqlite3.Connection) -> None:
+    """Answers under one mandate go, sent or waiting; those of another in the same envelope stay, and are sent again."""
+    mine, other = b"\1" * 32, b"\2" * 32
+    put(db, answer(1, mine), answer(2, other), answer(3, mine, requester="11"), kind="responses")
+    seal(db)
+    [output] = sent(db)
+    put(db, answer(4, mine), answer(5, other), kind="responses")
+    with transaction(db):
+        outbox.call_off(db, "53", mine)
+    assert outbox.waiting(db) == 1, "the other's waits"
+    assert outbox.unsettled(db) == 1
+    with transaction(db):
+        outbox.settled(db, [answer(1, mine).leaf])  # its receipt comes after all
+        outbox.settled(db, [answer(2, other).leaf])
+    assert outbox.unsettled(db) == 1, "a mandate of another requester with the same digest is another mandate"
+    with transaction(db):
+        outbox.call_off(db, "11", mine)
+    assert outbox.unsettled(db) == 0
+    assert output.value is not None
+
+
+def test_of_closed_rows_only_what_answers_nothing_else_goes(db: sqlite3.Connection) -> None:
+    """A bundle that answers an open row, too, is still wanted."""
+    mine = b"\1" * 32
+    put(db, answer(1, mine, (1,)), answer(2, mine, (1, 2)), answer(3, mine, (3,)), kind="responses")
+    with transaction(db):
+        outbox.call_off(db, "53", mine, (1, 3))
+    assert outbox.waiting(db) == 1
+    seal(db)
+    with transaction(db):
+        outbox.call_off(db, "53", mine, (1, 2))
+    assert outbox.unsettled(db) == 0
+
+
 def test_what_outlives_its_envelope_is_sealed_into_a_new_one(db: sqlite3.Connection) -> None:
     """Two weeks unsettled: nobody would take the envelope any more, so its bundles go again, as they were."""
     bundles = [bundle(n) for n in range(3)]

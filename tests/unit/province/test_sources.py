@@ -198,6 +198,32 @@ def test_refuses_and_is_unavailable_as_the_file_says(database: Path) -> None:
     assert (opened.unavailable_until, len(opened.entries["M"])) == (None, 2)
 
 
+def test_an_outage_with_a_reason_says_it(database: Path) -> None:
+    """Then requests wait, and `outage` tells until when and why; without one there is none."""
+    away = {"unavailable_until": "2029-01-01T00:00:00+08:00", "because": "机房水灾"}
+    sources = sources_with(database, clock=1_861_891_199_999, vehicles=away)
+    found = sources.lookup("vehicles", LATEST, ["M"])
+    assert (found.unavailable_until, found.because) == (1_861_891_200_000, "机房水灾")
+    assert sources.outage("vehicles") == (1_861_891_200_000, "机房水灾")
+    assert sources.outage("medical") is None
+    assert sources_with(database, clock=1_861_891_200_000, vehicles=away).outage("vehicles") is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"because": "机房水灾"},
+        {"unavailable_until": "2029-01-01T00:00:00+08:00", "because": "x" * 501},
+        {"unavailable_until": "2029-01-01T00:00:00+08:00", "because": "联系 13800000000"},
+    ],
+    ids=["no time", "too long", "a number"],
+)
+def test_a_reason_goes_with_a_time_and_names_nobody(database: Path, wrong: dict[str, str]) -> None:
+    """It is signed and sent, so a file with such a reason is not taken."""
+    with pytest.raises(Exception, match="because"):
+        sources_with(database, vehicles=wrong)
+
+
 def test_refuses_a_past_period_where_only_the_present_is_known(database: Path) -> None:
     """A register without dates answers the latest and nothing else."""
     sources = sources_with(database, vehicles={"dates": None})
