@@ -7,6 +7,7 @@ from typing import Final, get_args
 
 from pipeline.domain.lifecycle import FACT, TABLE, Effect, Event, Transition
 from pipeline.domain.records import LifecycleState
+from pipeline.domain.subqueries import MOST_ATTEMPTS
 
 Words = tuple[str, str]
 """Chinese, English."""
@@ -78,6 +79,11 @@ CODES: Final[dict[str, Words]] = {
     "second_officer_needed": ("还须另一名审核人员同意", "a second officer has to approve, too"),
     "complete": ("全部已反馈", "every sub-query is answered"),
     "incomplete": ("有未反馈", "some sub-queries are not answered"),
+    "recheck_completed": ("复核已办结", "the re-check is answered"),
+    "recheck_incomplete": ("复核已办结，有未反馈", "the re-check is closed, incomplete"),
+    "recheck_withdrawn": ("复核已撤销", "the re-check was withdrawn"),
+    "recheck_rejected": ("复核已退回", "the re-check was rejected"),
+    **{f"attempt_{n}": (f"第{n}次查询", f"attempt {n}") for n in range(2, MOST_ATTEMPTS + 1)},
 }
 """Codes of changes that are no faults."""
 
