@@ -15,6 +15,7 @@ from pipeline.cli.exits import Exit
 from pipeline.cli.filing import offline_trust
 from pipeline.cli.output import emit, remark
 from pipeline.crypto.keystore import write_durably
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.evidence import numbers_in
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import EvidenceKind, Fault
@@ -115,7 +116,7 @@ def list_(application_id: str | None, party: str, bootstrap: str | None, lang: L
         raise click.UsageError("say of which application")
     with listing(party) as archive:
         archive.matter(application_id)
-        found = archive.documents(application_id)
+        found = archive.rests_on(application_id)
         emit([_told(archive, document, lang, as_json) for document in found], as_json)
         named = set(archive.mandate(application_id)["evidence"]) - {document.digest for document in found}
     if named:
@@ -164,11 +165,19 @@ def destroy(
         if everything:
             documents = [d for d in archive.documents(application_id) if d.protocol is None]
         else:
-            documents = [archive.find(application_id, digest) for digest in digests]
+            documents = [_own(archive, application_id, digest) for digest in digests]
         protocol = evidence_destruction.destroy(
             archive, application_id, documents, second=second, reason=reason, now=wall_clock(), early=early
         )
     emit({**protocol, "documents": [d["digest"].hex() for d in protocol["documents"]]}, as_json)
+
+
+def _own(archive: EvidenceStore, application_id: str, digest: str) -> Document:
+    """A document of the application itself: one that a re-check only rests on is destroyed with its original."""
+    document = archive.find(application_id, digest)
+    if document.application_id != application_id:
+        raise ConfigError(f"document {document.digest.hex()} is of application {document.application_id}")
+    return document
 
 
 @command.command()
@@ -224,7 +233,7 @@ def _never_archived(archive: EvidenceStore) -> list[str]:
     """Digests that mandates name and the archive never had, as `application digest`."""
     found: list[str] = []
     for (application_id,) in archive.connection.execute("SELECT application_id FROM application").fetchall():
-        held = {document.digest for document in archive.documents(application_id)}
+        held = {document.digest for document in archive.rests_on(application_id)}
         found += [f"{application_id} {d.hex()}" for d in archive.mandate(application_id)["evidence"] if d not in held]
     return found
 

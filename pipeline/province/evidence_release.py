@@ -103,17 +103,7 @@ class Release:
         return asked
 
     def _documents(self, asked: Asked) -> list[Document]:
-        """What is archived for the application, and what a re-check (复核) rests on: those of its original that it names.
-
-        Roster numbers are the same in both, so a document is about the same person.
-        """
-        application_id = asked.request["application_id"]
-        held = self._archive.documents(application_id)
-        mandate = self._archive.mandate(application_id)
-        if mandate["recheck"] is not None:
-            named, own = set(mandate["evidence"]), {document.digest for document in held}
-            older = self._archive.documents(mandate["recheck"]["original"])
-            held += [document for document in older if document.digest in named - own]
+        held = self._archive.rests_on(asked.request["application_id"])
         return [document for document in held if document.protocol is None]
 
     def _send(self, asked: Asked, document: Document, now: int) -> None:

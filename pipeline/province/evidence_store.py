@@ -179,6 +179,18 @@ class EvidenceStore:
         query = f"SELECT {_COLUMNS} FROM document WHERE application_id = ? ORDER BY kind, digest"  # noqa: S608
         return [self._document(row) for row in self.connection.execute(query, (application_id,)).fetchall()]
 
+    def rests_on(self, application_id: str) -> list[Document]:
+        """What an application rests on: its own documents, and of a re-check (复核) those of its original that it names.
+
+        Roster numbers are the same in both, so a document is about the same person.
+        """
+        held, mandate = self.documents(application_id), self.mandate(application_id)
+        if mandate["recheck"] is not None:
+            named, own = set(mandate["evidence"]), {document.digest for document in held}
+            older = self.documents(mandate["recheck"]["original"])
+            held += [document for document in older if document.digest in named - own]
+        return held
+
     def document(self, application_id: str, digest: bytes) -> Document:
         """One document. Raises ConfigError when the archive never had it."""
         query = f"SELECT {_COLUMNS} FROM document WHERE application_id = ? AND digest = ?"  # noqa: S608
@@ -188,10 +200,8 @@ class EvidenceStore:
         return self._document(row)
 
     def find(self, application_id: str, beginning: str) -> Document:
-        """The one document of an application whose digest, in hex, begins so. Raises ConfigError."""
-        found = [
-            d for d in self.documents(application_id) if beginning and d.digest.hex().startswith(beginning.lower())
-        ]
+        """The one document that an application rests on whose digest, in hex, begins so. Raises ConfigError."""
+        found = [d for d in self.rests_on(application_id) if beginning and d.digest.hex().startswith(beginning.lower())]
         if len(found) != 1:
             raise ConfigError(f"{len(found)} documents of {application_id} have a digest that begins with {beginning}")
         return found[0]
