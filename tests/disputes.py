@@ -98,6 +98,26 @@ def register_vehicle(sample: Sample, person: Person, plate: str, model: str = "�
     db.close()
 
 
+def register_property(sample: Sample, person: Person, certificate: str, *, mortgaged: bool = False) -> None:
+    """A flat of `person` in the register of 山东, whatever was there under that certificate number."""
+    with sqlite3.connect(sample.databases / f"{PROVIDER}.db") as db:
+        db.execute("DELETE FROM bdc_dj WHERE bdcqzh = ?", (certificate,))
+        columns = "sfzh, bdcqzh, zl, mj, gyfs, yt, sfdy, sfcf, djsj"
+        flags = "Y" if mortgaged else "N", "N"
+        values = (
+            person["document_number"],
+            certificate,
+            "济南市历下区某路1号",
+            "88.50",
+            "单独所有",
+            "住宅",
+            *flags,
+            "20190301",
+        )
+        db.execute(f"INSERT INTO bdc_dj ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608
+    db.close()
+
+
 def plates(network: Network, application: Application, number: int) -> list[object]:
     """Plates that 山东 told of a person."""
     return [

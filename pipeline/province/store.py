@@ -166,7 +166,7 @@ class Store:
             self._keys.write(application_id, filing.locked_keys)  # left behind by a crash now, it is cleaned away
 
     def _begin_recheck(self, application: Application, now: int) -> None:
-        """Let the original of a re-check know of it. Raises lifecycle.NotAllowed where it has no certificate."""
+        """Let the original of a re-check know of it. Raises ConfigError where it has no certificate."""
         recheck, requester = application["recheck"], application["requester"]
         if recheck is None:
             return
@@ -174,7 +174,10 @@ class Store:
         self.connection.execute("INSERT INTO recheck VALUES (?, ?, ?)", row)
         state = self._state(recheck["original"])
         if state is not None:
-            transition = lifecycle.advance(state, Event.RECHECK)
+            try:
+                transition = lifecycle.advance(state, Event.RECHECK)
+            except lifecycle.NotAllowed as error:
+                raise ConfigError(f"the original {recheck['original']}: {error}") from None
             self._happened(recheck["original"], transition, requester, now, f"attempt_{recheck['attempt']}")
 
     def _end_recheck(self, application_id: str, outcome: str, now: int) -> None:

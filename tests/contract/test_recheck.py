@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from pipeline.center.evidence_opening import open_documents
+from pipeline.crypto.keys import SealingKey
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Person
 from pipeline.province import shredding
+from pipeline.province.differences import differences_of
 from pipeline.province.filing import Origin
 from pipeline.province.rechecking import Prepared, RecheckRefused, attempts_of
 from pipeline.stages.origins import prove
@@ -340,6 +342,26 @@ def test_the_access_log_says_that_the_original_was_read(original: Original, disp
     assert '"what":"recheck"' in detail
 
 
+def test_where_the_unit_holds_the_key_it_gives_another_one(tmp_path: Path) -> None:
+    """The province prepares the re-check and reads neither result; only the two packs say what changed."""
+    sample = small_sample(tmp_path, *ROWS)
+    network = network_for(sample, tmp_path)
+    first, second = SealingKey.generate().public, SealingKey.generate().public
+    network.file(sample.application, sample.persons, reply_key=first)
+    network.run()
+    original = Original(sample, network)
+    prepared = original.prepare([with_id(sample.persons)[3]["number"]], [VEHICLES], "37")
+    application, persons = prepared.application, prepared.persons
+    with pytest.raises(ConfigError, match="providers take it for one mandate"):
+        network.file(application, persons, reply_key=first, origin=prepared.origin)
+    network.file(application, persons, reply_key=second, origin=prepared.origin)
+    network.run()
+    case = network.case(application)
+    assert case.is_complete()
+    with pytest.raises(ConfigError, match="holds the reply key"):
+        differences_of(case)
+
+
 # ---- refused by the center -------------------------------------------------------------------------------------------------
 
 
@@ -406,7 +428,7 @@ def test_an_original_without_certificate_is_no_original(original: Original, disp
     network.file(running.application, running.sample.persons)
     network.run(without=["37"])
     forged = by_hand(running, [disputed["number"]])
-    with pytest.raises(Exception, match="recheck in state"):
+    with pytest.raises(ConfigError, match="recheck in state"):
         running.file(forged)
     network.parties["53"].store._begin_recheck = lambda *_: None  # type: ignore[method-assign]  # a faulty adapter
     recheck = running.file(forged)

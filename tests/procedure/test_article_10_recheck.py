@@ -9,9 +9,9 @@ import pytest
 from pipeline.domain.subqueries import sub_query_id
 from pipeline.province.differences import differences_of
 from pipeline.province.rechecking import attempts_of
-from tests.disputes import PROVIDER, Original, certified, plates, register_vehicle, with_id
+from tests.disputes import PROVIDER, Original, certified, plates, register_property, register_vehicle, with_id
 from tests.officer import center_case, events_of
-from tests.scenario import bundles_in, is_certified, standing
+from tests.scenario import bundles_in, is_certified, network_for, small_sample, standing
 
 PLATE = "鲁A20260"
 
@@ -71,6 +71,27 @@ def test_what_the_re_check_changed_is_listed_field_by_field_and_signed(original:
     assert told["plate"] == (None, PLATE)
     assert found.compared == 1
     assert len(found.signed) == 1
+
+
+def test_a_changed_property_record_is_found(tmp_path: Path) -> None:
+    """A mortgage entered since, and a flat that the first answer did not have: told item by item, in the register's words."""
+    sample = small_sample(tmp_path, ("全国", "real_estate", ""))
+    person = with_id(sample.persons)[2]
+    register_property(sample, person, "鲁(2019)济南市不动产权第0000001号")
+    network = network_for(sample, tmp_path)
+    network.file(sample.application, sample.persons)
+    network.run()
+    original = Original(sample, network)
+    register_property(sample, person, "鲁(2019)济南市不动产权第0000001号", mortgaged=True)
+    register_property(sample, person, "鲁(2026)济南市不动产权第0000002号")
+    recheck = original.recheck([person["number"]], [1], PROVIDER)
+    network.run()
+    found = differences_of(network.case(recheck))
+    first = [(d["item"], d["before"], d["after"]) for d in found.differences if d["entry"] == 1]
+    assert first == [("mortgaged", "false", "true")]
+    second = {d["item"]: d["after"] for d in found.differences if d["entry"] == 2}
+    assert second["certificate_number"] == "鲁(2026)济南市不动产权第0000002号"
+    assert second["mortgaged"] == "false"
 
 
 def test_a_re_check_that_confirms_everything_says_so(original: Original) -> None:
