@@ -83,9 +83,10 @@ def press(state: JoinState, low: int) -> list[Pressed]:
 
 def ask_again(state: JoinState, low: int) -> list[str]:
     """The providers to be asked again by `low` (ms), and note that they are, in place; nobody while it is not time."""
-    if low < state["asked_at"] + ASK_AGAIN or not (providers := owing(state)):
+    rounds = max(0, low - state["asked_at"]) // ASK_AGAIN
+    if not rounds or not (providers := owing(state)):
         return []
-    state["asked_at"] = low
+    state["asked_at"] += rounds * ASK_AGAIN
     return providers
 
 
