@@ -1,14 +1,12 @@
-"""The archive of documents (查询依据性文件) at the province (Art. 9): each file encrypted under a key of its own.
+"""The archive of documents (查询依据性文件) at the province (Art. 9): what there is, for which application and whom.
 
-In the folder `evidence` beside the store: `files/<id>` is a document in sealed pieces of 1 MiB, `keys/<id>` its key, locked
-under the party's encrypt key. What destroys a document is the destruction of its key. The rows about it are in the store,
-and every adding and reading is in the access log, in the same transaction.
+The files are encrypted (`evidence_blobs`); the rows about them are in the store, and every adding and reading is in the
+access log, in the same transaction.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,22 +14,17 @@ from pathlib import Path
 
 from pipeline.crypto import cose
 from pipeline.crypto.keys import Identity
-from pipeline.crypto.keystore import destroy, write_durably
 from pipeline.domain.errors import ConfigError, HedxError, InvalidMessage
 from pipeline.domain.evidence import MOST_DOCUMENTS
 from pipeline.domain.records import Application, EvidenceKind, Mandate
 from pipeline.province import access
 from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import transaction
+from pipeline.province.evidence_blobs import Blob, DocumentFiles
 from pipeline.province.evidence_files import Incoming
-from pipeline.province.sealed_rows import RowGroup, SealedRows
 from pipeline.province.store import mandate_in
 from pipeline.stages.local import Access
 
-PIECE = 1024 * 1024
-"""Bytes of a document that are encrypted together."""
-_TAG = 16
-_CONTENT, _FILE_NAME = "document", "document name"
 _Row = tuple[str, str, bytes, EvidenceKind, str, int, int, int, str, int | None]
 _COLUMNS = "id, application_id, digest, kind, media_type, size, years, added_at, added_by, protocol"
 
@@ -81,6 +74,11 @@ class Document:
     protocol: int | None
     numbers: tuple[int, ...]
 
+    @property
+    def blob(self) -> Blob:
+        """Its file."""
+        return Blob(self.id, self.application_id, self.digest)
+
     def is_about(self, number: int) -> bool:
         """Whether it concerns this number of the roster."""
         return not self.numbers or number in self.numbers
@@ -95,9 +93,7 @@ class EvidenceStore:
         self.connection = connection
         self.identity = identity
         self.by = by or access.user()
-        folder = CaseKeyFolder.beside(connection).folder.parent / "evidence"
-        self._files = folder / "files"
-        self._keys = CaseKeyFolder(folder / "keys")
+        self._files = DocumentFiles(CaseKeyFolder.beside(connection).folder.parent / "evidence")
 
     # -- adding ------------------------------------------------------------------------------------------------------
 
@@ -125,7 +121,7 @@ class EvidenceStore:
                     self._insert(db, matter, identifier, name, document, years, now)
         except BaseException:
             for identifier, _, _ in written:
-                self._remove(identifier)
+                self._files.remove(identifier)
             raise
         return [self.document(matter.application_id, document.digest) for document in documents]
 
@@ -133,19 +129,8 @@ class EvidenceStore:
         content = document.content()
         if hashlib.sha256(content).digest() != document.digest:
             raise ConfigError("a document changed while it was archived: nothing was")
-        keys, locked = self._identity().vault.create()
-        identifier = secrets.token_hex(16)
-        rows = SealedRows(keys.data_key, application_id)
-        group = rows.group(_CONTENT, document.digest)
-        pieces = [content[at : at + PIECE] for at in range(0, len(content), PIECE)]
-        self._files.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            write_durably(self._files / identifier, b"".join(group.seal(n, piece) for n, piece in enumerate(pieces)))
-            self._keys.write(identifier, locked)
-        except BaseException:
-            self._remove(identifier)
-            raise
-        return identifier, rows.seal(_FILE_NAME, document.name.encode()), document
+        blob, name = self._files.write(self._identity().vault, application_id, content, document.name)
+        return blob.id, name, document
 
     def _insert(
         self, db: sqlite3.Connection, matter: Matter, identifier: str, name: bytes, new: Incoming, years: int, now: int
@@ -170,7 +155,7 @@ class EvidenceStore:
                 detail: dict[str, object] = {"document": document.digest.hex()}
                 access.record(db, matter.access("evidence_discarded", detail), actor=self.by, at=now)
         for document in gone:
-            self._remove(document.id)
+            self._files.remove(document.id)
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -227,7 +212,7 @@ class EvidenceStore:
         [sealed] = self.connection.execute(query, (document.id,)).fetchone()
         if sealed is None:
             raise ConfigError(f"document {document.digest.hex()} is destroyed")
-        return self._rows(document).open(_FILE_NAME, sealed).decode()
+        return self._files.name(self._identity().vault, document.blob, sealed)
 
     def read(self, document: Document, act: str, detail: dict[str, object], *, now: int) -> bytes:
         """A document's bytes, and a row in the access log before they are given out.
@@ -244,7 +229,7 @@ class EvidenceStore:
         """Hash every document again: each with None, or the code of what is wrong with it. Nothing is given out."""
         for document in self._all():
             if document.protocol is not None:
-                yield document, "destroyed_but_kept" if self._is_there(document) else None
+                yield document, "destroyed_but_kept" if self._files.holds(document.id) else None
                 continue
             try:
                 self._content(document)
@@ -258,46 +243,26 @@ class EvidenceStore:
     def unlisted(self) -> list[str]:
         """Ids of files and keys that no row is about: a crash between writing and listing left them."""
         known = {row[0] for row in self.connection.execute("SELECT id FROM document")}
-        folders = [folder for folder in (self._files, self._keys.folder) if folder.is_dir()]
-        return sorted({path.name for folder in folders for path in folder.iterdir()} - known)
+        return sorted(self._files.ids() - known)
 
     # -- destroying (evidence_destruction) ---------------------------------------------------------------------------
 
     def destroyed_but_kept(self) -> list[Document]:
         """Documents that a protocol says are destroyed, and whose key or file a crash left."""
-        return [document for document in self._all("WHERE protocol IS NOT NULL") if self._is_there(document)]
+        return [document for document in self._all("WHERE protocol IS NOT NULL") if self._files.holds(document.id)]
 
     def forget(self, document: Document) -> None:
         """Overwrite and remove a document's key and file; its row stays. May be called again after a crash."""
-        self._remove(document.id)
+        self._files.remove(document.id)
 
     def _all(self, which: str = "") -> list[Document]:
         query = f"SELECT {_COLUMNS} FROM document {which} ORDER BY application_id, id"  # noqa: S608
         return [self._document(row) for row in self.connection.execute(query).fetchall()]
 
-    def _is_there(self, document: Document) -> bool:
-        return self._keys.holds(document.id) or (self._files / document.id).exists()
-
-    def _remove(self, identifier: str) -> None:
-        self._keys.destroy(identifier)
-        file = self._files / identifier
-        if file.exists():
-            destroy(file)
-
     def _content(self, document: Document) -> bytes:
         if document.protocol is not None:
             raise ConfigError(f"document {document.digest.hex()} is destroyed (protocol {document.protocol})")
-        group: RowGroup = self._rows(document).group(_CONTENT, document.digest)
-        sealed = (self._files / document.id).read_bytes()
-        step = PIECE + _TAG
-        content = b"".join(group.open(n, sealed[at : at + step]) for n, at in enumerate(range(0, len(sealed), step)))
-        if hashlib.sha256(content).digest() != document.digest:
-            raise InvalidMessage("digest_mismatch", document.digest.hex())
-        return content
-
-    def _rows(self, document: Document) -> SealedRows:
-        keys = self._identity().vault.open(self._keys.read(document.id))
-        return SealedRows(keys.data_key, document.application_id)
+        return self._files.read(self._identity().vault, document.blob)
 
     def _identity(self) -> Identity:
         if self.identity is None:

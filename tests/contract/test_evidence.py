@@ -189,7 +189,7 @@ def test_a_damaged_document_is_not_released(archive: Archive) -> None:
     """It is noticed before anything of it leaves."""
     request_id = archive.ask((1,), ("consent",))
     [document] = archive.documents("consent", 1)
-    path = archive.store._files / document.id
+    path = archive.store._files.folder / document.id
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     with pytest.raises(InvalidMessage):
         archive.officer.release(request_id, [document], now=archive.now)

@@ -133,7 +133,7 @@ def test_the_archive_is_listed_shown_and_verified(
 def test_verify_exits_2_when_a_document_is_lost(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
     """And names it."""
     document = archive.documents("mandate")[0]
-    (archive.store._files / document.id).unlink()
+    (archive.store._files.folder / document.id).unlink()
     assert run(["evidence", "verify", "--json"]) == Exit.DRIFT
     [fault] = said(capsys)["faults"]
     assert (fault["sha256"], fault["fault"]) == (document.digest.hex(), "missing")

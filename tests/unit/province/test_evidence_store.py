@@ -11,9 +11,10 @@ import pytest
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.province import access, evidence_destruction
 from pipeline.province.database import connect
+from pipeline.province.evidence_blobs import PIECE
 from pipeline.province.evidence_destruction import destroy, finish, protocols, until
 from pipeline.province.evidence_files import Incoming, read_folder
-from pipeline.province.evidence_store import PIECE, EvidenceStore, Matter
+from pipeline.province.evidence_store import EvidenceStore, Matter
 from pipeline.province.filing import file_application
 from pipeline.province.store import Store
 from tests.byte_search import files_under, find, pattern_of
@@ -108,7 +109,7 @@ def test_a_document_added_twice_is_one(filled: EvidenceStore, documents: list[In
 def test_each_document_has_a_key_of_its_own(filled: EvidenceStore) -> None:
     """One in another's place does not open, not even with both keys there."""
     first, second = filled.documents(ID)[:2]
-    folder = filled._files
+    folder = filled._files.folder
     (folder / first.id).write_bytes((folder / second.id).read_bytes())
     with pytest.raises(InvalidMessage) as caught:
         filled.read(first, "evidence_read", {}, now=NOW)
@@ -151,26 +152,26 @@ def test_verifying_finds_what_was_altered_or_lost(filled: EvidenceStore) -> None
     """A bit of a file, a key, a file; and says nothing of the others."""
     assert [fault for _, fault in filled.verify()] == [None] * 3
     altered, keyless, whole = filled.documents(ID)
-    path = filled._files / altered.id
+    path = filled._files.folder / altered.id
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
-    filled._keys.destroy(keyless.id)
+    filled._files.keys.destroy(keyless.id)
     found = {document.digest: fault for document, fault in filled.verify()}
     assert found == {altered.digest: "decrypt_failed", keyless.digest: "missing", whole.digest: None}
-    (filled._files / whole.id).unlink()
+    (filled._files.folder / whole.id).unlink()
     assert {d.digest: fault for d, fault in filled.verify()}[whole.digest] == "missing"
 
 
 def test_a_file_cut_at_a_piece_does_not_pass(filled: EvidenceStore) -> None:
     """Each piece that is left opens; the digest does not hold."""
     document = max(filled.documents(ID), key=lambda d: d.size)
-    path = filled._files / document.id
+    path = filled._files.folder / document.id
     path.write_bytes(path.read_bytes()[: PIECE + 16])
     assert {d.digest: fault for d, fault in filled.verify()}[document.digest] == "digest_mismatch"
 
 
 def test_files_that_no_row_is_about_are_told(filled: EvidenceStore) -> None:
     """What a crash between writing and listing leaves."""
-    (filled._files / "ab").write_bytes(b"x")
+    (filled._files.folder / "ab").write_bytes(b"x")
     assert filled.unlisted() == ["ab"]
 
 
@@ -187,7 +188,7 @@ def test_destruction_leaves_digest_and_protocol_and_nothing_else(filled: Evidenc
     assert [d["digest"] for d in protocol["documents"]] == [d.digest for d in gone]
     assert [d.protocol for d in filled.documents(ID)] == [1, 1, None]
     for document in gone:
-        assert not (filled._files / document.id).exists()
+        assert not (filled._files.folder / document.id).exists()
         with pytest.raises(ConfigError, match="destroyed"):
             filled.read(filled.document(ID, document.digest), "evidence_read", {}, now=later)
         with pytest.raises(ConfigError, match="destroyed"):
