@@ -388,8 +388,8 @@ FAULTS: Final[dict[str, Wording]] = {
     ),
     "recheck_attempt": Wording(
         "recheck",
-        "复核次数为 {stated}，应为 {expected}",
-        "it says that it is attempt {stated}; the next one is {expected}",
+        "复核次数为 {stated}，应不小于 {expected}",
+        "it says that it is attempt {stated}; the next one is {expected} at least",
     ),
     "recheck_too_many": Wording(
         "recheck", "已复核 {limit} 次，须由工作人员处理", "there were {limit} attempts: that is for officers to settle"

@@ -138,6 +138,7 @@ def _recheck(case: CaseFile, reason: str) -> Recheck:
     if certificate is None or case.state not in CERTIFIED:
         raise RecheckRefused("not_certified", f"{case.application_id} has no certificate to be disputed: {case.state}")
     attempts = attempts_of(case.connection, case.application_id)
+    told = max((_told(case, known) for known in attempts if known.state == _REJECTED), default=FIRST)
     waiting = [known.application_id for known in attempts if known.state in _ON_ITS_WAY]
     if waiting:
         raise RecheckRefused("recheck_on_its_way", f"the center has not said yet what it makes of {waiting[0]}")
@@ -145,9 +146,17 @@ def _recheck(case: CaseFile, reason: str) -> Recheck:
         original=case.application_id,
         mandate_digest=case.mandate_digest,
         certificate=certificate.digest,
-        attempt=next_attempt(attempts),
+        attempt=max(next_attempt(attempts), told),
         reason=reason,
     )
+
+
+def _told(case: CaseFile, rejected: Attempt) -> int:
+    """The number that the center asked for when it rejected one for its number: ours was of a store that lost some."""
+    rejection = case.beside(rejected.application_id).rejection()
+    faults = [] if rejection is None else rejection["faults"]
+    expected = [fault["args"].get("expected", "") for fault in faults if fault["code"] == "recheck_attempt"]
+    return max((int(text) for text in expected if text.isdecimal()), default=FIRST)
 
 
 def _schedule(original: Sequence[ScheduleRow], dispute: Dispute, acceptance: Acceptance) -> list[ScheduleRow]:

@@ -230,6 +230,35 @@ def test_a_withdrawn_re_check_closes_the_original_and_uses_its_number(original: 
     assert is_certified(network, third)
 
 
+def test_a_re_check_withdrawn_before_the_center_had_it_stops_no_other(original: Original, disputed: Person) -> None:
+    """Its number was never heard of there, and the next one leaves it out."""
+    network = original.network
+    second = original.recheck([disputed["number"]], [VEHICLES], "37")
+    withdraw(network, second)
+    network.run()
+    assert network.case(second).state == "withdrawn"
+    third = original.recheck([disputed["number"]], [VEHICLES], "37")
+    network.run()
+    assert is_certified(network, third)
+    assert original.state() == center_case(network, original.application).state["state"] == "incomplete"
+
+
+def test_a_store_that_lost_an_attempt_is_told_the_number(original: Original, disputed: Person) -> None:
+    """As from an older back-up: the center names the number, and the next re-check has it."""
+    network = original.network
+    original.recheck([disputed["number"]], [VEHICLES], "37")
+    network.run()
+    network.case(original.application).connection.execute("DELETE FROM recheck")
+    again = original.recheck([disputed["number"]], [VEHICLES], "37")
+    network.run()
+    assert original.codes(again) == ["recheck_attempt"]
+    assert original.faults(again)[0]["args"] == {"stated": "2", "expected": "3"}
+    third = original.recheck([disputed["number"]], [VEHICLES], "37")
+    network.run()
+    assert is_certified(network, third)
+    assert network.case(third).mandate()["recheck"]["attempt"] == 3  # type: ignore[index]
+
+
 def test_a_number_that_an_officer_rejects_is_given_again(original: Original, disputed: Person) -> None:
     """Nobody was asked under it; requester and center count alike."""
     network, closed = original.network, original.state()
@@ -369,7 +398,7 @@ def test_where_the_unit_holds_the_key_it_gives_another_one(tmp_path: Path) -> No
     ("said", "code"),
     [
         ({"certificate": bytes(32)}, "recheck_certificate"),
-        ({"attempt": 3}, "recheck_attempt"),
+        ({"attempt": 101}, "recheck_attempt_number"),
         ({"attempt": 1}, "recheck_attempt_number"),
         ({"mandate_digest": bytes(32)}, "recheck_origin_invalid"),
         ({"original": str(uuid.UUID(int=5))}, "recheck_beyond_original"),
