@@ -43,6 +43,14 @@ def park(db: sqlite3.Connection, parked: Sequence[Parked]) -> None:
         )
 
 
+def reseal(db: sqlite3.Connection, request: tuple[bytes, int, int], bundle: bytes, at: int) -> None:
+    """Keep a parked request as it came again, inside the caller's transaction: the key it was sealed to first may be gone."""
+    db.execute(
+        "UPDATE parked SET bundle = ?, at = ? WHERE mandate_digest = ? AND section = ? AND version = ? AND at < ?",
+        (bundle, at, *request, at),
+    )
+
+
 def unpark(db: sqlite3.Connection, mandate_digest: bytes, section: int, version: int, rows: Collection[int]) -> None:
     """Let go of rows that are answered, inside the caller's transaction; a request goes with its last row."""
     db.executemany(

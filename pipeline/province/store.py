@@ -114,6 +114,11 @@ class Store:
         taken = self.connection.execute("SELECT section FROM answered WHERE mandate_digest = ?", (mandate_digest,))
         return {row[0] for row in taken} - parked, parked
 
+    def is_parked(self, mandate_digest: bytes, section: int, version: int) -> bool:
+        """Whether some of this section waits for a register."""
+        query = "SELECT 1 FROM parked WHERE mandate_digest = ? AND section = ? AND version = ?"
+        return self.connection.execute(query, (mandate_digest, section, version)).fetchone() is not None
+
     def told_until(self, mandate_digest: bytes, row: int) -> int | None:
         """Until when (ms) the requester was last told that a row will wait; None when it was not told."""
         query = "SELECT until FROM delay_told WHERE mandate_digest = ? AND row = ?"
@@ -279,6 +284,8 @@ class Store:
         for mandate_digest, section, version, rows in effects.unparked:
             parking.unpark(db, mandate_digest, section, version, rows)
         parking.park(db, effects.parked)
+        for request, bundle, at in effects.resealed:
+            parking.reseal(db, request, bundle, at)
         db.executemany("INSERT OR REPLACE INTO delay_told VALUES (?, ?, ?)", effects.told)
         for called in effects.called_off:
             parking.drop(db, called.requester, called.mandate_digest, called.rows)

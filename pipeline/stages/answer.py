@@ -175,6 +175,8 @@ class Answerer:
         header = bundle.header
         once = (header.mandate_digest, header.section, header.version)
         if view.has_answered(*once) or once in effects.answered:
+            if view.is_parked(*once):  # asked again, sealed anew: to a key that is kept for longer
+                effects.resealed.append((once, bundle.raw, at))
             return []
         effects.answered.append(once)
         if view.is_withdrawn(header.requester, header.mandate_digest):

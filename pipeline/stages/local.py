@@ -157,6 +157,9 @@ class LocalEffects:
     witnesses: set[Witness] = field(default_factory=set)
     parked: list[Parked] = field(default_factory=list)  # their rows replace what is kept of these rows
     unparked: list[tuple[bytes, int, int, tuple[int, ...]]] = field(default_factory=list)  # request, rows answered
+    resealed: list[tuple[tuple[bytes, int, int], bytes, int]] = field(
+        default_factory=list
+    )  # parked; as it came anew, at
     told: list[tuple[bytes, int, int]] = field(default_factory=list)  # (mandate digest, row, until): said in a delay
     called_off: list[CalledOff] = field(default_factory=list)
 
@@ -181,6 +184,9 @@ class View(Protocol):
 
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         """Sections of a mandate that were taken in: (answered, with rows that are parked)."""
+
+    def is_parked(self, mandate_digest: bytes, section: int, version: int) -> bool:
+        """Whether some of this section waits for a register."""
 
     def told_until(self, mandate_digest: bytes, row: int) -> int | None:
         """Until when (ms) the requester was last told that a row will wait; None when it was not told."""

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
+from pipeline.crypto.bundles import Bundle, parse_bundle
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Application
@@ -317,6 +319,37 @@ def test_nobody_waits_longer_than_the_mandate_holds(tmp_path: Path, sample: Samp
     network.pass_time(40 * DAY)
     assert kept(network, "applications", b"a") == 1
     assert kept(network, "join", b"j") == 1
+
+
+def test_what_waits_long_is_kept_under_a_key_that_is_kept(tmp_path: Path, sample: Sample) -> None:
+    """Seal keys live for weeks, an extension for months: the center asks again every ten days, and the newest copy waits."""
+    network = network_for(sample, tmp_path)
+    away(network, sample, "37", ("vehicles",), START + 40 * DAY * MS)
+    network.file(sample.application, sample.persons)
+    network.run()
+    reply(network, sample.application, "agree")
+    network.run()
+    query = "SELECT bundle FROM parked"
+    store = network.parties["37"].store.connection
+    [(first,)] = store.execute(query).fetchall()
+    for _ in range(3):
+        network.pass_time(11 * DAY)
+        network.pass_time(60)
+    [(newest,)] = store.execute(query).fetchall()
+    assert newest != first
+    asked = [bundle.raw for bundle in bundles_in_order(network)]
+    assert asked.index(newest) > asked.index(first)
+    assert len(told(network, sample.application)) == 1
+    network.pass_time(7 * DAY + 60)
+    assert standing(network, sample.application).of("37", "vehicles") == {("done", None): 12}
+    assert versions(network, sample.application) == [1]
+
+
+def bundles_in_order(network: Network) -> list[Bundle]:
+    """The requests to 山东 by when the broker had them; an envelope's own time is not looked at."""
+    found = sorted(network.broker.messages("hedx.37.requests"), key=lambda message: message.timestamp)
+    raws = [raw for message in found for raw in cbor2.loads(message.value or b"")[1]]
+    return [bundle for raw in raws if (bundle := parse_bundle(raw)).header.kind == "request"]
 
 
 def test_what_waits_for_ever_is_let_go_with_its_mandate(tmp_path: Path, sample: Sample) -> None:
