@@ -61,7 +61,7 @@ def test_late_answers_become_a_supplement_that_makes_the_dossiers_whole(tmp_path
 
 
 def test_nothing_is_kept_once_the_supplement_window_is_over(tmp_path: Path, sample: Sample) -> None:
-    """A section with gaps leaves a small residual, and that is gone a month after the last deadline."""
+    """A section with gaps leaves a small residual, gone a month after the last deadline; what re-checks need a year later."""
     network = network_for(sample, tmp_path)
     network.file(sample.application, sample.persons)
     network.run(without=SILENT)
@@ -70,6 +70,8 @@ def test_nothing_is_kept_once_the_supplement_window_is_over(tmp_path: Path, samp
     assert kept(network, "applications", b"a") == 1
     network.pass_time(31 * DAY, without=SILENT)
     assert kept(network, "join", b"") == 3 * 4, "three watermarks and their number, in each partition"
+    assert kept(network, "applications", b"") == 2, "what a re-check would ask for, and the timer that drops it"
+    network.pass_time(401 * DAY, without=(*SILENT, REQUESTER))
     assert kept(network, "applications", b"") == 0
     assert codes(network) == []
 
