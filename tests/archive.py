@@ -20,10 +20,11 @@ from pipeline.domain.records import (
     EvidenceRequest,
     LifecycleEvent,
 )
+from pipeline.province.evidence_documents import Document, Matter
 from pipeline.province.evidence_files import read_folder
 from pipeline.province.evidence_release import Release
 from pipeline.province.evidence_requests import Asked, requests
-from pipeline.province.evidence_store import Document, EvidenceStore, Matter
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.stages import topics
 from pipeline.stages.keys import application_key
 from tests.network import Network

@@ -23,9 +23,10 @@ from pipeline.domain.wording import Language, explain
 from pipeline.kafka.clock import wall_clock
 from pipeline.province import evidence_destruction
 from pipeline.province.database import connect
+from pipeline.province.evidence_documents import Document
 from pipeline.province.evidence_files import Incoming, read_file, read_folder
-from pipeline.province.evidence_retention import load_retention
-from pipeline.province.evidence_store import Document, EvidenceStore, own_retention
+from pipeline.province.evidence_retention import load_retention, own_file
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.settings import data_dir
 
 _PATH = click.Path(path_type=Path)
@@ -72,7 +73,7 @@ def add(
         return Exit.FAILED
     with party_archive(party) as archive:
         matter = archive.matter(application_id)
-        years = load_retention(own_retention(data_dir())).years(matter.business_category)
+        years = load_retention(own_file(data_dir())).years(matter.business_category)
         added = archive.add(matter, documents, years=years, now=wall_clock())
         emit([_told(archive, document, lang, as_json) for document in added], as_json)
     return Exit.FINE

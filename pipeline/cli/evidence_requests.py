@@ -21,10 +21,11 @@ from pipeline.domain.records import EvidenceKind
 from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
 from pipeline.province.calendar_files import load_calendar
+from pipeline.province.evidence_documents import Document
 from pipeline.province.evidence_release import Release
 from pipeline.province.evidence_requests import Asked
 from pipeline.province.evidence_requests import requests as all_requests
-from pipeline.province.evidence_store import Document, EvidenceStore
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.settings import data_dir
 
 

@@ -15,7 +15,8 @@ from pipeline.domain.records import EvidenceKind
 from pipeline.domain.wording import Language
 from pipeline.province.access import user
 from pipeline.province.database import connect
-from pipeline.province.evidence_store import Document, EvidenceStore
+from pipeline.province.evidence_documents import Document
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.settings import data_dir
 from pipeline.signer.client import open_identity
 from pipeline.stages.acts import REASON_LIMIT

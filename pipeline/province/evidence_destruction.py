@@ -17,8 +17,9 @@ from pipeline.domain.parties import EVERYONE
 from pipeline.domain.records import DestroyedDocument, Destruction, TrustEntry
 from pipeline.province import access
 from pipeline.province.database import transaction
+from pipeline.province.evidence_documents import Document
 from pipeline.province.evidence_retention import closed_at, kept_until
-from pipeline.province.evidence_store import Document, EvidenceStore
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.stages.acts import REASON_LIMIT
 from pipeline.stages.notices import sign_record
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from pipeline.crypto.keys import Identity
 from pipeline.domain.evidence import MOST_NAMED, missing
 from pipeline.domain.faults import fault
+from pipeline.province.evidence_documents import Matter
 from pipeline.province.evidence_files import EvidenceFolder, Incoming
-from pipeline.province.evidence_retention import load_retention
-from pipeline.province.evidence_store import EvidenceStore, Matter, own_retention
+from pipeline.province.evidence_retention import load_retention, own_file
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.province.filing import Filing
 from pipeline.province.forms import LoadedForm
 from pipeline.province.store import Store
@@ -39,7 +40,7 @@ def file_with_evidence(
     `Store.file`.
     """
     archive, matter = EvidenceStore(store.connection, identity), Matter.of_form(filing.application)
-    years = load_retention(own_retention(home)).years(matter.business_category)
+    years = load_retention(own_file(home)).years(matter.business_category)
     archive.add(matter, documents, years=years, now=now)
     try:
         store.file(filing, release, now)

@@ -21,8 +21,9 @@ from pipeline.domain.parties import CENTER
 from pipeline.domain.records import EvidenceHead, EvidenceKind, EvidenceMissing, EvidenceReply
 from pipeline.province import access, outbox
 from pipeline.province.database import transaction
+from pipeline.province.evidence_documents import Document
 from pipeline.province.evidence_requests import Asked, Decision, Want, decide, decisions, meets, request
-from pipeline.province.evidence_store import Document, EvidenceStore
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.province.store import Store
 from pipeline.stages.acts import REASON_LIMIT, kept_act, post_act, sign_act
 from pipeline.stages.evidence import MOST_PARTS, REPLY_LIMIT, mark

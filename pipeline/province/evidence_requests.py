@@ -17,7 +17,7 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.evidence import KINDS
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import EvidenceJudged, EvidenceKind, EvidenceReply, EvidenceRequest
-from pipeline.province.evidence_store import Document
+from pipeline.province.evidence_documents import Document
 
 Want = tuple[int | None, EvidenceKind]
 """A roster number (None: the application itself) and a kind of document asked for."""

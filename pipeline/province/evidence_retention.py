@@ -66,6 +66,11 @@ def national() -> Path:
     raise ConfigError(f"the retention periods (deploy/evidence/{NAME}) are not installed with this package")
 
 
+def own_file(home: Path) -> Path:
+    """Where a province keeps its own retention periods, in its installation's folder."""
+    return home / "evidence" / "retention.yaml"
+
+
 def kept_until(closed_at: int, years: int) -> int:
     """The last instant (ms) of the period that begins with the China day of `closed_at` (ms)."""
     day = local_date(closed_at)

@@ -9,79 +9,22 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.crypto import cose
 from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError, HedxError, InvalidMessage
 from pipeline.domain.evidence import MOST_DOCUMENTS
-from pipeline.domain.records import Application, EvidenceKind, Mandate
+from pipeline.domain.records import EvidenceKind, Mandate
 from pipeline.province import access
 from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import transaction
-from pipeline.province.evidence_blobs import Blob, DocumentFiles
+from pipeline.province.evidence_blobs import DocumentFiles
+from pipeline.province.evidence_documents import Document, Matter
 from pipeline.province.evidence_files import Incoming
 from pipeline.province.store import mandate_in
-from pipeline.stages.local import Access
 
 _Row = tuple[str, str, bytes, EvidenceKind, str, int, int, int, str, int | None]
 _COLUMNS = "id, application_id, digest, kind, media_type, size, years, added_at, added_by, protocol"
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """The application that a document belongs to, as the access log names it."""
-
-    application_id: str
-    requester: str
-    unit: str
-    purpose: str
-    business_category: str
-
-    @classmethod
-    def of_form(cls, form: Application) -> Matter:
-        """Of an application that is not filed yet."""
-        unit = form["approving_authority"]
-        return cls(form["application_id"], form["requester"], unit, form["purpose"], form["business_category"])
-
-    @classmethod
-    def of_mandate(cls, mandate: Mandate) -> Matter:
-        """Of one that is."""
-        unit = mandate["entrusting_unit"]
-        return cls(
-            mandate["application_id"], mandate["requester"], unit, mandate["purpose"], mandate["business_category"]
-        )
-
-    def access(self, act: str, detail: dict[str, object]) -> Access:
-        """A row for the access log."""
-        return Access(act, self.application_id, self.requester, self.unit, self.purpose, detail)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A document as it is listed. `numbers`: of the roster, () for all; `protocol`: of its destruction, by number."""
-
-    id: str
-    application_id: str
-    digest: bytes
-    kind: EvidenceKind
-    media_type: str
-    size: int
-    years: int
-    added_at: int
-    added_by: str
-    protocol: int | None
-    numbers: tuple[int, ...]
-
-    @property
-    def blob(self) -> Blob:
-        """Its file."""
-        return Blob(self.id, self.application_id, self.digest)
-
-    def is_about(self, number: int) -> bool:
-        """Whether it concerns this number of the roster."""
-        return not self.numbers or number in self.numbers
 
 
 class EvidenceStore:
@@ -273,8 +216,3 @@ class EvidenceStore:
         query = "SELECT number FROM document_person WHERE id = ? ORDER BY number"
         numbers = tuple(number for (number,) in self.connection.execute(query, (row[0],)))
         return Document(*row, numbers)
-
-
-def own_retention(home: Path) -> Path:
-    """Where a province keeps its own retention periods, in its installation's folder."""
-    return home / "evidence" / "retention.yaml"

@@ -13,8 +13,9 @@ from pipeline.province import access, evidence_destruction
 from pipeline.province.database import connect
 from pipeline.province.evidence_blobs import PIECE
 from pipeline.province.evidence_destruction import destroy, finish, protocols, until
+from pipeline.province.evidence_documents import Matter
 from pipeline.province.evidence_files import Incoming, read_folder
-from pipeline.province.evidence_store import EvidenceStore, Matter
+from pipeline.province.evidence_store import EvidenceStore
 from pipeline.province.filing import file_application
 from pipeline.province.store import Store
 from tests.byte_search import files_under, find, pattern_of
