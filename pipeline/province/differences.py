@@ -14,6 +14,7 @@ from pipeline.codec import framing
 from pipeline.domain.differences import compare
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.records import Difference, Differences, Recheck
+from pipeline.domain.subqueries import sub_query_id
 from pipeline.province.casefile import CaseFile
 from pipeline.province.database import snapshot, transaction
 from pipeline.province.sealed_rows import DIFFERENCE, SealedRows
@@ -78,7 +79,7 @@ def differences_of(case: CaseFile) -> Compared:
 
 
 def as_data(found: Compared) -> dict[str, Any]:
-    """For a program, and for an export: digests and signed objects in hex."""
+    """For a program, and for an export: digests and signed objects in hex, each difference with its sub-query's id."""
     return {
         "application_id": found.application_id,
         "original": found.original,
@@ -87,9 +88,13 @@ def as_data(found: Compared) -> dict[str, Any]:
         "certificate_after": found.after.hex(),
         "compared": found.compared,
         "at": found.at,
-        "differences": found.differences,
+        "differences": [{"sub_query": _sub_query(found, difference), **difference} for difference in found.differences],
         "signed": [raw.hex() for raw in found.signed],
     }
+
+
+def _sub_query(found: Compared, difference: Difference) -> str:
+    return sub_query_id(found.original, difference["number"], difference["row"], difference["provider"])
 
 
 def _certificate(case: CaseFile) -> bytes:

@@ -161,13 +161,17 @@ def test_shredding_either_destroys_them(recheck: CaseFile, original: Original, w
         assert json.loads((tmp_path / "d.json").read_text())["differences"] is None
 
 
-def test_an_export_has_them_beside_the_dossiers(recheck: CaseFile, original: Original, tmp_path: Path) -> None:
+def test_an_export_has_them_beside_the_dossiers(
+    recheck: CaseFile, original: Original, person: Person, tmp_path: Path
+) -> None:
     """In JSON whole, with what was signed; in CSV how many there are, above the lines."""
     unit = original.application["approving_authority"]
     hand_over(recheck, tmp_path / "d.json", "json", unit=unit)
     exported: dict[str, Any] = json.loads((tmp_path / "d.json").read_text())
     found = differences_of(recheck)
-    assert exported["differences"]["differences"] == found.differences
+    told = exported["differences"]["differences"]
+    assert {difference.pop("sub_query") for difference in told} == {f"{original.id}/{person['number']}/1/{PROVIDER}"}
+    assert told == found.differences
     assert [bytes.fromhex(raw) for raw in exported["differences"]["signed"]] == found.signed
     assert exported["application"]["recheck"]["original"] == original.id
     assert bytes.fromhex(exported["application"]["recheck"]["certificate"]) == found.before
