@@ -143,16 +143,18 @@ def test_a_provider_away_for_longer_answers_into_a_supplement(
     assert kept(network, "applications", b"s") == 0
 
 
-def test_the_second_request_carries_the_first_ones_acceptance(tmp_path: Path, winter: Sample) -> None:
-    """It is judged as of its own end: the 20th day's request would be refused if it had to be in force on the 20th day."""
+def test_a_later_request_carries_the_first_ones_acceptance(tmp_path: Path, winter: Sample) -> None:
+    """Judged as of its own end: the 20th day's request would be refused if the acceptance had to be in force on that day."""
     network = filed(winter, tmp_path)
-    stand_still(network, 21)
+    stand_still(network, 25)
     raw = network.case(winter.application).connection.execute("SELECT acceptance FROM application").fetchone()[0]
-    assert signed.peek(raw).claims.expires_at < network.clock.now - DAY * 1000
+    assert signed.peek(raw).claims.expires_at < ACCEPTED + 15 * DAY * 1000
     network.run()
+    network.pass_time(60)
     events = events_of(network, winter.application, "dispatched_again")
     assert [(event["provider"], event["section"], event["count"]) for event in events] == [("37", 1, 12)] * 2
-    assert local_codes(network, "37") == ["expired"]
+    assert local_codes(network, "37") == ["expired"] * 2, "those of the first and the tenth day"
+    assert standing(network, winter.application).of("37", "vehicles") == {("done", None): 12}
 
 
 def test_nobody_who_has_answered_is_asked_again(tmp_path: Path, winter: Sample) -> None:
