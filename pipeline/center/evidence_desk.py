@@ -24,7 +24,8 @@ from pipeline.kafka.readers import LiveTable, read_table
 from pipeline.kafka.tailing import CommittedLog, partitions_of
 from pipeline.stages import topics
 from pipeline.stages.effects import Message, Output
-from pipeline.stages.evidence import MOST_NUMBERS, desk_key
+from pipeline.stages.evidence import MOST_NUMBERS
+from pipeline.stages.evidence_casework import desk_key
 from pipeline.stages.keys import application_key
 
 _PREFIX = desk_key("")

@@ -37,7 +37,7 @@ from pipeline.province.database import transaction
 from pipeline.province.evidence_files import EXTENSIONS
 from pipeline.stages.acts import open_act
 from pipeline.stages.effects import Message
-from pipeline.stages.evidence import mark
+from pipeline.stages.evidence_casework import mark
 from pipeline.stages.local import Access
 
 Fault = Literal[

@@ -26,7 +26,8 @@ from pipeline.province.evidence_requests import Asked, Decision, Want, decide, d
 from pipeline.province.evidence_store import EvidenceStore
 from pipeline.province.store import Store
 from pipeline.stages.acts import REASON_LIMIT, kept_act, post_act, sign_act
-from pipeline.stages.evidence import MOST_PARTS, REPLY_LIMIT, mark
+from pipeline.stages.evidence import MOST_PARTS, REPLY_LIMIT
+from pipeline.stages.evidence_casework import mark
 from pipeline.stages.local import Posted
 from pipeline.stages.notices import SUITE, Entropy
 

@@ -25,6 +25,7 @@ from pipeline.stages import (
     deciding,
     delays,
     evidence,
+    evidence_casework,
     holding,
     rechecking,
     redispatching,
@@ -229,6 +230,6 @@ TIMERS: dict[bytes, Callable[[Office, Casework, int, bytes, int], None]] = {
     b"x": _expired,
     holding.TIMER: holding.look,
     rechecking.TIMER: rechecking.forget,
-    evidence.TIMER: evidence.due,
+    evidence_casework.TIMER: evidence.due,
 }
 """Kind of a timer -> what is due: (office, step, partition, state key, due)."""

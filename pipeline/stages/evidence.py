@@ -7,20 +7,16 @@ day after that, and never lapses: it ends when an officer has judged what came.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Final, cast
 
-from pipeline.codec import framing
-from pipeline.crypto import cose
 from pipeline.crypto.bundles import header_of, parse_bundle
 from pipeline.domain.calendar import EVIDENCE_WORKING_DAYS, CalendarUnknown, local_date, start_of_day
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
-from pipeline.domain.parties import CENTER, PROVINCES
+from pipeline.domain.parties import PROVINCES
 from pipeline.domain.records import (
     Acted,
-    DeskItem,
     EvidenceArrived,
     EvidenceAsked,
     EvidenceJudged,
@@ -28,18 +24,30 @@ from pipeline.domain.records import (
     EvidenceReply,
     EvidenceRequest,
     EvidenceState,
-    Fault,
 )
 from pipeline.stages import topics
-from pipeline.stages.acts import REASON_LIMIT, Act, post_act, sign_act
+from pipeline.stages.acts import REASON_LIMIT, Act, sign_act
 from pipeline.stages.bounds import TIMES, WORDS, within
 from pipeline.stages.casework import Casework
-from pipeline.stages.effects import Output, timer_key
+from pipeline.stages.effects import Output
+from pipeline.stages.evidence_casework import (
+    OVER,
+    STATE,
+    desk_key,
+    key_of,
+    load,
+    note,
+    post,
+    put_on_desk,
+    request_of,
+    save,
+    set_timer,
+    tell,
+)
 from pipeline.stages.keys import application_key
 from pipeline.stages.office import Office
 from pipeline.stages.reasons import listed
 
-STATE, TIMER = b"e", b"e"
 MOST_NUMBERS: Final = range(501)
 """Roster numbers of one request: a section's."""
 MOST_PARTS: Final = 4_000
@@ -48,8 +56,6 @@ REPLY_LIMIT: Final = 256 * 1024
 """Bytes of a signed reply: it is in the state, and on the desk."""
 _MOST_SAID: Final = range(MOST_PARTS + 1)
 _DAY: Final = 24 * 3600 * 1000
-_OVER: Final = b"over"
-"""A request that was judged: this and when (ms, 8 bytes) it is forgotten. Until then its id asks nothing again."""
 _REMEMBERED: Final = 400 * _DAY
 _MISSING: Final[Mapping[EvidenceKind, str]] = {
     "identity": "evidence_identity_missing",
@@ -58,16 +64,6 @@ _MISSING: Final[Mapping[EvidenceKind, str]] = {
     "mandate": "evidence_mandate_missing",
     "other": "evidence_other_missing",
 }
-
-
-def mark(request_id: str) -> bytes:
-    """What a bundle's header has in `answers` to say which request its document is for: SHA-256 of the request's id."""
-    return hashlib.sha256(request_id.encode()).digest()
-
-
-def desk_key(request_id: str) -> bytes:
-    """Key of a request on hedx.center.desk."""
-    return f"evidence/{request_id}".encode()
 
 
 def asked(office: Office, work: Casework, partition: int, record: EvidenceAsked) -> None:
@@ -80,7 +76,7 @@ def asked(office: Office, work: Casework, partition: int, record: EvidenceAsked)
     within(record, numbers=MOST_NUMBERS, kinds=range(len(_MISSING) + 1))
     if record["requester"] not in PROVINCES or len(record["reason"]) > REASON_LIMIT:
         raise InvalidMessage("record_out_of_bounds", "requester or reason")
-    key = _key(record["requester"], record["application_id"], record["request_id"])
+    key = key_of(record["requester"], record["application_id"], record["request_id"])
     if work.overlay.get(partition, STATE + key) is not None:
         return
     try:
@@ -101,7 +97,7 @@ def asked(office: Office, work: Casework, partition: int, record: EvidenceAsked)
         at=work.now,
     )
     state = EvidenceState(
-        request=_tell(work, request),
+        request=tell(work, request),
         request_id=record["request_id"],
         application_id=record["application_id"],
         requester=record["requester"],
@@ -112,10 +108,10 @@ def asked(office: Office, work: Casework, partition: int, record: EvidenceAsked)
         reply=None,
         replied_at=None,
     )
-    _save(work, partition, key, state)
-    _set_timer(work, partition, key, max(warn_at, work.now))
-    _put_on_desk(work, state, request, "open", [])
-    _note(work, "evidence_requested", state, count=len(request["numbers"]), by=record["officer"])
+    save(work, partition, key, state)
+    set_timer(work, partition, key, max(warn_at, work.now))
+    put_on_desk(work, state, request, "open", [])
+    note(work, "evidence_requested", state, count=len(request["numbers"]), by=record["officer"])
 
 
 def due(office: Office, work: Casework, partition: int, key: bytes, at: int) -> None:
@@ -123,27 +119,27 @@ def due(office: Office, work: Casework, partition: int, key: bytes, at: int) -> 
 
     Pressed on each working day, for as long as it takes.
     """
-    if work.overlay.get(partition, STATE + key) == _OVER + at.to_bytes(8, "big"):
+    if work.overlay.get(partition, STATE + key) == OVER + at.to_bytes(8, "big"):
         work.overlay.put(partition, STATE + key, None)
-    state = _load(work, partition, key)
+    state = load(work, partition, key)
     if state is None or state["reply"] is not None:
         return
-    request = _request(state)
+    request = request_of(state)
     if at <= state["due"]:
-        _put_on_desk(work, state, request, "warn", [])
-        _note(work, "evidence_warned", state)
-        _set_timer(work, partition, key, state["due"] + 1)
+        put_on_desk(work, state, request, "warn", [])
+        note(work, "evidence_warned", state)
+        set_timer(work, partition, key, state["due"] + 1)
         return
     state["reminders"] += 1
-    state["request"] = _tell(work, {**request, "reminder": state["reminders"], "at": work.now})
-    _save(work, partition, key, state)
-    _put_on_desk(work, state, request, "overdue", [])
-    _note(work, "evidence_overdue", state, count=state["reminders"])
+    state["request"] = tell(work, {**request, "reminder": state["reminders"], "at": work.now})
+    save(work, partition, key, state)
+    put_on_desk(work, state, request, "overdue", [])
+    note(work, "evidence_overdue", state, count=state["reminders"])
     try:
         again = start_of_day(office.calendar.after(local_date(work.now), 1))
     except CalendarUnknown:
         again = work.now + _DAY  # the end of the files is no reason to let it lapse
-    _set_timer(work, partition, key, again)
+    set_timer(work, partition, key, again)
 
 
 def arrived(office: Office, work: Casework, partition: int, record: EvidenceArrived) -> None:
@@ -154,7 +150,7 @@ def arrived(office: Office, work: Casework, partition: int, record: EvidenceArri
     within(record, application_id=WORDS, requester=WORDS, received_at=TIMES)
     header = header_of(record["bundle"])
     key = application_key(record["requester"], record["application_id"]) + b"/" + (header.answers or b"")
-    state = _load(work, partition, key)
+    state = load(work, partition, key)
     if state is None:
         raise InvalidMessage("evidence_unknown", record["application_id"])
     digest = parse_bundle(record["bundle"]).leaf
@@ -163,7 +159,7 @@ def arrived(office: Office, work: Casework, partition: int, record: EvidenceArri
     if len(state["parts"]) >= MOST_PARTS:
         raise InvalidMessage("evidence_too_many", f"{MOST_PARTS} bundles for one request")
     state["parts"].append(digest)
-    _save(work, partition, key, state)
+    save(work, partition, key, state)
 
 
 def replied(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
@@ -176,16 +172,16 @@ def replied(office: Office, work: Casework, partition: int, record: Acted, act: 
     within({"reply": act.raw}, reply=range(REPLY_LIMIT + 1))
     for found in reply["missing"]:
         within(found, reason=range(REASON_LIMIT + 1))
-    key = _key(reply["requester"], reply["application_id"], reply["request_id"])
-    state = _load(work, partition, key)
+    key = key_of(reply["requester"], reply["application_id"], reply["request_id"])
+    state = load(work, partition, key)
     if state is None:
         raise InvalidMessage("evidence_unknown", reply["application_id"])
     late = record["received_at"] > state["due"]
     state["reply"], state["replied_at"] = act.raw, record["received_at"]
-    _save(work, partition, key, state)
+    save(work, partition, key, state)
     missing = listed(fault(_MISSING[found["kind"]], found["number"]) for found in reply["missing"])
-    _put_on_desk(work, state, _request(state), "overdue" if late else "open", missing)
-    _note(
+    put_on_desk(work, state, request_of(state), "overdue" if late else "open", missing)
+    note(
         work,
         "evidence_replied",
         state,
@@ -200,92 +196,14 @@ def judged(office: Office, work: Casework, partition: int, record: EvidenceJudge
     """An officer accepts or questions what came: the request ends, and the province is told. Raises `evidence_unknown`."""
     within(record, request_id=WORDS, application_id=WORDS, requester=WORDS, officer=WORDS, at=TIMES)
     within(record, reason=range(REASON_LIMIT + 1))
-    key = _key(record["requester"], record["application_id"], record["request_id"])
-    state = _load(work, partition, key)
+    key = key_of(record["requester"], record["application_id"], record["request_id"])
+    state = load(work, partition, key)
     if state is None:
         raise InvalidMessage("evidence_unknown", record["application_id"])
     raw = sign_act("evidence-judged", record, work.signer, record["requester"], work.now)
-    _post(work, raw, state)
+    post(work, raw, state)
     forgotten_at = work.now + _REMEMBERED
-    work.overlay.put(partition, STATE + key, _OVER + forgotten_at.to_bytes(8, "big"))
-    _set_timer(work, partition, key, forgotten_at)
+    work.overlay.put(partition, STATE + key, OVER + forgotten_at.to_bytes(8, "big"))
+    set_timer(work, partition, key, forgotten_at)
     work.outputs.append(Output(topics.DESK, desk_key(record["request_id"]), None))
-    _note(work, f"evidence_{record['verdict']}", state, by=record["officer"])
-
-
-def _key(requester: str, application_id: str, request_id: str) -> bytes:
-    return application_key(requester, application_id) + b"/" + mark(request_id)
-
-
-def _load(work: Casework, partition: int, key: bytes) -> EvidenceState | None:
-    data = work.overlay.get(partition, STATE + key)
-    return (
-        None
-        if data is None or data.startswith(_OVER)
-        else cast("EvidenceState", framing.decode_as("EvidenceState", data))
-    )
-
-
-def _save(work: Casework, partition: int, key: bytes, state: EvidenceState) -> None:
-    work.overlay.put(partition, STATE + key, framing.encode("EvidenceState", state))
-
-
-def _set_timer(work: Casework, partition: int, key: bytes, at: int) -> None:
-    work.overlay.put(partition, timer_key(at, TIMER + key), b"\0")
-
-
-def _request(state: EvidenceState) -> EvidenceRequest:
-    """The newest request, as this stage signed it."""
-    return cast("EvidenceRequest", framing.decode_as("EvidenceRequest", cose.decode(state["request"]).payload))
-
-
-def _tell(work: Casework, request: EvidenceRequest) -> bytes:
-    """Sign a request and post it to the province; returns the signed object."""
-    raw = sign_act("evidence-request", request, work.signer, request["requester"], work.now)
-    bundle = post_act(raw, CENTER, request["requester"], request["requester"], request["application_id"], work.entropy)
-    work.mailbag.add(request["requester"], "responses", bundle)
-    return raw
-
-
-def _post(work: Casework, raw: bytes, state: EvidenceState) -> None:
-    to = state["requester"]
-    work.mailbag.add(to, "responses", post_act(raw, CENTER, to, to, state["application_id"], work.entropy))
-
-
-def _put_on_desk(
-    work: Casework, state: EvidenceState, request: EvidenceRequest, stage: str, missing: list[Fault]
-) -> None:
-    item = DeskItem(
-        kind="evidence",
-        application_id=state["application_id"],
-        party=state["requester"],
-        since=state["asked_at"],
-        due=state["due"],
-        stage=stage,  # type: ignore[typeddict-item]
-        faults=missing,
-        approvals=[],
-        persons=len(request["numbers"]),
-        subject=state["reply"] or state["request"],
-    )
-    work.outputs.append(Output(topics.DESK, desk_key(state["request_id"]), framing.encode("DeskItem", item)))
-
-
-def _note(
-    work: Casework,
-    kind: str,
-    state: EvidenceState,
-    *,
-    subject: bytes = b"",
-    count: int = 1,
-    code: str | None = None,
-    by: str | None = None,
-) -> None:
-    work.events.add(
-        kind,
-        subject=mark(state["request_id"]) + state["reminders"].to_bytes(4, "big") + subject,
-        application_id=state["application_id"],
-        party=state["requester"],
-        count=count,
-        code=code,
-        by=by,
-    )
+    note(work, f"evidence_{record['verdict']}", state, by=record["officer"])

@@ -24,7 +24,7 @@ from pipeline.province.evidence_release import PART
 from pipeline.province.evidence_requests import requests
 from pipeline.stages import topics
 from pipeline.stages.acts import post_act
-from pipeline.stages.evidence import mark
+from pipeline.stages.evidence_casework import mark
 from pipeline.stages.notices import sign_record
 from tests.archive import PLANTED, Archive, archived
 from tests.byte_search import files_under, find, pattern_of

@@ -14,7 +14,7 @@ from pipeline.domain.parties import CENTER
 from pipeline.domain.records import EvidenceAsked, EvidenceReply
 from pipeline.domain.wording import explain
 from pipeline.province.evidence_files import INDEX, read_folder
-from pipeline.stages.evidence import mark
+from pipeline.stages.evidence_casework import mark
 from tests.fuzz import file_targets, world
 from tests.fuzz.harness import Target, loaded, misconfigured, must, refused
 from tests.vectors import scenario

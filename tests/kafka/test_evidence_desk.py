@@ -14,7 +14,7 @@ from pipeline.center.evidence_opening import find, gather, open_documents
 from pipeline.domain.parties import CENTER
 from pipeline.kafka.clients import admin_config, producer_config
 from pipeline.stages import topics
-from pipeline.stages.evidence import desk_key
+from pipeline.stages.evidence_casework import desk_key
 from tests.archive import Archive, archived
 from tests.scenario import REQUESTER, network_for, small_sample, with_form
 

@@ -18,7 +18,7 @@ from pipeline.stages import topics
 from pipeline.stages.acts import sign_act
 from pipeline.stages.applications import Applications
 from pipeline.stages.effects import TIMER, Batch, Effects, Message, Progress, timer_due
-from pipeline.stages.evidence import STATE, desk_key
+from pipeline.stages.evidence_casework import STATE, desk_key
 from pipeline.stages.keys import application_key
 from tests.network import DAY, START, Network
 from tests.scenario import REQUESTER, network_for, small_sample
