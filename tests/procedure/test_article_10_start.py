@@ -12,11 +12,13 @@ import chinese_calendar
 import pytest
 
 from pipeline.center.desk import Outcome
+from pipeline.cli.filing import _held
 from pipeline.crypto import signed
 from pipeline.demo.application import Sample
 from pipeline.domain.calendar import Calendar, YearDays
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Extension
+from pipeline.province.correspondence import Correspondence
 from pipeline.stages import topics
 from pipeline.stages.acts import open_act
 from tests.network import Clock, Network, shipped_calendar
@@ -261,6 +263,23 @@ def test_the_center_tells_that_it_cannot_start_and_the_requester_agrees(tmp_path
     assert events_of(network, doubtful.application, "approved")[0]["code"] is None, "in the time that was agreed"
     words = b"".join(message.value or b"" for message in network.broker.messages(topics.EVENTS))
     assert "机房".encode() not in words
+
+
+def test_the_requester_reads_why_it_waits_by_when_and_how_often_that_has_passed(
+    tmp_path: Path, doubtful: Sample
+) -> None:
+    """In words, from signed notices alone; a limit that was agreed takes the place of the first one."""
+    network, delay = delayed(doubtful, tmp_path)
+
+    def told_in_words() -> dict[str, Any]:
+        return _held(Correspondence(network.case(doubtful.application), network.reference.trust), "zh")
+
+    first = {"held_because": ["申请表：用途中有“贷款”字样，须经人工审核"], "decided_by": midnight("2026-11-25") - 1}
+    assert told_in_words() == first
+    jump(network, "2026-11-25T00:00:00")
+    assert told_in_words() == {**first, "escalated": 1}
+    reply(network, doubtful, delay, "agree")
+    assert told_in_words() == {**first, "escalated": 1, "decided_by": midnight("2026-12-02") - 1}
 
 
 def test_the_requester_may_shorten_what_the_center_asks_for(tmp_path: Path, doubtful: Sample) -> None:
