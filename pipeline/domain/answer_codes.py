@@ -59,6 +59,7 @@ ANSWER_CODES: Final[dict[str, tuple[str, str]]] = {
     "reply_key_reused": ("回复密钥已用于另一委托", "the reply key was used under another mandate"),
     "recheck_origin_invalid": ("复核缺少有效的原申请证明", "there is no valid proof of what the re-check is of"),
     "recheck_beyond_original": ("复核超出原申请的人员或内容", "the re-check asks for more than its original did"),
+    "stage_failed": ("提供方处理请求时出错", "the provider failed in working on the request"),
     "key_off_curve": ("回复密钥无效", "the reply key is invalid"),
     **dict.fromkeys(
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pipeline.domain.errors import HedxError, InvalidMessage, Retryable
 from pipeline.kafka.attempts import NOT_THE_MESSAGES
@@ -52,11 +53,15 @@ def one_by_one(
                 one_by_one(work, store, [message], after, clock, rejections)
             store.apply(LocalEffects(), positions, clock())
             return
-        place = traceback.extract_tb(failure.__traceback__)[-1]
-        detail = f"{type(failure).__name__} in {place.name}, line {place.lineno}"
-        error = InvalidMessage("stage_failed", detail)
+        error = InvalidMessage("stage_failed", _place(failure))
         store.apply(LocalEffects(dead=[(messages[0], error)]), positions, clock())
         rejections.report([(messages[0], error)])
+
+
+def _place(failure: Exception) -> str:
+    """Where a failure happened, without its text, which may quote a message."""
+    place = traceback.extract_tb(failure.__traceback__)[-1]
+    return f"{type(failure).__name__} in {place.name}, line {place.lineno}"
 
 
 class AnswerDesk:
@@ -86,18 +91,31 @@ class AnswerDesk:
         """Answer what waits for a register that is back, or tell that it is away for longer; whether there is more."""
         over = [outage for outage in parking.outages(self._store.connection) if not _lasts(sources, outage)]
         if over:
-            waiting = parking.waiting(self._store.connection, over[0], TAKEN_UP_AT_ONCE)
-            self._store.apply(self._taken_up(waiting, over, now), {}, now)
+            self._take(parking.waiting(self._store.connection, over[0], TAKEN_UP_AT_ONCE), over, now)
         return bool(over)
 
-    def _taken_up(self, waiting: Sequence[Parked], over: Sequence[parking.Outage], now: int) -> LocalEffects:
+    def _take(self, waiting: Sequence[Parked], over: Sequence[parking.Outage], now: int) -> None:
+        """As `one_by_one`: a request that fails alone is refused, `stage_failed`, so that it stops nobody else's."""
         effects, questions = LocalEffects(), []
         for parked in waiting:
             rows = [row.row for row in parked.rows if (row.category, row.until, row.reason) in over]
-            questions.append(self._answerer.reopen(self._store, parked, rows, now))
             effects.unparked.append((parked.mandate_digest, parked.section, parked.version, tuple(rows)))
-        self._answer(questions, effects, now)
-        return effects
+            questions.append(self._answerer.reopen(self._store, parked, rows, now))
+        try:
+            self._answer(questions, effects, now)
+        except (HedxError, *NOT_THE_MESSAGES):
+            raise
+        except Exception as failure:  # noqa: BLE001  # whatever it is, it is one request's
+            if len(waiting) > 1:
+                for parked in waiting:
+                    self._take([parked], over, now)
+                return
+            error = InvalidMessage("stage_failed", _place(failure))
+            log.error("a parked request is refused: %s", error)  # noqa: TRY400  # its text may quote the request
+            effects = LocalEffects(unparked=effects.unparked)
+            refused = replace(questions[0], queries=[], persons=[], refusal=error)
+            effects.posts += self._answerer.reply([refused], {})
+        self._store.apply(effects, {}, now)
 
     def _answer(self, questions: Sequence[Question], effects: LocalEffects, now: int) -> None:
         """Look everything up, park what has to wait, seal the rest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import Application
 from pipeline.stages.acts import open_act, post_act, sign_act
+from pipeline.stages.answer import Question
+from pipeline.stages.local import LocalEffects
 from tests.delaying import (
     BECAUSE,
     HOUR,
@@ -350,6 +352,33 @@ def bundles_in_order(network: Network) -> list[Bundle]:
     found = sorted(network.broker.messages("hedx.37.requests"), key=lambda message: message.timestamp)
     raws = [raw for message in found for raw in cbor2.loads(message.value or b"")[1]]
     return [bundle for raw in raws if (bundle := parse_bundle(raw)).header.kind == "request"]
+
+
+def test_a_parked_request_that_fails_stops_nobody_elses(
+    tmp_path: Path, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect meets one section of several: that one is refused with `stage_failed`, the others are answered."""
+    network = network_for(sample, tmp_path)
+    away(network, sample, "37", ("vehicles",), BACK)
+    network.file(sample.application, sample.persons, section_size=4)
+    network.run()
+    back(network, sample, "37")
+    desk = network.parties["37"].answers
+    genuine = desk._answer
+
+    def defective(questions: Sequence[Question], effects: LocalEffects, now: int) -> None:
+        if any(question.bundle.header.section == 2 for question in questions):
+            raise IndexError("a text that may quote the request")
+        genuine(questions, effects, now)
+
+    monkeypatch.setattr(desk, "_answer", defective)
+    network.clock.advance(5)
+    network.run()
+    assert parked(network, "37") == []
+    result = standing(network, sample.application).of("37", "vehicles")
+    assert result.keys() == {("done", None), ("refused", "stage_failed")}
+    assert sum(result.values()) == len(sample.persons)
+    assert standing(network, sample.application).of("37", "social_insurance") == {("done", None): 12}
 
 
 def test_what_waits_for_ever_is_let_go_with_its_mandate(tmp_path: Path, sample: Sample) -> None:
