@@ -86,8 +86,8 @@ def match(before: Sequence[Entry], after: Sequence[Entry]) -> list[tuple[int, En
 
 
 def _are_one(old: Entry, new: Entry) -> bool:
-    likeness = _likeness(old, new)
-    return likeness >= _NAMED or likeness * 2 >= len(old.keys() | new.keys())
+    """What they are called by outweighs all other items together."""
+    return _likeness(old, new) * 2 >= len(old.keys() | new.keys())
 
 
 def _likeness(old: Entry, new: Entry) -> int:

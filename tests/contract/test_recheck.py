@@ -572,6 +572,15 @@ def test_a_provider_refuses_it_though_the_center_lets_it_through(
     assert mine == {code: 1}
 
 
+def test_a_provider_that_was_not_asked_is_not_asked_in_a_re_check(original: Original, disputed: Person) -> None:
+    """全国 reached 江苏 and 山东: what 云南 itself has of vehicles, nobody has disputed."""
+    prepared = original.prepare([disputed["number"]], [VEHICLES], "37")
+    [row] = prepared.application["schedule"]
+    recheck = original.file(_scheduled(prepared, {**row, "provider": "53"}))
+    original.network.run()
+    assert original.codes(recheck) == ["recheck_beyond_original"]
+
+
 def test_a_province_cannot_re_check_what_another_asked(original: Original, disputed: Person) -> None:
     """江苏, with every byte that 云南 has: the mandate says whose the original is, and the center has none of its own."""
     prepared = original.prepare([disputed["number"]], [VEHICLES], "37")
