@@ -118,6 +118,8 @@ def _next_look(office: Office, state: ApplicationState, now: int) -> int:
         return _warn_at(office, due)
     if due and now <= due:
         return due + 1
+    if due and not state["pressing"]:
+        return now  # it came to the desk too late already: the requester hears that at once
     try:
         return start_of_day(office.calendar.after(local_date(now), 1))
     except CalendarUnknown:

@@ -157,6 +157,39 @@ def test_what_starts_late_says_so(tmp_path: Path, doubtful: Sample) -> None:
         assert_equals_oracle(network, doubtful)
 
 
+def late_arrival(sample: Sample, folder: Path) -> Network:
+    """Received on a Friday; the center's stage is away until the Thursday after."""
+    network = network_for(sample, folder, clock=Clock(at("2026-11-20T13:00:00")))
+    network.file(sample.application, sample.persons)
+    network.run(without=("applications",))
+    jump(network, "2026-11-26T09:00:00")
+    return network
+
+
+def test_the_limit_counts_from_receipt_however_late_the_center_gets_to_it(
+    tmp_path: Path, sample: Sample, doubtful: Sample
+) -> None:
+    """An outage of the center's is no excuse: what the rules pass starts late and says so."""
+    plain = with_form(doubtful, purpose=sample.application["purpose"])
+    network = late_arrival(plain, tmp_path)
+    [accepted] = events_of(network, plain.application, "accepted")
+    assert accepted["code"] == "late_start"
+    assert center_case(network, plain.application).state["received_at"] == at("2026-11-20T13:00:00")
+    assert_equals_oracle(network, plain)
+
+
+def test_what_comes_to_the_desk_too_late_is_pressed_at_once(tmp_path: Path, doubtful: Sample) -> None:
+    """Its limit has passed before an officer could see it: the requester hears that, and then each working day."""
+    network = late_arrival(doubtful, tmp_path)
+    assert due_of(network, doubtful) == midnight("2026-11-25") - 1
+    assert [waiting.item["stage"] for waiting in on_desk(network)] == ["overdue"]
+    assert len(notices(network, doubtful.application, "escalated")) == 1
+    network.pass_time(60)
+    assert len(notices(network, doubtful.application, "escalated")) == 1
+    jump(network, "2026-11-27T00:00:05")
+    assert len(notices(network, doubtful.application, "escalated")) == 2
+
+
 def test_a_restart_keeps_the_timers(tmp_path: Path, doubtful: Sample) -> None:
     """A new process knows from the changelog alone what waits, since when, and when it is pressed next."""
     network = held_at("2026-11-20T13:00:00", doubtful, tmp_path)
