@@ -94,6 +94,22 @@ class MemoryView:
         """Nothing was answered before."""
         return False
 
+    def is_withdrawn(self, requester: str, mandate_digest: bytes) -> bool:
+        """Nothing was withdrawn before."""
+        return False
+
+    def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
+        """Nothing was taken in before."""
+        return set(), set()
+
+    def is_parked(self, mandate_digest: bytes, section: int, version: int) -> bool:
+        """No register was away before."""
+        return False
+
+    def told_until(self, mandate_digest: bytes, row: int) -> int | None:
+        """No delay was told before."""
+        return None
+
     def filed(self, application_id: str) -> Filed | None:
         """37's application."""
         if self.party != "37" or application_id != scenario.APPLICATION_ID:
