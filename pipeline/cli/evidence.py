@@ -13,7 +13,7 @@ from pipeline.cli import cluster, evidence_center, evidence_draws, evidence_requ
 from pipeline.cli.evidence_words import document_data, in_words, kinds_option, party_archive
 from pipeline.cli.exits import Exit
 from pipeline.cli.filing import offline_trust
-from pipeline.cli.output import emit, remark
+from pipeline.cli.output import emit, emit_list, remark
 from pipeline.crypto.keystore import write_durably
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.evidence import numbers_in
@@ -118,7 +118,7 @@ def list_(application_id: str | None, party: str, bootstrap: str | None, lang: L
     with listing(party) as archive:
         archive.matter(application_id)
         found = archive.rests_on(application_id)
-        emit([_told(archive, document, lang, as_json) for document in found], as_json)
+        emit_list([_told(archive, document, lang, as_json) for document in found], as_json, lang)
         named = set(archive.mandate(application_id)["evidence"]) - {document.digest for document in found}
     if named:
         remark(f"{len(named)} documents that the mandate names were never archived here")

@@ -16,7 +16,7 @@ from pipeline.center.opening import ACCESS_LOG
 from pipeline.cli import cluster, options
 from pipeline.cli.evidence_words import in_words, kinds_option, officer_name, officer_option, reason_option
 from pipeline.cli.exits import Exit
-from pipeline.cli.output import emit, remark
+from pipeline.cli.output import emit, emit_list, remark
 from pipeline.domain.calendar import EVIDENCE_WORKING_DAYS
 from pipeline.domain.parties import CENTER, PROVINCES
 from pipeline.domain.records import EvidenceKind
@@ -92,7 +92,7 @@ def show_desk(bootstrap: str, lang: Language, as_json: bool) -> None:
     found = [_data(one, lang) for one in evidence_desk.read_desk(bootstrap, cluster.security(CENTER))]
     if not as_json:
         found = [in_words({**one, "province": provider_words(str(one["province"]), lang)}, lang) for one in found]
-    emit(found, as_json)
+    emit_list(found, as_json, lang)
 
 
 def _data(one: Pending, lang: Language) -> dict[str, object]:

@@ -12,7 +12,7 @@ from pipeline.cli import cluster, options
 from pipeline.cli.evidence_words import in_words, kinds_option, party_archive, reason_option, want_words
 from pipeline.cli.exits import Exit
 from pipeline.cli.filing import offline_trust
-from pipeline.cli.output import emit, remark
+from pipeline.cli.output import emit, emit_list, remark
 from pipeline.crypto.certificates import common_name
 from pipeline.crypto.trust import Trust
 from pipeline.domain.calendar import Calendar, CalendarUnknown, local_date
@@ -53,7 +53,7 @@ def requests(everything: bool, party: str, lang: Language, as_json: bool) -> Non
             for asked in all_requests(archive.connection, trust, party)
             if everything or asked.reply is None
         ]
-    emit(found if as_json else [in_words(one, lang) for one in found], as_json)
+    emit_list(found if as_json else [in_words(one, lang) for one in found], as_json, lang)
 
 
 def _data(asked: Asked, officer: Release, calendar: Calendar, lang: Language) -> dict[str, object]:

@@ -24,7 +24,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "seconds": ("用时（秒）", "seconds"),
     "filed_at": ("提交时间", "filed at"),
     "bundles": ("已收到的结果包", "bundles received"),
-    "complete": ("是否收齐", "complete"),
+    "complete": ("是否收齐", "all received"),
     "reasons": ("退回原因", "rejected because"),
     "version": ("证明版本", "certificate's version"),
     "held_by_unit": ("由委托单位解封", "opened by the entrusting unit"),

@@ -17,7 +17,7 @@ from pipeline.cli import cluster, options
 from pipeline.cli.answers_due import answers_due, due_lines
 from pipeline.cli.dossier_table import category_words
 from pipeline.cli.exits import Exit
-from pipeline.cli.facts import STATES, in_words
+from pipeline.cli.facts import LABELS, STATES, in_words
 from pipeline.cli.history import history_rows
 from pipeline.cli.output import emit, progress, remark
 from pipeline.crypto.certificates import common_name
@@ -217,6 +217,7 @@ def _show(found: dict[str, Any], lang: Language, as_json: bool) -> None:
         told |= in_words({"due": due_lines(found["due"], lang)}, lang)
     if found.get("rechecks"):
         told |= in_words({"rechecks": [_attempt(known, lang) for known in found["rechecks"]]}, lang)
+    told.pop(LABELS["not_answered"][lang == "en"], None)  # said only where there is something to say
     if found.get("not_answered"):
         told |= in_words({"not_answered": [_open(status, lang) for status in found["not_answered"]]}, lang)
     emit(told, as_json)

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pipeline.domain.printing import visible, visible_json
+from pipeline.settings import Language
 
 PIPE_WIDTH = 1_000
 """Columns assumed when nobody looks: a table is then as wide as its content, never folded."""
@@ -56,6 +57,13 @@ def emit(data: object, as_json: bool) -> None:
             click.echo(_cell(item))
     else:
         click.echo(_cell(data, keep="\n"))
+
+
+def emit_list(rows: Sequence[object], as_json: bool, lang: Language) -> None:
+    """Print a list as `emit` does; that there is nothing in it is said on stderr, so that silence never means a fault."""
+    emit(rows, as_json)
+    if not rows and not as_json:
+        remark("没有" if lang == "zh" else "none")
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:

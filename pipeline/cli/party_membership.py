@@ -22,7 +22,7 @@ from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
 from pipeline.settings import data_dir
 from pipeline.stages import topics
-from pipeline.stages.clock import local_date
+from pipeline.stages.clock import local_date, local_time
 
 CHECK_WORDS: Final[dict[str, tuple[str, str]]] = {
     "application_on_record": ("书面申请已登记", "written application on record"),
@@ -178,8 +178,12 @@ def _show(found: Inspection, lang: Language, as_json: bool) -> None:
         {
             "detail": CHECK_WORDS[name][lang == "en"],
             "state": OUTCOMES[outcome][lang == "en"],
-            "finding": ", ".join(f"{key} {value}" for key, value in found.details.get(name, {}).items()),
+            "finding": ", ".join(_finding(key, value) for key, value in found.details.get(name, {}).items()),
         }
         for name, outcome in found.checks.items()
     ]
     emit([labelled(row, lang) for row in rows], as_json)
+
+
+def _finding(key: str, value: object) -> str:
+    return f"{key} {local_time(value)}" if key == "until" and isinstance(value, int) else f"{key} {value}"

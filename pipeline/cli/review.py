@@ -219,9 +219,13 @@ def _data(case: HeldCase, form: Application | None, roster: list[Person] | None)
 
 
 def _counts(case: HeldCase) -> dict[str, int]:
+    """Persons; and what the sections say of them, as long as the center keeps these."""
     sections = case.sections.values()
+    counts = {"persons": case.state["person_count"]}
+    if len(sections) < case.state["sections"]:
+        return counts
     return {
-        "persons": case.state["person_count"],
+        **counts,
         "guarded": sum(section["guarded_count"] for section in sections),
         "undocumented": sum(section["undocumented_count"] for section in sections),
     }

@@ -13,7 +13,7 @@ from pipeline.center.installation import Installation
 from pipeline.cli import options
 from pipeline.cli.facts import in_words
 from pipeline.cli.filing import offline_trust
-from pipeline.cli.output import emit
+from pipeline.cli.output import emit, emit_list
 from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, provider_from
@@ -117,7 +117,7 @@ def extension(
                 desk.case, desk.store, desk.identity, told, decision, reason or decision, wall_clock(), until
             )
         shown = [told for told in desk.said.delays() if provider in (None, told.delay["provider"])]
-    emit([as_data(told) if as_json else as_words(told, lang) for told in shown], as_json)
+    emit_list([as_data(told) if as_json else as_words(told, lang) for told in shown], as_json, lang)
 
 
 def as_data(told: ToldDelay) -> dict[str, Any]:

@@ -94,3 +94,14 @@ def test_language_follows_the_locale(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert language() == expected
+
+
+def test_an_empty_list_is_said_to_be_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr and in the reader's language; a program gets an empty list and no words."""
+    output.emit_list([], as_json=False, lang="zh")
+    output.emit_list([], as_json=False, lang="en")
+    assert capsys.readouterr() == ("", "没有\nnone\n")
+    output.emit_list([], as_json=True, lang="en")
+    assert capsys.readouterr() == ("[]\n", "")
+    output.emit_list(["one"], as_json=False, lang="en")
+    assert capsys.readouterr() == ("one\n", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pipeline.center.desk import HeldCase, Outcome, place_of
 from pipeline.cli.exits import Exit
 from pipeline.cli.history import history_rows
 from pipeline.cli.main import run
-from pipeline.cli.review import _print
+from pipeline.cli.review import _counts, _print
 from pipeline.cli.review_words import case_words, outcome_words
 from pipeline.demo.application import Sample
 from pipeline.domain.calendar import end_of_day, local_date
@@ -157,3 +158,9 @@ def test_an_application_is_found_by_its_id_on_the_desk(network: Network, sample:
     other = type(mine)("37", mine.application_id, mine.item)
     with pytest.raises(ConfigError, match=f"53/{identifier}, 37/{identifier}"):
         place_of(identifier, [mine, other])
+
+
+def test_what_the_center_keeps_no_more_is_not_counted_as_none(case: HeldCase) -> None:
+    """While it holds the sections it says how many are under a guardian; afterwards it does not say 0."""
+    assert _counts(case).keys() == {"persons", "guarded", "undocumented"}
+    assert _counts(replace(case, sections={})) == {"persons": case.state["person_count"]}
