@@ -87,7 +87,7 @@ def case_words(
     }
     lines: dict[str, object] = {_LINES[key][lang == "en"]: value for key, value in told.items() if value is not None}
     if form is not None:
-        lines |= {label(key, lang): form[key] for key in _FORM}
+        lines |= {label(key.replace("roster_", "roster."), lang): form[key] for key in _FORM}  # as the form has them
         lines[_LINES["schedule"][lang == "en"]] = [_schedule(row, lang) for row in form["schedule"]]
     return lines
 

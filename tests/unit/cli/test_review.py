@@ -55,6 +55,7 @@ def test_a_case_is_shown_in_either_language(case: HeldCase, sample: Sample) -> N
     assert chinese["用途"] == english["purpose"] == DOUBTFUL
     assert str(chinese["部中心延期"]).count("待答复") == 1
     assert len(chinese) == len(english)
+    assert not any("_" in name for name in (*chinese, *english))
     schedule = chinese["附表"]
     assert isinstance(schedule, list)
     assert schedule[2] == "3  山东  车船"
