@@ -72,6 +72,17 @@ def completed(story: Story) -> None:
     story.say("completed", requester=story.requester, **{key: done[key] for key in facts})
 
 
+def inspected(story: Story) -> None:
+    """Article 6: what the center can see of each province as it is connected; the dated results stay on record."""
+    parties = [row["party"] for row in story.clerk.ask("party", "list") if row["party"] not in (CENTER, MINISTRY)]
+    found = [story.clerk.ask("party", "inspect", party, "--kind", "conformance", ends=(0, 10)) for party in parties]
+    failed = {one["party"]: [name for name, how in one["checks"].items() if how == "failed"] for one in found}
+    if not all(one["passed"] for one in found):
+        raise StoryFailed(f"inspections found: {failed}")
+    checks = sum(how == "passed" for one in found for how in one["checks"].values())
+    story.say("inspected", parties=parties, checks=checks, inspections=[one["number"] for one in found])
+
+
 def drawn(story: Story) -> None:
     """Article 9: a spot check among persons already queried, its commitment published first."""
     story.on(at(story.days.filing, 11))
@@ -283,6 +294,7 @@ STEPS: Final[tuple[Callable[[Story], None], ...]] = (
     joined,
     catalog,
     completed,
+    inspected,
     drawn,
     received,
     held,

@@ -21,6 +21,10 @@ STEPS: Final = {
         "{requester}的申请 {application_id}：{persons} 人，全部反馈，完整性证明第 {version} 版",
         "application {application_id} of {requester}: {persons} persons, all answered, certificate version {version}",
     ),
+    "inspected": (
+        "入网检测合格：{parties}，共 {checks} 项",
+        "conformance checks passed: {parties}, {checks} points in all",
+    ),
     "drawn": (
         "抽查 {draw}：抽中 {persons} 人，请{requester}提交{wanted}，期限 {due}",
         "spot check {draw}: persons drawn: {persons}; {requester} is asked for {wanted} by {due}",

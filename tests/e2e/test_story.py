@@ -118,6 +118,9 @@ def test_the_query_is_started_within_two_working_days_of_receipt(told: Told) -> 
     assert facts["started"] <= facts["due"]
     assert [reason["code"] for reason in told.facts("held")["reasons"]] == ["hold_unit_level"]
     assert told.facts("approved")["officers"]
+    inspected = told.facts("inspected")
+    assert inspected["parties"] == told.facts("joined")["parties"] == ["32", "37", "53"]
+    assert inspected["checks"] >= 3 * 5
 
 
 def told_on(told: Told, step: str) -> dt.date:
