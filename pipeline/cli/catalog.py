@@ -23,7 +23,7 @@ from pipeline.domain.catalog_checks import check_listing, check_report
 from pipeline.domain.coverage import coverage_of, coverage_words
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import provider_name
-from pipeline.domain.records import CatalogEntry, CatalogReport
+from pipeline.domain.records import CatalogEntry, CatalogItem, CatalogReport
 from pipeline.domain.wording import Language, explain
 from pipeline.kafka.clock import wall_clock
 from pipeline.province.catalog_reports import OwnReport, file_report, own_reports
@@ -91,10 +91,19 @@ def show(
     """Show one entry whole: PROVIDER by code, CATEGORY by id or Chinese name."""
     for entry in _entries(bootstrap, release, archive):
         if entry["provider"] == provider and category in (entry["category"], entry["name"]):
-            words = {"provider": provider_name(provider), "coverage": coverage_words(coverage_of(entry), lang)}
+            words = {
+                "provider": provider_name(provider),
+                "coverage": coverage_words(coverage_of(entry), lang),
+                "items": [_item_words(item, lang) for item in entry["items"]],
+            }
             emit(entry if as_json else {**entry, **words}, as_json)
             return
     raise ConfigError(f"the release has no entry of {provider} for {category}")
+
+
+def _item_words(item: CatalogItem, lang: Language) -> str:
+    required = ("必有" if lang == "zh" else "required") if item["required"] else ""
+    return "  ".join(filter(None, (item["item"], item["name"], item["type"], required)))
 
 
 @command.command()

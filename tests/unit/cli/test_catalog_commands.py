@@ -242,3 +242,14 @@ def test_words_for_officials_are_in_both_languages(
     assert "没有差异" in capsys.readouterr().out
     assert run(["catalog", "reports"]) == Exit.FINE
     assert "waits" in capsys.readouterr().out
+
+
+def test_an_entry_is_shown_with_a_line_for_each_item(hedx: Hedx, capsys: pytest.CaptureFixture[str]) -> None:
+    """For a reader: id, name, type, and whether it is always there; for a program the entry as it was reported."""
+    capsys.readouterr()
+    assert run(["catalog", "show", "37", "不动产登记", "--lang", "en"]) == Exit.FINE
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["mortgaged", "是否抵押", "boolean", "required"] in lines
+    assert ["registered_on", "登记日期", "date"] in lines
+    entry = hedx("show", "37", "real_estate")
+    assert {item["item"] for item in entry["items"]} >= {"mortgaged", "registered_on"}
