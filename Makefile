@@ -9,6 +9,7 @@ BIN := .venv/bin
 VENV := .venv/.installed
 KAFKA := deploy/kafka/libs/.copied
 MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/test_architecture.py
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -26,8 +27,10 @@ kafka: $(KAFKA)
 demo: setup  ## Kafka, the center and three provinces; the sample application; its dossiers
 	@exec $(BIN)/hedx demo
 
+# The first run shares its tests out to all cores; the second has what measures time or starts an exchange of processes.
 test: setup lint  ## Lint, types and all tests, on a real broker
-	$(BIN)/python -m pytest -q -m "not chaos"
+	$(BIN)/python -m pytest -q -m "not chaos" -n auto $(SHARED)
+	$(BIN)/python -m pytest -q -m "not chaos" $(addprefix --ignore=,$(SHARED))
 
 test-docker: .venv lint  ## The same tests on apache/kafka in a container (needs a Docker engine)
 	HEDX_BROKER=docker $(BIN)/python -m pytest -q -m "not chaos"
