@@ -101,6 +101,9 @@ class _NothingYet:
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         return set(), set()
 
+    def is_parked(self, mandate_digest: bytes, section: int, version: int) -> bool:
+        return False
+
     def told_until(self, mandate_digest: bytes, row: int) -> int | None:
         return None
 

@@ -80,7 +80,7 @@ def parked(party: str, lang: Language, as_json: bool) -> None:
 @options.lang
 @options.as_json
 def owed(party: str, lang: Language, as_json: bool) -> Exit:
-    """List the answers this party owes, the most urgent first, with reminders (催办) by the center. 2: some are overdue.
+    """List the answers this party owes, the most urgent first, with reminders (催报) by the center. 2: some are overdue.
 
     What lies unread in its inbox is not in its store: reminders tell of it once the adapter runs.
     """
@@ -95,7 +95,7 @@ def owed(party: str, lang: Language, as_json: bool) -> Exit:
 
 
 _OWED: Final = {
-    "zh": ("申请编号", "申请单位", "分段", "附表行", "内容类别", "截止时间", "等待原因", "催办时间", "已超期"),
+    "zh": ("申请编号", "申请单位", "分段", "附表行", "内容类别", "截止时间", "等待原因", "催报时间", "已超期"),
     "en": ("application", "requester", "section", "row", "category", "deadline", "because", "reminded", "overdue"),
 }
 

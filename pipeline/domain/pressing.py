@@ -1,4 +1,4 @@
-"""What is done about answers that are missing, by time (催办, Art. 10): warn, note the deadline, ask again.
+"""What is done about answers that are missing, by time (催报, Art. 10): warn, note the deadline, ask again.
 
 Pure, over the state of one section in the join. A deadline is near from the beginning of the last working day before it, or,
 where the limit is in seconds, when four fifths of it are over. Who owes is asked again every ten days: a signed object lives

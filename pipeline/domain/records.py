@@ -1056,7 +1056,7 @@ class ApplicationState(TypedDict):
 
 
 class Reminded(TypedDict):
-    """A provider that was reminded (催办) of a deadline."""
+    """A provider that was reminded (催报) of a deadline."""
 
     provider: str
     due: int

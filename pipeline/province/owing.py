@@ -1,4 +1,4 @@
-"""What a provider owes (未反馈): rows that wait for a register, and reminders (催办) of what it has not answered, by deadline.
+"""What a provider owes (未反馈): rows that wait for a register, and reminders (催报) of what it has not answered, by deadline.
 
 Out of its own store alone. Acts were verified when they were put there; what is listed is for the provider's operator.
 """

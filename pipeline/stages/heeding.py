@@ -1,6 +1,6 @@
 """heeding: what a provider does about the acts that the center passes on to it, and what it says itself (Art. 10).
 
-A withdrawal must be the requester's own, an extension or a reminder (催办) the center's for this provider. What is withdrawn is not answered any
+A withdrawal must be the requester's own, an extension or a reminder (催报) the center's for this provider. What is withdrawn is not answered any
 more, and that is acknowledged; rows that were closed are let go of.
 """
 

@@ -1,4 +1,4 @@
-"""redispatching: who owes answers is asked again (design §3), and reminded before its deadline (催办, Art. 10).
+"""redispatching: who owes answers is asked again (design §3), and reminded before its deadline (催报, Art. 10).
 
 Handlers of the `applications` stage for what the join, which knows who owes, asks for. A section goes out as it did at first:
 the same persons and mandate under the same acceptance, sealed and signed anew, since a signed object lives 14 days. A provider
@@ -74,6 +74,8 @@ def remind(office: Office, work: Casework, partition: int, record: DeadlineNear)
         return
     within(record, due=TIMES)
     state = case.state
+    if record["provider"] not in {query["provider"] for query in admission.acceptance_of(state)["sub_queries"]}:
+        raise InvalidMessage("record_out_of_bounds", "provider")
     notice = ReviewNotice(
         application_id=state["application_id"],
         requester=state["requester"],

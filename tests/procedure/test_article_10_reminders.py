@@ -1,4 +1,4 @@
-"""Article 10 (反馈期限): before a deadline the provider is reminded (催办), at the deadline it is noted, each once.
+"""Article 10 (反馈期限): before a deadline the provider is reminded (催报), at the deadline it is noted, each once.
 
 Dates are written out here, from the State Council's arrangement of 2026, not computed.
 """
@@ -314,7 +314,7 @@ def test_the_command_lists_it_and_ends_with_2_when_something_is_overdue(
     network.clock.advance(FEEDBACK + 1)
     assert run(["province", "owed", "--party", "37", "--lang", "zh"]) == Exit.DRIFT
     shown = capsys.readouterr().out
-    assert "催办时间" in shown
+    assert "催报时间" in shown
     assert BECAUSE in shown
     assert run(["province", "owed", "--party", "32", "--json"]) == Exit.FINE
     assert json.loads(capsys.readouterr().out) == []
