@@ -190,7 +190,8 @@ def test_a_damaged_document_is_not_released(archive: Archive) -> None:
     request_id = archive.ask((1,), ("consent",))
     [document] = archive.documents("consent", 1)
     path = archive.store._files.folder / document.id
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(InvalidMessage):
         archive.officer.release(request_id, [document], now=archive.now)
     archive.network.run()
