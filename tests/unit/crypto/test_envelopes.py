@@ -200,7 +200,7 @@ def test_a_relay_that_lies_is_refused() -> None:
     assert lie(source.sign1, bundle.raw, index, size, path[:-1]) == "path_invalid"
     assert lie(source.sign1, bundle.raw, size, size, path) == "path_invalid"
     assert lie(source.sign1, bundle.raw, index, size, path, audience="37") == "audience_mismatch"
-    assert lie(source.sign1[:-1] + b"\0", bundle.raw, index, size, path) == "signature_invalid"
+    assert lie(source.sign1[:-1] + bytes([source.sign1[-1] ^ 1]), bundle.raw, index, size, path) == "signature_invalid"
     assert lie(opened(envelope(party="37").value).sign1, bundle.raw, index, size, path) == "root_mismatch"
 
 

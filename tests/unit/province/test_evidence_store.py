@@ -154,7 +154,8 @@ def test_verifying_finds_what_was_altered_or_lost(filled: EvidenceStore) -> None
     assert [fault for _, fault in filled.verify()] == [None] * 3
     altered, keyless, whole = filled.documents(ID)
     path = filled._files.folder / altered.id
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     filled._files.keys.destroy(keyless.id)
     found = {document.digest: fault for document, fault in filled.verify()}
     assert found == {altered.digest: "decrypt_failed", keyless.digest: "missing", whole.digest: None}
