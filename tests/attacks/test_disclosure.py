@@ -118,7 +118,7 @@ def resealed(stand: Stand, answer: Bundle, reader: bytes, shift: int = 0) -> Sea
     """No records found, about the persons `shift` lines on, sealed to `reader`."""
     with stand.ciphers.looking_away():
         secret, seal = sealing.new_seal(PROVIDER, [public_sealing_key(reader)])
-        results = [
+        results: list[dict[str, object]] = [
             {
                 "row": row,
                 "status": "no_record",

@@ -85,7 +85,7 @@ def _resealed(
     mandate = take_apart(request, network.identities[PROVIDER]).mandate
     reader = public_sealing_key(mandate["reply_key"]) if reply_key else network.reference.trust.sealing_key("32")
     secret, seal = sealing.new_seal(PROVIDER, [reader])
-    results = [
+    results: list[dict[str, object]] = [
         {
             "row": row,
             "status": "no_record",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pipeline.codec import framing
 from pipeline.crypto import signed
 from pipeline.domain import joining
-from pipeline.domain.records import ApplicationState, BundleRef, SectionCertified, SectionResult
+from pipeline.domain.records import ApplicationState, BundleRef, SectionCertified
+from pipeline.stages.admission import filed_state
 from pipeline.stages.certify import fold, is_certified, note, settle
 from tests.unit.crypto.exchange import NOW, identity
 from tests.unit.domain.sections import a_bundle, a_query, an_expectation
@@ -13,23 +14,12 @@ from tests.unit.domain.sections import a_bundle, a_query, an_expectation
 
 def an_application(sections: int = 2) -> ApplicationState:
     """Accepted, nothing certified yet."""
-    return ApplicationState(
-        application_id="a",
-        requester="53",
-        state="started",
-        sections=sections,
-        arrived=list(range(1, sections + 1)),
-        person_count=4 * sections,
-        mandate_digest=bytes(32),
-        acceptance=b"",
-        expires_at=0,
-        version=0,
-        certified=[SectionResult(section=n, certificate=b"", bundles=[]) for n in range(1, sections + 1)],
-        certified_versions=[0] * sections,
-        awaiting=[],
-        delivered=[],
-        owed=[],
-    )
+    application = filed_state("53", "a", sections, NOW)
+    application["state"] = "started"
+    application["arrived"] = list(range(1, sections + 1))
+    application["person_count"] = 4 * sections
+    application["mandate_digest"] = bytes(32)
+    return application
 
 
 def certified(section: int, *bundles: BundleRef, version: int = 1) -> SectionCertified:

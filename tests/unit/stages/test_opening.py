@@ -171,7 +171,7 @@ def an_answer(
 ) -> tuple[Bundle, bytes]:
     """A provider's bundle of answers about `indexes`, whose header states `stated` (the same when None)."""
     secret, seal = sealing.new_seal("53", [CENTER.sealing.public])
-    results = [
+    results: list[dict[str, object]] = [
         {
             "row": row,
             "status": "no_record",
