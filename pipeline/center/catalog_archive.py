@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.crypto import cbor, signed
-from pipeline.crypto.certificates import role_of
 from pipeline.crypto.trust import Trust
 from pipeline.domain.catalog import Release
 from pipeline.domain.catalog_changes import OpenApplication
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
-from pipeline.domain.records import CatalogEntry, CatalogManifest, TrustEntry
+from pipeline.domain.records import CatalogEntry, CatalogManifest
 from pipeline.stages import topics
 from pipeline.stages.anchor import verified
 from pipeline.stages.effects import Output
+from pipeline.stages.membership import signing_entry
 from pipeline.stages.reference import MANIFEST, manifest_digest
 
 FORMAT: Final = "hedx/catalog-archive/1"
@@ -102,18 +102,7 @@ def open_archive(raw: bytes, roots: Sequence[bytes]) -> Archived:
     Raises InvalidMessage: `archive_invalid`, `manifest_mismatch`, `key_contradicts_entry`, and those of `signed.verify`.
     """
     number, records, witnesses = _read(raw)
-    center = TrustEntry(
-        party=CENTER,
-        name="",
-        role=role_of(CENTER),
-        signing_certificates=witnesses,
-        sealing_certificates=[],
-        transport_certificates=[],
-        addresses=[],
-        minimum_suite=1,
-        suspended=False,
-        number=1,
-    )
+    center = signing_entry(CENTER, witnesses)
     return _rebuilt(number, records, Trust(roots, [center]))
 
 
