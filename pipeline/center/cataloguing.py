@@ -6,17 +6,20 @@ is one transaction: the desk, the signed decision for the party, and with a rele
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
 from pipeline.codec import framing
+from pipeline.crypto import signed
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.trust import Trust
 from pipeline.domain.catalog import Release
 from pipeline.domain.catalog_changes import Changes, Impact, OpenApplication, changes, compose, impact
 from pipeline.domain.catalog_checks import check_names, check_report
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Approval, CatalogDecision, CatalogEntry, CatalogReport, DeskItem, Fault
 from pipeline.stages import topics
@@ -31,11 +34,15 @@ from pipeline.stages.reference import publish_catalog
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A report on the desk. `key`: of its record there."""
+    """A report on the desk. `key`: of its record there; `unverified`: why its signature does not hold, None when it does.
+
+    One that does not is shown and can be refused, and nothing else.
+    """
 
     key: bytes
     item: DeskItem
     act: Act
+    unverified: str | None = None
 
     @property
     def name(self) -> str:
@@ -50,7 +57,7 @@ class Reported:
     @property
     def is_accepted(self) -> bool:
         """Whether an officer has accepted it for the next release."""
-        return bool(self.item["approvals"])
+        return bool(self.item["approvals"]) and self.unverified is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +73,38 @@ class Plan:
 
 
 def reports_on(desk: Mapping[bytes, bytes], trust: Trust) -> list[Reported]:
-    """The reports on the desk, by party and number, each party's signature verified as of when the report came."""
-    found = []
-    for key, value in desk.items():
-        if key.startswith(DESK_PREFIX):
-            item = cast("DeskItem", framing.decode_as("DeskItem", value))
-            act = open_act(item["subject"] or b"", trust, at=item["since"], issuer=item["party"], audience=CENTER)
-            found.append(Reported(key, item, act))
+    """The reports on the desk, by party and number, each party's signature verified as of when the report came.
+
+    One whose signature does not hold stops none of the others.
+    """
+    found = [_reported(key, value, trust) for key, value in desk.items() if key.startswith(DESK_PREFIX)]
     return sorted(found, key=lambda one: (one.report["party"], one.report["number"]))
 
 
-def report_named(reports: Iterable[Reported], name: str) -> Reported:
-    """The one that officers call `name`. Raises ConfigError."""
+def _reported(key: bytes, value: bytes, trust: Trust) -> Reported:
+    item = cast("DeskItem", framing.decode_as("DeskItem", value))
+    raw, party = item["subject"] or b"", item["party"]
+    try:
+        return Reported(key, item, open_act(raw, trust, at=item["since"], issuer=party, audience=CENTER))
+    except InvalidMessage as error:
+        digest = hashlib.sha256(raw).digest()
+        with suppress(InvalidMessage):  # not even a signed object: told by the bytes it has
+            digest = signed.peek(raw).digest
+        number = int(key.rpartition(b"/")[2])
+        nothing = CatalogReport(party=party, number=number, entries=[], retire=[], at=item["since"])
+        act = Act("catalog-report", party, digest, raw, item["since"], cast("Mapping[str, object]", nothing))
+        return Reported(key, item, act, unverified=error.code)
+
+
+def report_named(reports: Iterable[Reported], name: str, digest: str | None = None) -> Reported:
+    """The one that officers call `name`. `digest`: hexadecimal digits its digest begins with, as they were shown.
+
+    Raises ConfigError when there is none, or it is another one than was shown.
+    """
     for reported in reports:
         if reported.name == name:
+            if digest is not None and not (digest and reported.act.digest.hex().startswith(digest.lower())):
+                raise ConfigError(f"report {name} is not the one that was shown (hedx catalog review show {name})")
             return reported
     raise ConfigError(f"no report {name} waits on the desk (hedx catalog review list)")
 
@@ -87,6 +112,8 @@ def report_named(reports: Iterable[Reported], name: str) -> Reported:
 def accept(reported: Reported, current: Release | None, officer: str, now: int) -> list[Output]:
     """Take a report for the next release. Raises ConfigError when it has faults by the release of now."""
     report = reported.report
+    if reported.unverified:
+        raise ConfigError(f"the signature of report {reported.name} does not hold ({reported.unverified}): refuse it")
     faults = check_report(report["party"], report["entries"], report["retire"], current)
     if faults:
         raise ConfigError(f"report {reported.name} has {len(faults)} faults and can only be refused")

@@ -72,22 +72,34 @@ def show(report: str, bootstrap: str, lang: Language, as_json: bool) -> Exit:
         filed = reported.report
         faults = check_report(filed["party"], filed["entries"], filed["retire"], desk.current)
         told = {**report_data(reported, lang), "digest": reported.act.digest.hex(), "faults": fault_data(faults, lang)}
+        told["unverified"] = reported.unverified
     if as_json:
         emit({**told, **as_data(found), "reported": filed["entries"]}, as_json)
     else:
         emit([*as_lines(found, lang), *(f"! {explain(fault, lang)}" for fault in faults)], as_json)
+        remark(f"--digest {told['digest'][:16]}")
+        if reported.unverified:
+            remark(f"its signature does not hold ({reported.unverified}): it can only be refused")
     return Exit.DRIFT if faults else Exit.FINE
+
+
+_shown = click.option(
+    "--digest",
+    metavar="HEX",
+    help="The digest that `show` printed, or how it begins: another report is not decided on.",
+)
 
 
 @review.command()
 @click.argument("report")
+@_shown
 @officer
 @cluster.bootstrap
 @options.as_json
-def accept(report: str, officer: str, bootstrap: str, as_json: bool) -> None:
+def accept(report: str, digest: str | None, officer: str, bootstrap: str, as_json: bool) -> None:
     """Accept a REPORT for the next release. It counts, and its party is told, once that is published."""
     with opened_desk(bootstrap) as desk:
-        desk.write(accept_report(report_named(desk.reports, report), desk.current, officer, wall_clock()))
+        desk.write(accept_report(report_named(desk.reports, report, digest), desk.current, officer, wall_clock()))
     if not as_json:
         remark("accepted; hedx catalog preview shows the next release, hedx catalog publish makes it")
     emit({"report": report, "accepted_by": officer}, as_json)
@@ -96,14 +108,15 @@ def accept(report: str, officer: str, bootstrap: str, as_json: bool) -> None:
 @review.command()
 @click.argument("report")
 @click.option("--reason", required=True, help=f"Why, for the party; at most {REASON_LIMIT} characters.")
+@_shown
 @officer
 @cluster.bootstrap
 @options.as_json
-def refuse(report: str, reason: str, officer: str, bootstrap: str, as_json: bool) -> None:
+def refuse(report: str, reason: str, digest: str | None, officer: str, bootstrap: str, as_json: bool) -> None:
     """Refuse a REPORT, also one that was accepted and is not published yet; its party gets the signed decision."""
     if not 1 <= len(reason.strip()) <= REASON_LIMIT:
         raise click.BadParameter(f"a reason has 1 to {REASON_LIMIT} characters", param_hint="--reason")
     with opened_desk(bootstrap) as desk, open_identity(desk.installation.identity_folder(CENTER)) as center:
-        reported = report_named(desk.reports, report)
+        reported = report_named(desk.reports, report, digest)
         desk.write(refuse_report(reported, officer, reason.strip(), center.signer, wall_clock()))
     emit({"report": report, "refused_by": officer}, as_json)

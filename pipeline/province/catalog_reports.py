@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from pipeline.codec import framing
 from pipeline.crypto import cose, signed
@@ -18,10 +17,8 @@ from pipeline.province import outbox
 from pipeline.province.database import transaction
 from pipeline.province.store import Store
 from pipeline.stages.acts import Act, post_act, sign_act
+from pipeline.stages.cataloguing import LARGEST
 from pipeline.stages.local import Posted
-
-LARGEST: Final = 256 * 1024
-"""Bytes of a signed report; some two hundred categories with all their items."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,16 @@ def open_act(raw: bytes, trust: Trust, *, at: int, issuer: str | None = None, au
     return Act(typ, verified.issuer, verified.digest, raw, verified.issued_at, record)
 
 
+def open_receipted(raw: bytes, trust: Trust, *, appended_at: int, now: int, issuer: str, audience: str) -> Act:
+    """`open_act` for whoever receipts it: in force both when it was appended and `now` (ms).
+
+    Later readers verify it as of the first of the two. An act of a clock that runs ahead is not receipted, and the sender's
+    outbox sends it again until it holds; receipted and lost it never is. Raises as `open_act`.
+    """
+    open_act(raw, trust, at=appended_at, issuer=issuer, audience=audience)
+    return open_act(raw, trust, at=now, issuer=issuer, audience=audience)
+
+
 def kept_act(raw: bytes, trust: Trust, *, witness: int) -> Act:
     """An act out of a party's own store, where it was put at `witness` (ms).
 

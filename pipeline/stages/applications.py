@@ -21,6 +21,7 @@ from pipeline.domain.records import Acted, DeliveryReceipted, DispatchDue, Secti
 from pipeline.domain.rules import RuleBook
 from pipeline.stages import (
     admission,
+    cataloguing,
     certify,
     deciding,
     delays,
@@ -190,7 +191,9 @@ def _expired(office: Office, work: Casework, partition: int, key: bytes, due: in
     if state == "filed":
         rejecting.missed(case)
         case.save()
-    elif state in _UNFINISHED or withdrawing.lacks_certificate(case.state):  # an officer or the join is behind, not the providers: the rest is still to come
+    elif state in _UNFINISHED or withdrawing.lacks_certificate(
+        case.state
+    ):  # an officer or the join is behind, not the providers: the rest is still to come
         case.set_expiry(work.now + admission.SUPPLEMENT_WINDOW)
         case.save()
     else:
@@ -219,6 +222,7 @@ HANDLERS: dict[str, Handler] = {
 }
 """Record -> what it does."""
 ACT_HANDLERS: dict[str, ActHandler] = {
+    "catalog-report": cataloguing.reported,
     "evidence-reply": evidence.replied,
     "withdrawal": withdrawing.withdraw,
     "withdrawal-ack": withdrawing.acknowledged,

@@ -35,7 +35,7 @@ from pipeline.domain.records import (
     SectionReceived,
 )
 from pipeline.stages import cataloguing, origins, topics
-from pipeline.stages.acts import open_act
+from pipeline.stages.acts import open_receipted
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
 from pipeline.stages.events import EventLog
@@ -191,9 +191,10 @@ class Intake:
         if len(bundle.records) != 1:
             raise InvalidMessage("act_count", "one act a bundle")
         [raw] = bundle.records
-        act = open_act(raw, self._reference.trust, at=now, issuer=issuer, audience=CENTER)
+        trust = self._reference.trust
+        act = open_receipted(raw, trust, appended_at=appended_at, now=now, issuer=issuer, audience=CENTER)
         if act.typ == "catalog-report":
-            output = cataloguing.to_desk(act, self._reference.current, appended_at)
+            output = cataloguing.forwarded(act, appended_at)
             count = len(act.record["entries"]) + len(act.record["retire"])
             events.add("catalog_reported", subject=act.digest, party=issuer, count=count, by=issuer)
             return output

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.center.cataloguing import accept, plan, refuse
+from pipeline.center.cataloguing import accept, plan, refuse, report_named, reports_on
 from pipeline.codec import framing
+from pipeline.crypto import cose
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
@@ -18,8 +19,10 @@ from pipeline.province.catalog_reports import file_report
 from pipeline.province.database import transaction
 from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
+from pipeline.stages.cataloguing import LARGEST
 from pipeline.stages.local import Posted
 from tests import catalog_desk as desk
+from tests import forgery
 from tests.network import Network
 from tests.scenario import (
     assert_equals_oracle,
@@ -39,6 +42,17 @@ ITEMS = [{"item": "amount", "name": "金额", "type": "decimal", "required": Tru
 def network(tmp_path: Path, sample: Sample) -> Network:
     """The sample's parties, with release 1 in force."""
     return network_for(sample, tmp_path)
+
+
+def kept_acts(network: Network, party: str, typ: str) -> list[bytes]:
+    """The signed acts of one type that a party has kept."""
+    rows = network.parties[party].store.connection.execute("SELECT signed FROM act WHERE typ = ? ORDER BY at", (typ,))
+    return [raw for (raw,) in rows]
+
+
+def act_of(raw: bytes) -> dict[str, Any]:
+    """What an act says."""
+    return framing.decode(cose.decode(raw).payload)[1]
 
 
 def a_new_entry(network: Network, party: str, category: str, name: str) -> CatalogEntry:
@@ -144,8 +158,8 @@ def test_nobody_reports_for_another_party(network: Network) -> None:
     assert [reported.name for reported in desk.on_desk(network)] == ["32/1"]
 
 
-def test_a_report_under_a_used_number_is_not_taken_for_the_accepted_one(network: Network) -> None:
-    """What an officer accepted is these bytes: others in their place wait for an officer again."""
+def test_a_report_under_a_used_number_is_refused_and_takes_no_others_place(network: Network) -> None:
+    """What an officer was shown as 37/1, and accepted, are these bytes; others under the number are refused, signed."""
     desk.report(network, "37", desk.entry_of(network, "37", "medical", version=2, update_cycle="每日"))
     desk.accept_all(network)
     member = network.parties["37"]
@@ -153,10 +167,64 @@ def test_a_report_under_a_used_number_is_not_taken_for_the_accepted_one(network:
     raw = sign_act("catalog-report", other, member.identity.signer, CENTER, network.clock())
     with transaction(member.store.connection) as db:
         outbox.put(db, [Posted("requests", post_act(raw, "37", CENTER, "", ""))])
+    before = desk.on_desk(network)
     network.run()
-    [reported] = desk.on_desk(network)
-    assert not reported.is_accepted
-    assert desk.preview(network).taken == []
+    assert desk.on_desk(network) == before
+    assert [taken.name for taken in desk.preview(network).taken] == ["37/1"]
+    refused = [act_of(raw) for raw in kept_acts(network, "37", "catalog-decision")]
+    assert [(one["report"], one["accepted"], one["release"]) for one in refused] == [
+        (cose.decode(raw).digest, False, None)
+    ]
+    assert "第1号" in refused[0]["reason"]
+    network.run()
+    assert codes(network) == []
+
+
+def test_an_officer_decides_on_the_report_that_was_shown(network: Network) -> None:
+    """The digest that `show` printed, or how it begins, is the report's own, or nothing is decided."""
+    digest = desk.report(network, "37", desk.entry_of(network, "37", "medical", version=2, update_cycle="每日")).hex()
+    found = desk.on_desk(network)
+    assert report_named(found, "37/1", digest[:8].upper()).act.digest.hex() == digest
+    for other in ("", digest[1:9], digest + "00"):
+        with pytest.raises(ConfigError, match="not the one that was shown"):
+            report_named(found, "37/1", other)
+
+
+def test_a_newer_report_takes_the_place_of_the_partys_older_one(network: Network) -> None:
+    """However many a party sends, one of it waits; a report larger than parties may send is refused, signed."""
+    for day in range(1, 6):
+        desk.report(network, "37", desk.entry_of(network, "37", "medical", version=2, as_of=f"2026-11-0{day}"))
+    assert [reported.name for reported in desk.on_desk(network)] == ["37/5"]
+    entries = [a_new_entry(network, "37", f"category_{n}", "长" * 150) for n in range(600)]
+    huge = CatalogReport(party="37", number=6, entries=entries, retire=[], at=network.clock())
+    raw = sign_act("catalog-report", huge, network.identities["37"].signer, CENTER, network.clock())
+    assert LARGEST < len(raw) < 900 * 1024
+    forgery.send(network, "37", CENTER, "requests", post_act(raw, "37", CENTER, "", ""))
+    network.run()
+    assert [reported.name for reported in desk.on_desk(network)] == ["37/5"]
+    [refused] = [act_of(raw) for raw in kept_acts(network, "37", "catalog-decision")]
+    assert (refused["report"], refused["accepted"]) == (cose.decode(raw).digest, False)
+
+
+def test_a_report_whose_signature_does_not_hold_stops_no_other_and_is_refused(network: Network) -> None:
+    """Whatever stands on the desk: officers see it, cannot accept it, and refuse it."""
+    desk.report(network, "37", desk.entry_of(network, "37", "medical", version=2, update_cycle="每日"))
+    desk.report(network, "00", desk.entry_of(network, "00", "marriage", version=2, update_cycle="每日"))
+    rows = desk.table(network, topics.DESK)
+    item: Any = framing.decode_as("DeskItem", rows[b"catalog/37/1"])
+    too_early = framing.encode("DeskItem", {**item, "since": item["since"] - 400_000})
+    garbage = framing.encode("DeskItem", {**item, "party": "00", "subject": b"nothing"})
+    found = reports_on({**rows, b"catalog/37/1": too_early, b"catalog/00/3": garbage}, network.reference.trust)
+    assert [(one.name, one.unverified) for one in found] == [
+        ("00/1", None),
+        ("00/3", "cbor_invalid"),
+        ("37/1", "certificate_expired"),
+    ]
+    with pytest.raises(ConfigError, match="does not hold"):
+        accept(found[2], network.reference.current, desk.OFFICER, network.clock())
+    for bad in (found[1], found[2]):
+        written = refuse(bad, desk.OFFICER, "签名无效", network.identities[CENTER].signer, network.clock())
+        assert (topics.DESK, bad.key, None) in [(one.topic, one.key, one.value) for one in written]
 
 
 def test_reports_that_fit_the_catalog_and_not_each_other_are_not_published(network: Network) -> None:
@@ -178,9 +246,9 @@ def test_reports_are_numbered_by_party_and_reach_the_desk_once(network: Network)
         file_report(member.store, member.identity, [entry], [], network.clock())
     network.run()
     network.pass_time(40)
-    assert [reported.name for reported in desk.on_desk(network)] == ["37/1", "37/2"]
+    assert [reported.name for reported in desk.on_desk(network)] == ["37/2"]
     writes = [m for m in network.broker.messages(topics.DESK) if (m.key or b"").startswith(b"catalog/")]
-    assert len(writes) == 2
+    assert len([m for m in writes if m.value is not None]) == 2
 
 
 def test_what_parties_report_leaves_facts_without_words(network: Network) -> None:
