@@ -94,6 +94,8 @@ class SectionOracle:
             return False
         open_ones = [key for key in keys if key not in self.closed]
         cells = [(*key, person) for key in open_ones for person in event.persons]
+        if len(open_ones) != len(keys):  # a closed row among them: none of it is passed on
+            return False
         if self.withdrawn or not cells or any(cell in self.answers for cell in cells):
             return False
         self.answers.update(dict.fromkeys(cells, event))

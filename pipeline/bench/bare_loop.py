@@ -98,6 +98,12 @@ class _NothingYet:
     def is_withdrawn(self, requester: str, mandate_digest: bytes) -> bool:
         return False
 
+    def closed_rows(self, requester: str, mandate_digest: bytes) -> frozenset[int]:
+        return frozenset()
+
+    def crossed_rows(self, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
+        return frozenset()
+
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         return set(), set()
 

@@ -36,6 +36,7 @@ class Arrival(Enum):
     OUT_OF_SCOPE = "out_of_scope"  # answers what was not asked of this provider
     WITHDRAWN = "withdrawn"  # came after the requester withdrew: nobody gets it
     CLOSED = "closed"  # answers nothing but rows that were closed by agreement: nobody gets it
+    PARTLY_CLOSED = "partly_closed"  # answers closed rows among others: nobody gets it, the others are asked for again
 
 
 def open_section(expected: SectionExpected, asked_at: int = 0) -> JoinState:
@@ -85,7 +86,9 @@ def receive(state: JoinState, bundle: BundleRef) -> Arrival:
         return Arrival.CLOSED
     if any(members.from_bytes(line["answered"]) & mask for line in wanted):
         return Arrival.CONFLICT
-    for line in wanted:  # of a closed row among them nothing counts, though the bundle holds it
+    if len(wanted) != len(lines):
+        return Arrival.PARTLY_CLOSED
+    for line in wanted:
         line["answered"] = members.to_bytes(members.from_bytes(line["answered"]) | mask)
         if bundle["appended_at"] <= line["deadline"]:
             line["punctual"] = members.to_bytes(members.from_bytes(line["punctual"]) | mask)

@@ -18,6 +18,8 @@ ASK_AGAIN: Final = 10 * 24 * 3600 * 1000
 """How long (ms) after it was asked, or asked again, a provider that owes answers is asked again."""
 SHORTEST_WARNED: Final = 3600 * 1000
 """Limits shorter than this (ms) have no warning: it would come with the deadline."""
+ASK_SOON: Final = 10 * 60 * 1000
+"""How long (ms) after a bundle that crossed an extension its provider is asked again: by then it knows of the extension."""
 NO_WARNING: Final = 0
 NEAR, PASSED = 1, 2
 """Stages of a deadline while answers are missing (`JoinLine.pressed`)."""
@@ -88,6 +90,11 @@ def ask_again(state: JoinState, low: int) -> list[str]:
         return []
     state["asked_at"] += rounds * ASK_AGAIN
     return providers
+
+
+def ask_soon(state: JoinState, now: int) -> None:
+    """Ask who owes again `ASK_SOON` after `now` (ms), in place, not when its turn would be."""
+    state["asked_at"] = min(state["asked_at"], now + ASK_SOON - ASK_AGAIN)
 
 
 def _most_of(start: int, deadline: int) -> int:

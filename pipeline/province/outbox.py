@@ -153,6 +153,35 @@ def call_off(
         settled(connection, [bundle.leaf for bundle in inside if is_meant(bundle)])
 
 
+def naming(
+    connection: sqlite3.Connection, requester: str, mandate_digest: bytes, rows: Collection[int]
+) -> list[Bundle]:
+    """The unsettled answers under a mandate that are about some of `rows`."""
+    held = [row[0] for row in connection.execute("SELECT raw FROM outbox_bundle WHERE inbox = 'responses'")]
+    opened = {row[0] for row in connection.execute("SELECT digest FROM outbox_open")}
+    query = (
+        "SELECT value FROM outbox_envelope WHERE id IN (SELECT envelope_id FROM outbox_open) AND instr(value, ?) > 0"
+    )
+    found = [parse_bundle(raw) for raw in held if mandate_digest in raw]
+    for (value,) in connection.execute(query, (mandate_digest,)).fetchall():
+        found += [bundle for raw in cbor2.loads(value)[1] if (bundle := parse_bundle(raw)).leaf in opened]
+    return [
+        bundle
+        for bundle in found
+        if bundle.header.kind == "answer"
+        and (bundle.header.requester, bundle.header.mandate_digest) == (requester, mandate_digest)
+        and not set(rows).isdisjoint(bundle.header.rows)
+    ]
+
+
+def drop(connection: sqlite3.Connection, digests: Collection[bytes]) -> None:
+    """Let go of bundles that others take the place of, inside the caller's transaction."""
+    for number, raw in connection.execute("SELECT id, raw FROM outbox_bundle WHERE inbox = 'responses'").fetchall():
+        if digests and parse_bundle(raw).leaf in digests:
+            connection.execute("DELETE FROM outbox_bundle WHERE id = ?", (number,))
+    settled(connection, digests)
+
+
 def _take_apart(connection: sqlite3.Connection, ids: Iterable[tuple[bytes]]) -> None:
     for (envelope_id,) in list(ids):
         query = "SELECT topic, value FROM outbox_envelope WHERE id = ?"

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from pipeline.crypto.bundles import Bundle
 from pipeline.stages.local import Parked, ParkedRow
 
 SCHEMA: Final = """
@@ -23,6 +24,12 @@ CREATE TABLE IF NOT EXISTS delay_told (
 CREATE TABLE IF NOT EXISTS called_off (
   requester TEXT NOT NULL, mandate_digest BLOB NOT NULL, at INTEGER NOT NULL,
   PRIMARY KEY (requester, mandate_digest)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS closed_row (
+  requester TEXT NOT NULL, mandate_digest BLOB NOT NULL, row INTEGER NOT NULL,
+  PRIMARY KEY (requester, mandate_digest, row)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS crossed_row (
+  mandate_digest BLOB NOT NULL, section INTEGER NOT NULL, version INTEGER NOT NULL, digest BLOB NOT NULL,
+  row INTEGER NOT NULL, PRIMARY KEY (mandate_digest, section, version, digest, row)) WITHOUT ROWID;
 """
 
 Outage = tuple[str, int, str]
@@ -72,6 +79,59 @@ def drop(db: sqlite3.Connection, requester: str, mandate_digest: bytes, rows: Co
             "DELETE FROM parked_row WHERE mandate_digest = ? AND row = ?", [(mandate_digest, row) for row in rows]
         )
     _drop_empty(db)
+
+
+def close(
+    db: sqlite3.Connection,
+    requester: str,
+    mandate_digest: bytes,
+    rows: Collection[int],
+    waiting_answers: Sequence[Bundle],
+) -> None:
+    """Rows are closed, inside the caller's transaction. `waiting_answers`: unsettled ones that name some of them.
+
+    The center passes none of these on if they reach it after the extension: their other rows are answered when asked again.
+    """
+    db.executemany(
+        "INSERT OR IGNORE INTO closed_row VALUES (?, ?, ?)", [(requester, mandate_digest, row) for row in rows]
+    )
+    closed = closed_rows(db, requester, mandate_digest)
+    db.executemany(
+        "DELETE FROM crossed_row WHERE mandate_digest = ? AND row = ?", [(mandate_digest, r) for r in closed]
+    )
+    db.executemany(
+        "INSERT OR IGNORE INTO crossed_row VALUES (?, ?, ?, ?, ?)",
+        [
+            (mandate_digest, bundle.header.section, bundle.header.version, bundle.leaf, row)
+            for bundle in waiting_answers
+            for row in set(bundle.header.rows) - closed
+        ],
+    )
+
+
+def closed_rows(db: sqlite3.Connection, requester: str, mandate_digest: bytes) -> frozenset[int]:
+    """Rows of a mandate that were closed by agreement."""
+    query = "SELECT row FROM closed_row WHERE requester = ? AND mandate_digest = ?"
+    return frozenset(row[0] for row in db.execute(query, (requester, mandate_digest)))
+
+
+def crossed_rows(db: sqlite3.Connection, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
+    """Open rows of unsettled answers that name closed ones beside them."""
+    query = "SELECT DISTINCT row FROM crossed_row WHERE mandate_digest = ? AND section = ? AND version = ?"
+    return frozenset(row[0] for row in db.execute(query, (mandate_digest, section, version)))
+
+
+def uncross(db: sqlite3.Connection, request: tuple[bytes, int, int]) -> list[bytes]:
+    """A section is answered again, without closed rows. Returns the digests of the answers this takes the place of."""
+    where = "FROM crossed_row WHERE mandate_digest = ? AND section = ? AND version = ?"
+    digests = [row[0] for row in db.execute(f"SELECT DISTINCT digest {where}", request)]
+    db.execute(f"DELETE {where}", request)
+    return digests
+
+
+def arrived(db: sqlite3.Connection, digests: Sequence[bytes]) -> None:
+    """Requesters hold these answers: they did not cross an extension."""
+    db.executemany("DELETE FROM crossed_row WHERE digest = ?", [(digest,) for digest in digests])
 
 
 def forget(db: sqlite3.Connection, now: int) -> None:

@@ -108,6 +108,14 @@ class Store:
         query = "SELECT 1 FROM called_off WHERE requester = ? AND mandate_digest = ?"
         return self.connection.execute(query, (requester, mandate_digest)).fetchone() is not None
 
+    def closed_rows(self, requester: str, mandate_digest: bytes) -> frozenset[int]:
+        """Rows of a mandate that were closed by agreement."""
+        return parking.closed_rows(self.connection, requester, mandate_digest)
+
+    def crossed_rows(self, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
+        """Open rows of unsettled answers that name closed ones beside them."""
+        return parking.crossed_rows(self.connection, mandate_digest, section, version)
+
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         """Sections of a mandate that were taken in: (answered, with rows that are parked)."""
         parked = parking.sections(self.connection, requester, mandate_digest)
@@ -260,6 +268,7 @@ class Store:
             outbox.put(db, effects.posts)
             outbox.receipted(db, effects.receipted)
             outbox.settled(db, effects.settled)
+            parking.arrived(db, effects.settled)
             db.executemany(
                 "INSERT INTO dead_letter VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -287,10 +296,15 @@ class Store:
         for request, bundle, at in effects.resealed:
             parking.reseal(db, request, bundle, at)
         db.executemany("INSERT OR REPLACE INTO delay_told VALUES (?, ?, ?)", effects.told)
+        for answered_again in effects.reanswered:
+            outbox.drop(db, parking.uncross(db, answered_again))
         for called in effects.called_off:
             parking.drop(db, called.requester, called.mandate_digest, called.rows)
             outbox.call_off(db, called.requester, called.mandate_digest, called.rows)
-            if called.rows is None:
+            if called.rows is not None:
+                mixed = outbox.naming(db, called.requester, called.mandate_digest, called.rows)
+                parking.close(db, called.requester, called.mandate_digest, called.rows, mixed)
+            else:
                 row = (called.requester, called.mandate_digest, now)
                 db.execute("INSERT OR IGNORE INTO called_off VALUES (?, ?, ?)", row)
 

@@ -128,7 +128,8 @@ class Answerer:
         off = {(c.requester, c.mandate_digest) for c in effects.called_off if c.rows is None}
         dropped = [question for question in questions if _mandated(question) in off]
         self._speaker.acknowledge(view, effects, _sections(dropped), batch.now)
-        return [question for question in questions if _mandated(question) not in off], effects
+        left = [question for question in questions if _mandated(question) not in off]
+        return [open_one for question in left if (open_one := _without_closed(question, view, effects))], effects
 
     def _receive(self, message: Message, view: View, effects: LocalEffects, now: int) -> list[Question]:
         party = self._identity.party
@@ -177,7 +178,11 @@ class Answerer:
         if view.has_answered(*once) or once in effects.answered:
             if view.is_parked(*once):  # asked again, sealed anew: to a key that is kept for longer
                 effects.resealed.append((once, bundle.raw, at))
-            return []
+            crossed = view.crossed_rows(*once)
+            if not crossed or once in effects.reanswered:
+                return []
+            effects.reanswered.append(once)  # our answer named rows that were closed: the center did not pass it on
+            return [_about(self._opened(bundle, at, view, effects, now), crossed)]
         effects.answered.append(once)
         if view.is_withdrawn(header.requester, header.mandate_digest):
             return []  # the withdrawal overtook it: it is not even opened
@@ -198,8 +203,7 @@ class Answerer:
         """A parked request once more, for some of its rows only."""
         self._now = now
         question = self._opened(parse_bundle(parked.bundle), parked.at, view, LocalEffects(), now)
-        queries = [query for query in question.queries if query["row"] in rows]
-        return replace(question, queries=queries, rows=tuple(sorted(rows)))
+        return _about(question, rows)
 
     def _check(
         self, bundle: Bundle, warrant: OpenedWarrant, at: int, view: View, effects: LocalEffects, now: int
@@ -428,6 +432,25 @@ class Answerer:
 def _mandated(question: Question) -> tuple[str, bytes]:
     """(requester, digest of the mandate) of a question, as its header says."""
     return question.bundle.header.requester, question.bundle.header.mandate_digest
+
+
+def _about(question: Question, rows: Collection[int]) -> Question:
+    """The question, of `rows` only."""
+    queries = [query for query in question.queries if query["row"] in rows]
+    return replace(question, queries=queries, rows=tuple(sorted(rows)))
+
+
+def _without_closed(question: Question, view: View, effects: LocalEffects) -> Question | None:
+    """What of a question is to be answered: not what was closed by agreement (Art. 10); None when that is all of it."""
+    mandated = _mandated(question)
+    closed = set(view.closed_rows(*mandated))
+    for called in effects.called_off:
+        if called.rows is not None and (called.requester, called.mandate_digest) == mandated:
+            closed.update(called.rows)
+    asked = set(question.bundle.header.rows if question.rows is None else question.rows)
+    if closed.isdisjoint(asked):
+        return question
+    return _about(question, asked - closed) if asked - closed else None
 
 
 def _sections(questions: Sequence[Question]) -> dict[tuple[str, bytes], set[int]]:

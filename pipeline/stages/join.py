@@ -216,6 +216,8 @@ class _Run:
         if arrival is Arrival.ACCEPTED:
             section.fresh.append(self._stage.relayed(record, header))
         elif arrival not in _QUIETLY_DROPPED:
+            if arrival is Arrival.PARTLY_CLOSED:  # it crossed the extension; its open rows must not be lost
+                pressing.ask_soon(section.state, self._now)
             raise InvalidMessage(f"answer_{arrival.value}", f"{header.application_id}/{header.section}")
         self._events.add(
             f"answer_{arrival.value}",

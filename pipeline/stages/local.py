@@ -162,6 +162,9 @@ class LocalEffects:
     )  # parked; as it came anew, at
     told: list[tuple[bytes, int, int]] = field(default_factory=list)  # (mandate digest, row, until): said in a delay
     called_off: list[CalledOff] = field(default_factory=list)
+    reanswered: list[tuple[bytes, int, int]] = field(
+        default_factory=list
+    )  # sections of which closed rows are left out now
 
 
 class View(Protocol):
@@ -181,6 +184,12 @@ class View(Protocol):
 
     def is_withdrawn(self, requester: str, mandate_digest: bytes) -> bool:
         """Whether the requester has withdrawn what it mandated."""
+
+    def closed_rows(self, requester: str, mandate_digest: bytes) -> frozenset[int]:
+        """Rows of a mandate that were closed by agreement: they are not answered any more."""
+
+    def crossed_rows(self, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
+        """Open rows of answers that name closed rows beside them, and that no requester has receipted."""
 
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         """Sections of a mandate that were taken in: (answered, with rows that are parked)."""

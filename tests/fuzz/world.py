@@ -98,6 +98,14 @@ class MemoryView:
         """Nothing was withdrawn before."""
         return False
 
+    def closed_rows(self, requester: str, mandate_digest: bytes) -> frozenset[int]:
+        """Nothing was closed before."""
+        return frozenset()
+
+    def crossed_rows(self, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
+        """Nothing crossed an extension."""
+        return frozenset()
+
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         """Nothing was taken in before."""
         return set(), set()

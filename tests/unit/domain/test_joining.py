@@ -255,13 +255,15 @@ def test_a_second_answer_in_other_words_is_a_conflict() -> None:
     assert joining.receive(state, a_bundle("37", indexes=[2, 3])) is Arrival.ACCEPTED
 
 
-def test_the_first_answer_stands_where_a_later_bundle_names_a_row_closed_since() -> None:
-    """A person is in one status of a line, though two bundles hold the row."""
+def test_a_bundle_that_names_a_row_closed_since_is_not_taken_for_the_others() -> None:
+    """What was answered before the row was closed stands; a bundle that crossed the extension changes nothing."""
     state = joining.open_section(an_expectation([a_query("37", 1), a_query("37", 2)]))
     assert joining.receive(state, a_bundle("37", [1], indexes=[0, 1], name="one")) is Arrival.ACCEPTED
     joining.close(state, "37", [1], 5_000)
     refused = a_bundle("37", [1, 2], outcome="refused", code="sharing_suspended", name="two")
-    assert joining.receive(state, refused) is Arrival.ACCEPTED
+    assert joining.receive(state, refused) is Arrival.PARTLY_CLOSED
+    again = a_bundle("37", [2], outcome="refused", code="sharing_suspended", name="three")
+    assert joining.receive(state, again) is Arrival.ACCEPTED
     [closed, other] = certified(state)["lines"]
     assert [(part["status"], part["code"], part["count"]) for part in closed["parts"]] == [
         ("done", None, 2),
