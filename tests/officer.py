@@ -42,6 +42,8 @@ def decision(
     officer: str = "wang",
     reason: str = "材料已核实",
     until: int | None = None,
+    account: str | None = None,
+    mandate_digest: bytes | None = None,
 ) -> OfficerDecided:
     """Put a decision on its way, without anything running; returns it."""
     record = desk.decision_about(
@@ -49,6 +51,8 @@ def decision(
         application["application_id"],
         what,
         officer=officer,
+        account=account or f"user:{officer}",
+        mandate_digest=mandate_digest,
         reason=reason,
         now=network.clock(),
         until=until,

@@ -22,6 +22,7 @@ from pipeline.domain.catalog_checks import check_names, check_report
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Approval, CatalogDecision, CatalogEntry, CatalogReport, DeskItem, Fault
+from pipeline.province import access
 from pipeline.stages import topics
 from pipeline.stages.acts import Act, open_act, post_act, sign_act
 from pipeline.stages.cataloguing import DESK_PREFIX
@@ -109,8 +110,13 @@ def report_named(reports: Iterable[Reported], name: str, digest: str | None = No
     raise ConfigError(f"no report {name} waits on the desk (hedx catalog review list)")
 
 
-def accept(reported: Reported, current: Release | None, officer: str, now: int) -> list[Output]:
-    """Take a report for the next release. Raises ConfigError when it has faults by the release of now."""
+def accept(
+    reported: Reported, current: Release | None, officer: str, now: int, account: str | None = None
+) -> list[Output]:
+    """Take a report for the next release. `account`: of the operating system, by default that of this process.
+
+    Raises ConfigError when it has faults by the release of now.
+    """
     report = reported.report
     if reported.unverified:
         raise ConfigError(f"the signature of report {reported.name} does not hold ({reported.unverified}): refuse it")
@@ -119,7 +125,7 @@ def accept(reported: Reported, current: Release | None, officer: str, now: int) 
         raise ConfigError(f"report {reported.name} has {len(faults)} faults and can only be refused")
     item = reported.item.copy()
     item["faults"] = []
-    item["approvals"] = [Approval(officer=officer, at=now)]
+    item["approvals"] = [Approval(officer=officer, account=account or access.user(), at=now)]
     events = EventLog("cataloguing", now)
     events.add("catalog_accepted", subject=reported.act.digest, party=report["party"], by=officer)
     return [Output(topics.DESK, reported.key, framing.encode("DeskItem", item)), *events.outputs()]

@@ -61,6 +61,11 @@ class Waiting:
         """`requester/id`."""
         return f"{self.requester}/{self.application_id}"
 
+    @property
+    def digest(self) -> bytes | None:
+        """Of the mandate: what tells this application from another one under the same id."""
+        return self.item["subject"]
+
 
 @dataclass(slots=True)
 class HeldCase:
@@ -121,6 +126,18 @@ def place_of(application: str, desk: Iterable[Waiting]) -> tuple[str, str]:
     raise ConfigError(
         f"{application} is not on the desk; one that is not there is named with its province: 53/{application}"
     )
+
+
+def seen(desk: Iterable[Waiting], requester: str, application_id: str, shown: str | None = None) -> bytes | None:
+    """Digest of the mandate that a decision is bound to; None where the application is not on the desk.
+
+    `shown`: hexadecimal digits it begins with, as the officer was shown them. Raises ConfigError when it is another one.
+    """
+    found = [one.digest for one in desk if (one.requester, one.application_id) == (requester, application_id)]
+    digest = found[0] if found else None
+    if shown is not None and not (shown and digest is not None and digest.hex().startswith(shown.lower())):
+        raise ConfigError(f"{application_id} is not the application that was shown (hedx review show)")
+    return digest
 
 
 def case_in(key: bytes, changelog: Iterable[Message]) -> HeldCase | None:
@@ -215,17 +232,24 @@ def decision_about(
     decision: Literal["approve", "reject", "hold", "delay"],
     *,
     officer: str,
+    account: str,
     reason: str,
     now: int,
     until: int | None = None,
+    mandate_digest: bytes | None = None,
 ) -> OfficerDecided:
-    """The record of a decision, with an id of its own. `until` (ms): of a delay."""
+    """The record of a decision, with an id of its own. `until` (ms): of a delay.
+
+    `account`: of the operating system; `mandate_digest`: of what the officer saw.
+    """
     return OfficerDecided(
         decision_id=uuid.uuid4().hex,
         application_id=application_id,
         requester=requester,
         decision=decision,
+        mandate_digest=mandate_digest,
         officer=officer,
+        account=account,
         reason=reason,
         until=until,
         at=now,

@@ -47,7 +47,10 @@ def list_(bootstrap: str, lang: Language, as_json: bool) -> None:
     """List what waits for an officer, the most pressing first."""
     found = desk.read_desk(bootstrap, cluster.security("center"))
     if as_json:
-        emit([{"requester": one.requester, **one.item} for one in found], as_json)
+        emit(
+            [{"requester": one.requester, **one.item, "subject": None, "digest": _hex(one.digest)} for one in found],
+            as_json,
+        )
     elif not found:
         remark("没有待审查的申请" if lang == "zh" else "nothing waits for an officer")
     else:
@@ -97,6 +100,11 @@ def _deciding(run: Callable[..., Exit]) -> Callable[..., Exit]:
             "--reason", required=True, callback=options.free_text, help="Why. Name nobody: give roster numbers instead."
         ),
         click.option("--officer", help="Who decides; by default the account this runs as."),
+        click.option(
+            "--digest",
+            metavar="HEX",
+            help="What `show` printed, or how it begins: another application is not decided on.",
+        ),
         click.option("--wait", type=float, default=_WAIT, show_default=True, help="Seconds to wait for the answer."),
         cluster.bootstrap,
         options.lang,
@@ -150,6 +158,7 @@ def _decide(
     application: str,
     reason: str,
     officer: str | None,
+    digest: str | None,
     wait: float,
     bootstrap: str,
     lang: Language,
@@ -157,12 +166,22 @@ def _decide(
     until: int | None = None,
 ) -> Exit:
     extra = cluster.security("center")
-    requester, application_id = desk.place_of(application, desk.read_desk(bootstrap, extra))
+    on_desk = desk.read_desk(bootstrap, extra)
+    requester, application_id = desk.place_of(application, on_desk)
+    mandate_digest = desk.seen(on_desk, requester, application_id, digest)
     name = (officer or user().removeprefix("user:")).strip()
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise click.BadParameter(f"a name has 1 to {_LONGEST_NAME} characters", param_hint="--officer")
     record = desk.decision_about(
-        requester, application_id, decision, officer=name, reason=reason, now=wall_clock(), until=until
+        requester,
+        application_id,
+        decision,
+        officer=name,
+        account=user(),
+        reason=reason,
+        now=wall_clock(),
+        until=until,
+        mandate_digest=mandate_digest,
     )
     outcome = desk.decide(bootstrap, record, wait, extra)
     done = outcome is not None and outcome.applied and outcome.code in _MEANT[decision]
@@ -181,6 +200,10 @@ def _decide(
     else:
         emit(outcome_words(decision, outcome or Outcome(False, "no_answer"), lang), as_json)
     return Exit.FINE if done else Exit.FAILED
+
+
+def _hex(digest: bytes | None) -> str | None:
+    return None if digest is None else digest.hex()
 
 
 _LONGEST_NAME = 64
@@ -207,6 +230,7 @@ def _data(case: HeldCase, form: Application | None, roster: list[Person] | None)
     state = case.state
     kept = ("application_id", "requester", "state", "sections", "person_count", "received_at", "start_due", "approvals")
     found: dict[str, Any] = {key: state[key] for key in kept}  # type: ignore[literal-required]
+    found["digest"] = state["mandate_digest"].hex() or None
     found["escalated"] = state["pressing"]
     found["reasons"] = case.item["faults"] if case.item else []
     found["counts"] = _counts(case)

@@ -22,6 +22,7 @@ _FORM: Final = (
 _LINES: Final[Mapping[str, tuple[str, str]]] = {
     "application": ("申请", "application"),
     "state": ("状态", "state"),
+    "digest": ("委托摘要", "digest"),
     "received": ("收到", "received"),
     "due": ("启动期限", "to be started by"),
     "escalated": ("催办次数", "escalated"),
@@ -50,6 +51,8 @@ _REFUSED: Final[Mapping[str, tuple[str, str]]] = {
     "application_not_held": ("这份申请不在待审查状态", "the application is not held: nothing was changed"),
     "second_officer_needed": (
         "同一审核人员不能同意两次，须由另一人同意", "the same officer cannot approve twice: another one has to"),
+    "decision_outdated": (
+        "同一编号的申请已更换，请重新查看", "another application is there under this id: look at it first"),
     "delay_not_later": (
         "延期应晚于现在和启动期限", "a delay has to end after now, and after the limit it is to take the place of"),
     "no_answer": (
@@ -77,6 +80,7 @@ def case_words(
     told: dict[str, object] = {
         "application": f"{state['requester']}/{state['application_id']} ({provider_words(state['requester'], lang)})",
         "state": STATES[state["state"]][lang == "en"],
+        "digest": state["mandate_digest"].hex()[:16] or None,
         "received": local_time(state["received_at"]),
         "due": local_time(state["start_due"]) if state["start_due"] else "?",
         "escalated": state["pressing"] or None,

@@ -332,6 +332,14 @@ FAULTS: Final[dict[str, Wording]] = {
     "held_by_officer": Wording(
         "form", "审核人员待核实：{reason}", "an officer has to look into it: {reason}"
     ),
+    "hold_officer": Wording(
+        "form", "审核人员待核实，事由已告知申请单位", "an officer has to look into it; the requester was told why"
+    ),
+    "act_reason_number": Wording(
+        "reason",
+        "所报事由中有证件号码一类的长数字，未予转送，请改用名册序号（摘要 {digest}）",
+        "the reason holds a number as long as a person's; it was not passed on: give roster numbers (digest {digest})",
+    ),
     "refused_by_officer": Wording(
         "form", "部中心经审核予以拒绝：{reason}", "an officer of the center refused it: {reason}"
     ),

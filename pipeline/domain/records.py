@@ -835,7 +835,9 @@ class OfficerDecided(TypedDict):
     application_id: str
     requester: str
     decision: Literal["approve", "reject", "hold", "delay"]
+    mandate_digest: bytes | None  # of the application that was looked at: another under its id is not decided on
     officer: str
+    account: str  # of the operating system, which the desk ran as
     reason: str
     until: int | None  # of a delay: when the center expects to be able to start
     at: int
@@ -937,6 +939,7 @@ class Approval(TypedDict):
     """An officer's approval that waits for a second one (two-person rule)."""
 
     officer: str
+    account: str
     at: int
 
 

@@ -13,6 +13,7 @@ from pipeline.codec import framing
 from pipeline.crypto import cose, signed
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import ConfigError, InvalidMessage
+from pipeline.domain.officers import is_same_person, spelling
 from pipeline.domain.parties import EVERYONE
 from pipeline.domain.records import DestroyedDocument, Destruction, TrustEntry
 from pipeline.province import access
@@ -137,7 +138,7 @@ def _entry_of(archive: EvidenceStore, party: str) -> TrustEntry:
 def _check(documents: Sequence[Document], officer: str, second: str, reason: str) -> None:
     if not documents:
         raise ConfigError("there is no document to destroy")
-    if not second or second in (officer, officer.removeprefix("user:")):
+    if not spelling(second) or is_same_person(second, officer):
         raise ConfigError("a second person, other than who destroys, witnesses it (监销人)")
     if not 0 < len(reason) <= REASON_LIMIT:
         raise ConfigError(f"a reason is given, of {REASON_LIMIT} characters at most")

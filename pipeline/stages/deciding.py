@@ -6,7 +6,6 @@ order in which they came. What became of each is told by an event with the decis
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -14,6 +13,7 @@ from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
 from pipeline.domain.free_text import free_text_fault
 from pipeline.domain.lifecycle import Event, Facts, allows
+from pipeline.domain.officers import is_same_person
 from pipeline.domain.records import Approval, OfficerDecided
 from pipeline.stages import admission, deferring, holding, rejecting
 from pipeline.stages.acts import REASON_LIMIT
@@ -24,6 +24,7 @@ from pipeline.stages.office import Office
 APPLIED, REFUSED = "decided", "decision_refused"
 """Kinds of the event that says what became of a decision; its code is the state after it, or why it was refused."""
 SECOND_OFFICER = "second_officer_needed"
+OUTDATED = "decision_outdated"
 
 
 class _Refused(Exception):
@@ -36,13 +37,15 @@ class _Refused(Exception):
 
 def decided(office: Office, work: Casework, partition: int, record: OfficerDecided) -> None:
     """Carry a decision out, or say why not. Raises InvalidMessage `record_out_of_bounds`."""
-    within(record, decision_id=WORDS, application_id=WORDS, requester=WORDS, officer=WORDS, at=TIMES)
+    within(record, decision_id=WORDS, application_id=WORDS, requester=WORDS, officer=WORDS, account=WORDS, at=TIMES)
     if free_text_fault(record["reason"], REASON_LIMIT):
         raise InvalidMessage("record_out_of_bounds", "reason")
     case = work.case(partition, record["requester"], record["application_id"])
     try:
         if case is None:
             raise _Refused("application_unknown")
+        if record["mandate_digest"] not in (None, case.state["mandate_digest"]):
+            raise _Refused(OUTDATED)
         code, kind = _DECISIONS[record["decision"]](office, case, record), APPLIED
         case.save()
     except _Refused as refused:
@@ -62,11 +65,11 @@ def _approve(office: Office, case: Case, record: OfficerDecided) -> str:
     state = case.state
     _require(case, Event.APPROVE)
     needed = 2 if office.rules.for_party(state["requester"]).two_person else 1
-    known = {_same(approval["officer"]) for approval in state["approvals"]}
-    if _same(record["officer"]) in known and needed > len(known):
+    known = state["approvals"]
+    if needed > 1 and any(_same(approval, record) for approval in known):
         raise _Refused(SECOND_OFFICER)
     if len(known) + 1 < needed:
-        state["approvals"].append(Approval(officer=record["officer"], at=case.work.now))
+        known.append(Approval(officer=record["officer"], account=record["account"], at=case.work.now))
         case.change(Event.APPROVE, by=_by(record), code=SECOND_OFFICER, facts=Facts(approved=False))
         item = case.desk_item()
         assert item is not None, "what is held is on the desk"
@@ -85,7 +88,8 @@ def _reject(office: Office, case: Case, record: OfficerDecided) -> str:
 def _hold(office: Office, case: Case, record: OfficerDecided) -> str:
     _require(case, Event.HOLD)
     holding.count_start(office, case.state)
-    holding.hold(office, case, [fault("held_by_officer", reason=record["reason"])], by=_by(record))
+    told = [fault("held_by_officer", reason=record["reason"])]
+    holding.hold(office, case, told, by=_by(record), on_desk=[fault("hold_officer")])
     return case.state["state"]
 
 
@@ -116,6 +120,8 @@ def _by(record: OfficerDecided) -> str:
     return f"officer:{record['officer']}"
 
 
-def _same(officer: str) -> str:
-    """Names that differ in case, width or blanks only are one officer's."""
-    return unicodedata.normalize("NFKC", officer).casefold().strip()
+def _same(approval: Approval, record: OfficerDecided) -> bool:
+    """One name, however it is spelt, or one account of the operating system is one person."""
+    return is_same_person(approval["officer"], record["officer"]) or is_same_person(
+        approval["account"], record["account"]
+    )

@@ -33,8 +33,11 @@ def count_start(office: Office, state: ApplicationState) -> list[Fault]:
     return []
 
 
-def hold(office: Office, case: Case, faults: list[Fault], *, by: str) -> None:
-    """Put the application on the desk for these reasons, or put it back there; approvals so far do not count any more."""
+def hold(office: Office, case: Case, faults: list[Fault], *, by: str, on_desk: list[Fault] | None = None) -> None:
+    """Put the application on the desk for these reasons, or put it back there; approvals so far do not count any more.
+
+    `on_desk`: what the desk says instead, where a reason is an officer's own words, which are for the requester alone.
+    """
     state = case.state
     before = case.desk_item()
     case.change(Event.HOLD, by=by, code=faults[0]["code"], count=len(faults))
@@ -46,10 +49,10 @@ def hold(office: Office, case: Case, faults: list[Fault], *, by: str) -> None:
         since=case.work.now if before is None else before["since"],
         due=None,
         stage="open",
-        faults=faults,
+        faults=faults if on_desk is None else on_desk,
         approvals=[],
         persons=state["person_count"],
-        subject=None,
+        subject=state["mandate_digest"] or None,
     )
     refresh(office, case, item)
     tell(case, "held", faults)

@@ -23,6 +23,7 @@ from pipeline.domain.records import (
     ClosedCase,
     Fault,
     Mandate,
+    Recheck,
     RecheckAsked,
     RecheckEnded,
     RecheckJudged,
@@ -54,6 +55,7 @@ def has_asked(case: Case, mandate: Mandate) -> bool:
     recheck, state = mandate["recheck"], case.state
     if recheck is None or state["recheck"] is not None:
         return True
+    recheck = Recheck(**{**recheck, "reason": ""})  # the requester's own words stay in the mandate, and in no state
     state["recheck"] = recheck
     record = RecheckAsked(application_id=state["application_id"], requester=state["requester"], recheck=recheck)
     key = application_key(state["requester"], recheck["original"])

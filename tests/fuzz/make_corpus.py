@@ -202,7 +202,8 @@ def _decisions(made: Inputs, section: bytes) -> None:
     decisions = []
     for decision in ("approve", "reject", "hold", "delay"):
         about = {key: received[key] for key in ("application_id", "requester")}
-        said = {"decision": decision, "officer": "wang", "reason": "r", "until": NOW + 30 * DAY, "at": NOW}
+        said: dict[str, Any] = {"decision": decision, "officer": "wang", "account": "user:wang", "mandate_digest": None}
+        said |= {"reason": "r", "until": NOW + 30 * DAY, "at": NOW}
         decisions.append(framing.encode("OfficerDecided", {"decision_id": decision, **about, **said}))
         made["applications"][f"held-{decision}"] = cbor.dumps([held, decisions[-1]])
     made["applications"]["held-all"] = cbor.dumps([held, *reversed(decisions)])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,7 +16,7 @@ from pipeline.codec import framing
 from pipeline.crypto.bundles import SealedBundle, parse_bundle
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import ConfigError
-from pipeline.domain.parties import CENTER
+from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.rules import OwnRules, RuleBook, tighten
 from pipeline.province import access
 from pipeline.province.database import access_log
@@ -125,7 +126,8 @@ def test_an_officer_may_hold_again_for_another_reason(tmp_path: Path, doubtful: 
     network.clock.advance(3600)
     assert decide(network, doubtful.application, "hold", reason="请补充委托书编号") == Outcome(True, "held")
     [waiting] = on_desk(network)
-    assert [fault["code"] for fault in waiting.item["faults"]] == ["held_by_officer"]
+    assert [fault["code"] for fault in waiting.item["faults"]] == ["hold_officer"]
+    assert notices(network, doubtful.application, "held")[-1]["faults"][0]["args"] == {"reason": "请补充委托书编号"}
     assert waiting.item["since"] == since
     assert len(notices(network, doubtful.application, "held")) == 2
     assert decide(network, doubtful.application, "approve") == Outcome(True, "started")
@@ -161,6 +163,44 @@ def test_one_officers_rejection_is_enough(tmp_path: Path, doubtful: Sample) -> N
     """Two persons guard what starts, not what is refused."""
     network = held(doubtful, tmp_path, TWO_PERSONS)
     assert decide(network, doubtful.application, "reject") == Outcome(True, "rejected")
+
+
+@pytest.mark.parametrize(
+    ("officer", "account"),
+    [
+        ("li  wei", "user:b"),
+        ("Li\u200bWei", "user:b"),
+        ("LiWei", "user:b"),
+        ("user:Ｌi wei", "user:b"),
+        ("wang", "user:a"),
+    ],
+)
+def test_one_person_is_not_two_by_spelling_or_by_another_name_from_one_account(
+    officer: str, account: str, tmp_path: Path, doubtful: Sample
+) -> None:
+    """双人审核: blanks, invisible characters, width and case make no second officer, nor does one account."""
+    network = held(doubtful, tmp_path, TWO_PERSONS)
+    decide(network, doubtful.application, "approve", officer="Li Wei", account="user:a")
+    again = decide(network, doubtful.application, "approve", officer=officer, account=account)
+    assert again == Outcome(False, "second_officer_needed")
+    assert [(a["officer"], a["account"]) for a in on_desk(network)[0].item["approvals"]] == [("Li Wei", "user:a")]
+    other = decide(network, doubtful.application, "approve", officer="wang", account="user:b")
+    assert other == Outcome(True, "started")
+
+
+def test_a_decision_is_about_the_application_that_was_seen(tmp_path: Path, doubtful: Sample) -> None:
+    """Another mandate under the same id is another application: what was decided about the first does not count for it."""
+    network = held(doubtful, tmp_path)
+    mandate = network.case(doubtful.application).mandate_digest
+    assert [one.digest for one in on_desk(network)] == [mandate]
+    place = (REQUESTER, doubtful.application["application_id"])
+    assert desk.seen(on_desk(network), *place, mandate.hex()[:8]) == mandate
+    with pytest.raises(ConfigError, match="was shown"):
+        desk.seen(on_desk(network), *place, "00000000")
+    for what in ("approve", "reject", "hold"):
+        outdated = decide(network, doubtful.application, what, mandate_digest=bytes(32))
+        assert outdated == Outcome(False, "decision_outdated")
+    assert decide(network, doubtful.application, "approve", mandate_digest=mandate) == Outcome(True, "started")
 
 
 def test_a_decision_about_what_is_not_held_changes_nothing_and_says_so(tmp_path: Path, sample: Sample) -> None:
@@ -261,10 +301,30 @@ def test_an_officer_sees_the_form_and_only_on_demand_the_roster_and_is_logged_fi
         desk.open_roster(center_case(network, doubtful.application), center, trust)
 
 
+@pytest.mark.parametrize("what", ["hold", "reject"])
+def test_an_officers_words_stand_in_what_the_requester_gets_and_nowhere_else(
+    what: Literal["hold", "reject"], tmp_path: Path, doubtful: Sample
+) -> None:
+    """A reason may name somebody after all: not on the desk, in no state and no fact; its way there is the center's own topic."""
+    network = held(doubtful, tmp_path)
+    words = "张三丰之妻李四已改嫁"
+    decide(network, doubtful.application, what, reason=words)
+    network.clock.advance(7 * 24 * 3600)
+    network.run()
+    stages = ("intake", "applications", "collect", "join")
+    inside = {topics.DESK, topics.APPLICATIONS, topics.EVENTS, topics.RESULTS, topics.JOIN, topics.DEAD_LETTERS}
+    inside |= {topics.changelog(stage) for stage in stages}
+    inside |= {inbox(party, kind) for party in (CENTER, *network.parties) for kind in ("requests", "responses")}
+    found = {t for t in inside for m in network.broker.messages(t) if words.encode() in (m.value or b"")}
+    assert found == {topics.APPLICATIONS, inbox(REQUESTER, "responses")}
+
+
 def test_the_desk_holds_nobodys_name_or_number(tmp_path: Path, doubtful: Sample) -> None:
     """Not on the desk's topic, not in the stage's state, not in the notices: only codes, counts and sealed bytes."""
     network = held(doubtful, tmp_path)
     decide(network, doubtful.application, "hold", reason="请核实第 2 号的授权书")
+    for topic in (topics.DESK, topics.EVENTS, topics.changelog("applications")):
+        assert not any("授权书".encode() in (m.value or b"") for m in network.broker.messages(topic)), topic
     written = b"".join(
         m.value or b""
         for topic in (topics.DESK, topics.APPLICATIONS, topics.EVENTS, topics.changelog("applications"))

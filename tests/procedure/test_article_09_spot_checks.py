@@ -401,7 +401,13 @@ def test_an_application_that_an_officer_decided_weighs_more(archive: Archive) ->
     """As the record of the decision tells."""
     network = archive.network
     decided = desk.decision_about(
-        REQUESTER, archive.application_id, "approve", officer="张", reason="核实", now=network.clock()
+        REQUESTER,
+        archive.application_id,
+        "approve",
+        officer="张",
+        account="user:张",
+        reason="核实",
+        now=network.clock(),
     )
     output = desk.as_output(decided)
     told = Facts(network.calendar, network.clock())

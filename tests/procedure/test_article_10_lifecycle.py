@@ -195,6 +195,7 @@ class World:
             self.sections[0]["application_id"] if choice % 16 else "nobody's",
             cast("Any", what),
             officer=("wang", "li", " WANG")[choice % 3],
+            account=("user:wang", "user:li", "user:wang")[choice % 3],
             reason="已核实",
             now=self.now,
             until=self.now + (choice % 8) * 24 * HOUR,

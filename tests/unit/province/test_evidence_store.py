@@ -215,7 +215,17 @@ def test_nothing_is_destroyed_before_its_time_unless_it_is_said(filled: Evidence
 
 @pytest.mark.parametrize(
     ("second", "reason"),
-    [("", "期满"), ("  ", "期满"), ("王", "期满"), ("user:王", "期满"), ("李", " "), ("李", "长" * 501)],
+    [
+        ("", "期满"),
+        ("  ", "期满"),
+        ("王", "期满"),
+        ("user:王", "期满"),
+        ("王\u200b", "期满"),
+        ("\u3000王", "期满"),
+        ("\u200b", "期满"),
+        ("李", " "),
+        ("李", "长" * 501),
+    ],
 )
 def test_a_protocol_needs_a_second_person_and_a_reason(filled: EvidenceStore, second: str, reason: str) -> None:
     """Nobody witnesses his own destruction."""
