@@ -21,6 +21,7 @@ from pipeline.domain import review
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.evidence import MOST_NAMED
 from pipeline.domain.faults import fault
+from pipeline.domain.free_text import has_long_number
 from pipeline.domain.identity import person_key
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import (
@@ -32,10 +33,11 @@ from pipeline.domain.records import (
     Person,
     Receipt,
     Rejection,
+    ReviewNotice,
     SectionReceived,
 )
 from pipeline.stages import cataloguing, origins, topics
-from pipeline.stages.acts import open_receipted
+from pipeline.stages.acts import Act, open_receipted, post_act, sign_act
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
 from pipeline.stages.events import EventLog
@@ -105,7 +107,7 @@ class Intake:
         outputs: list[Output] = []
         if seen is None:
             for bundle in envelope.bundles:
-                outputs.append(self._route(bundle, envelope, events, effects, message, now))
+                outputs += self._route(bundle, envelope, mailbag, events, effects, message, now)
         receipt = seen["reply"] if seen and seen["reply"] else self._receipt(envelope, message.timestamp, now)
         mailbag.add(
             envelope.issuer,
@@ -124,11 +126,15 @@ class Intake:
 
     def _conflict(self, envelope: VerifiedEnvelope, now: int) -> SealedBundle:
         """Tell the sender that this id already stands for other bytes; both stay: in the topic, and as a dead letter."""
+        return self._rejection(envelope, fault("envelope_conflict"), now)
+
+    def _rejection(self, envelope: VerifiedEnvelope, found: Fault, now: int) -> SealedBundle:
+        """Something of an envelope is refused, signed."""
         rejection = Rejection(
             application_id=None,
             mandate_digest=None,
             envelope_id=envelope.id,
-            faults=[fault("envelope_conflict")],
+            faults=[found],
             at=now,
         )
         raw = sign_record("rejection", "Rejection", rejection, self._center.signer, envelope.issuer, now)
@@ -150,21 +156,26 @@ class Intake:
         self,
         bundle: Bundle,
         envelope: VerifiedEnvelope,
+        mailbag: Mailbag,
         events: EventLog,
         effects: Effects,
         message: Message,
         now: int,
-    ) -> Output:
+    ) -> list[Output]:
         if bundle.header.sender != envelope.issuer or bundle.header.to != CENTER:
             raise InvalidMessage("header_contradicts_envelope", "sender or recipient")
         if bundle.header.kind == "receipt":
-            return self._delivery(bundle, envelope.issuer, now)
+            return [self._delivery(bundle, envelope.issuer, now)]
         if bundle.header.kind == "act":
-            return self._act(bundle, envelope.issuer, events, message.timestamp, now)
+            act = self._opened_act(bundle, envelope.issuer, message.timestamp, now)
+            if has_long_number(str(act.record.get("reason", ""))):
+                self._decline(act, envelope, mailbag, events, now)
+                return []
+            return [_forwarded(act, events, message.timestamp)]
         if bundle.header.kind == "evidence" and bundle.header.requester == envelope.issuer:
-            return _evidence(bundle, message.timestamp)
+            return [_evidence(bundle, message.timestamp)]
         if bundle.header.kind == "application" and bundle.header.requester == envelope.issuer:
-            return self._section(bundle, events, effects, message, now)
+            return [self._section(bundle, events, effects, message, now)]
         raise InvalidMessage("kind_unexpected", bundle.header.kind)
 
     def _delivery(self, bundle: Bundle, issuer: str, now: int) -> Output:
@@ -186,28 +197,35 @@ class Intake:
         key = application_key(issuer, receipt["application_id"])
         return Output(topics.APPLICATIONS, key, framing.encode("DeliveryReceipted", record))
 
-    def _act(self, bundle: Bundle, issuer: str, events: EventLog, appended_at: int, now: int) -> Output:
-        """A party's act about an application, on its way to that application; or its report for the catalog, to the desk."""
+    def _opened_act(self, bundle: Bundle, issuer: str, appended_at: int, now: int) -> Act:
         if len(bundle.records) != 1:
             raise InvalidMessage("act_count", "one act a bundle")
         [raw] = bundle.records
         trust = self._reference.trust
-        act = open_receipted(raw, trust, appended_at=appended_at, now=now, issuer=issuer, audience=CENTER)
-        if act.typ == "catalog-report":
-            output = cataloguing.forwarded(act, appended_at)
-            count = len(act.record["entries"]) + len(act.record["retire"])
-            events.add("catalog_reported", subject=act.digest, party=issuer, count=count, by=issuer)
-            return output
-        record = Acted(
-            application_id=act.record["application_id"],
-            requester=act.record["requester"],
-            actor=issuer,
-            typ=act.typ,
-            act=raw,
-            received_at=appended_at,
-        )
-        key = application_key(record["requester"], record["application_id"])
-        return Output(topics.APPLICATIONS, key, framing.encode("Acted", record))
+        return open_receipted(raw, trust, appended_at=appended_at, now=now, issuer=issuer, audience=CENTER)
+
+    def _decline(self, act: Act, envelope: VerifiedEnvelope, mailbag: Mailbag, events: EventLog, now: int) -> None:
+        """An act whose reason may name a person goes no further; its sender is told, signed, which one and why.
+
+        A requester hears it about its application; anybody else, that the message was refused.
+        """
+        party, found = act.issuer, fault("act_reason_number", digest=act.digest.hex())
+        if act.record.get("requester") == party:
+            notice = ReviewNotice(
+                application_id=act.record["application_id"],
+                requester=party,
+                mandate_digest=act.record.get("mandate_digest"),
+                kind="declined",
+                faults=[found],
+                due=None,
+                at=now,
+            )
+            raw = sign_act("review", notice, self._center.signer, party, now)
+            answer = post_act(raw, CENTER, party, party, act.record["application_id"], self._entropy)
+        else:
+            answer = self._rejection(envelope, found, now)
+        mailbag.add(party, "responses", answer)
+        events.add("act_declined", subject=act.digest, party=party, code=found["code"], by=CENTER)
 
     def _section(self, bundle: Bundle, events: EventLog, effects: Effects, message: Message, now: int) -> Output:
         header = bundle.header
@@ -284,6 +302,25 @@ class Intake:
         """A keyed mark of a person, or of the form, in one application: the same across sections, telling others nothing."""
         application = f"{record['requester']}/{record['application_id']}/".encode()
         return hmac.digest(self._tag_secret, application + content, "sha256")[:TAG_SIZE]
+
+
+def _forwarded(act: Act, events: EventLog, appended_at: int) -> Output:
+    """A party's act about an application, on its way to that application; or its report for the catalog."""
+    if act.typ == "catalog-report":
+        output = cataloguing.forwarded(act, appended_at)
+        count = len(act.record["entries"]) + len(act.record["retire"])
+        events.add("catalog_reported", subject=act.digest, party=act.issuer, count=count, by=act.issuer)
+        return output
+    record = Acted(
+        application_id=act.record["application_id"],
+        requester=act.record["requester"],
+        actor=act.issuer,
+        typ=act.typ,
+        act=act.raw,
+        received_at=appended_at,
+    )
+    key = application_key(record["requester"], record["application_id"])
+    return Output(topics.APPLICATIONS, key, framing.encode("Acted", record))
 
 
 def _evidence(bundle: Bundle, appended_at: int) -> Output:

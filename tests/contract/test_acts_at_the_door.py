@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
+from pipeline.codec import framing
+from pipeline.crypto import cose
 from pipeline.demo.application import Sample
-from pipeline.domain.parties import CENTER
+from pipeline.domain.faults import fault
+from pipeline.domain.parties import CENTER, inbox
+from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
 from tests import catalog_desk as desk
 from tests import forgery
 from tests.network import Network
+from tests.officer import notices
 from tests.scenario import bundles_in, codes, network_for, small_sample
 
 AHEAD = 305_000
@@ -80,3 +85,57 @@ def test_a_report_of_a_clock_too_far_ahead_does_not_stand_on_the_desk(network: N
     desk.report(network, "00", desk.entry_of(network, "00", "marriage", version=2, update_cycle="每日"))
     assert [reported.name for reported in desk.on_desk(network)] == ["00/1"]
     assert codes(network) == ["issued_in_future"]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "530102198001011234",
+        "５３０１０２１９８００１０１１２３４",
+        "5301 0219 8001 0112 34",
+        "530.102.1980.0101-123X",
+        "五三〇一〇二一九八〇〇一〇一一二三四",
+    ],
+)
+def test_a_requesters_reason_with_a_persons_number_goes_no_further(
+    network: Network, sample: Sample, number: str
+) -> None:
+    """Receipted, so that it is not sent for ever; answered by a signed notice that names the act; relayed to nobody."""
+    record = withdrawal(network, sample, f"张三 {number} 已死亡")
+    send(network, "53", "withdrawal", record)
+    digests = [bundle.records[0] for bundle in bundles_in(network, "53", "responses", "receipt")]
+    network.run(without=("37",))
+    assert len(bundles_in(network, "53", "responses", "receipt")) > len(digests)
+    [notice] = notices(network, sample.application, "declined")
+    assert [fault["code"] for fault in notice["faults"]] == ["act_reason_number"]
+    assert network.case(sample.application).state != "withdrawn"
+    places = [topics.APPLICATIONS, topics.DESK, topics.EVENTS, topics.changelog("applications")]
+    places += [inbox(party, "requests") for party in network.parties]
+    assert not [t for t in places for m in network.broker.messages(t) if number.encode() in (m.value or b"")]
+    assert codes(network) == []
+    send(network, "53", "withdrawal", withdrawal(network, sample))
+    network.run(without=("37",))
+    assert network.case(sample.application).state == "withdrawn"
+
+
+def test_a_providers_reason_with_a_persons_number_goes_no_further(network: Network, sample: Sample) -> None:
+    """It hears that the message was refused, signed, with the digest of the act; the requester hears nothing."""
+    record: dict[str, Any] = {
+        "application_id": sample.application["application_id"],
+        "requester": "53",
+        "mandate_digest": network.case(sample.application).mandate_digest,
+        "provider": "37",
+        "rows": [3],
+        "until": network.clock() + 10 * 24 * 3600 * 1000,
+        "reason": "经办人电话 138-0000-0000",
+        "at": network.clock(),
+    }
+    raw = sign_act("delay", record, network.identities["37"].signer, CENTER, network.clock())
+    bundle = post_act(raw, "37", CENTER, "53", record["application_id"])
+    forgery.send(network, "37", CENTER, "requests", bundle)
+    network.run()
+    [rejection] = bundles_in(network, "37", "responses", "rejection")
+    told = framing.decode(cose.decode(rejection.records[0]).payload)[1]
+    assert told["faults"] == [fault("act_reason_number", digest=cose.decode(raw).digest.hex())]
+    assert network.parties["53"].store.acts(record["application_id"], "delay") == []
+    assert codes(network) == []
