@@ -8,12 +8,14 @@ from typing import Any, Literal, cast
 from pipeline.center import desk
 from pipeline.center.desk import HeldCase, Outcome, Waiting
 from pipeline.codec import framing
+from pipeline.crypto import signed
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, LifecycleEvent, OfficerDecided
 from pipeline.kafka.memory import MemoryWorker
 from pipeline.province.casefile import CaseFile
+from pipeline.province.database import transaction
 from pipeline.stages import topics
-from pipeline.stages.acts import open_act, post_act, sign_act
+from pipeline.stages.acts import Act, open_act, post_act, sign_act
 from pipeline.stages.applications import Applications
 from pipeline.stages.keys import application_key
 from tests.forgery import send
@@ -113,6 +115,9 @@ def send_act(network: Network, application: Application, typ: str, record: Mappi
     requester = application["requester"]
     raw = sign_act(typ, record, network.identities[requester].signer, CENTER, network.clock())
     bundle = post_act(raw, requester, CENTER, requester, application["application_id"])
+    store = network.parties[requester].store
+    with transaction(store.connection):
+        store.keep_act(Act(typ, requester, signed.peek(raw).digest, raw, network.clock(), record), network.clock())
     send(network, requester, CENTER, "requests", bundle)
     return raw
 

@@ -104,6 +104,12 @@ class _NothingYet:
     def crossed_rows(self, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
         return frozenset()
 
+    def act(self, typ: str, digest: bytes) -> None:
+        return None
+
+    def has_withdrawn(self, application_id: str) -> bool:
+        return False
+
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         return set(), set()
 

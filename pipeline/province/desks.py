@@ -64,6 +64,14 @@ def _place(failure: Exception) -> str:
     return f"{type(failure).__name__} in {place.name}, line {place.lineno}"
 
 
+def _alarm(effects: LocalEffects) -> None:
+    """The center states what nobody said: it is mistaken, or lies, and officials must know."""
+    for message, error in effects.dead:
+        if error.code == "act_unfounded":
+            place = f"{message.topic}/{message.partition}/{message.offset}"
+            log.error("ALARM act_unfounded: the center states what the parties did not sign: %s", place)
+
+
 class AnswerDesk:
     """Works through hedx.<party>.requests: one bulk look-up per resource and batch, one database transaction."""
 
@@ -134,6 +142,7 @@ class AnswerDesk:
         self._answer(questions, effects, now)
         self._store.apply(effects, positions, now)
         self.rejections.report((*effects.dead, *effects.refused))
+        _alarm(effects)
 
     def _look_up(self, need: Need, subjects: Sequence[str]) -> Found:
         category = need[0]
@@ -210,3 +219,4 @@ class DeliveryDesk:
         effects = self._deliver.step(self._store, Batch(messages, now))
         self._store.apply(effects, positions, now)
         self.rejections.report((*effects.dead, *effects.refused))
+        _alarm(effects)

@@ -28,7 +28,7 @@ from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import transaction
 from pipeline.province.filing import Filing
 from pipeline.province.sealed_rows import ANSWER, FORM, PERSON, SALT, SealedRows
-from pipeline.stages.acts import Act
+from pipeline.stages.acts import ACTS, Act
 from pipeline.stages.local import Access, Delivered, Filed, LocalEffects, Posted
 
 log = logging.getLogger(__name__)
@@ -115,6 +115,17 @@ class Store:
     def crossed_rows(self, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
         """Open rows of unsettled answers that name closed ones beside them."""
         return parking.crossed_rows(self.connection, mandate_digest, section, version)
+
+    def act(self, typ: str, digest: bytes) -> Mapping[str, Any] | None:
+        """The record of an act that is kept, of this type and with this digest."""
+        query = "SELECT signed FROM act WHERE typ = ? AND digest = ?"
+        found = self.connection.execute(query, (typ, digest)).fetchone()
+        return None if found is None else framing.decode_as(ACTS[typ].record, cose.decode(found[0]).payload)
+
+    def has_withdrawn(self, application_id: str) -> bool:
+        """Whether we signed a withdrawal of our own application."""
+        query = "SELECT 1 FROM act WHERE typ = 'withdrawal' AND application_id = ? AND issuer = ?"
+        return self.connection.execute(query, (application_id, self._identity.party)).fetchone() is not None
 
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         """Sections of a mandate that were taken in: (answered, with rows that are parked)."""

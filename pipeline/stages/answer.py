@@ -157,7 +157,7 @@ class Answerer:
             return []
         if header.kind == "act":
             for raw in bundle.records:
-                heeding.heed(raw, header, self._identity.party, self._reference.trust, at, effects)
+                heeding.heed(raw, header, self._identity.party, self._reference.trust, at, view, effects)
             return []
         if header.kind == "request" and header.requester and header.to == header.provider == self._identity.party:
             return self._question(bundle, at, view, effects, now)

@@ -26,13 +26,14 @@ from pipeline.domain.records import (
     SectionExtended,
 )
 from pipeline.stages import admission, deferring, topics
-from pipeline.stages.acts import Act
+from pipeline.stages.acts import Act, sign_act
 from pipeline.stages.bounds import TIMES, within
 from pipeline.stages.casework import Case, Casework
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Output
 from pipeline.stages.holding import tell
 from pipeline.stages.keys import section_key
+from pipeline.stages.notices import Notice, post
 from pipeline.stages.office import Office
 
 RUNNING = frozenset({"started", "partly_answered"})
@@ -155,7 +156,9 @@ def _extend(office: Office, case: Case, noted: DelayNoted, act: Act) -> None:
         at=work.now,
     )
     case.act("extension", extension, state["requester"], "responses")
-    case.act("extension", extension, provider, "requests")
+    agreed = sign_act("extension", extension, work.signer, provider, work.now)
+    notice = Notice("act", provider, state["requester"], state["application_id"])  # the provider reads the reply first
+    work.mailbag.add(provider, "requests", post(notice, [act.raw, agreed], CENTER, work.entropy))
     for number in range(1, state["sections"] + 1):
         extended = SectionExtended(
             application_id=state["application_id"],

@@ -18,10 +18,11 @@ from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.sealing import unseal
 from pipeline.domain import members
+from pipeline.domain.agreeing import is_agreed
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, EVERYONE
 from pipeline.domain.records import Mandate, Receipt
-from pipeline.stages.acts import open_act
+from pipeline.stages.acts import Act, open_act
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, Witness, is_repeated
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
@@ -122,6 +123,7 @@ class Deliver:
                 raise InvalidMessage("application_unknown", application_id)
             if act.record.get("mandate_digest") not in (None, filed.mandate_digest):
                 raise InvalidMessage("mandate_mismatch", application_id)
+        _check_founded(act, view)
         effects.witnesses.add(self._witness(raw))
         effects.acts.append(act)
 
@@ -222,3 +224,14 @@ def _check_scope(header: Header, mandate: Mandate | None) -> None:
         raise InvalidMessage("answer_out_of_scope")
     if members.from_bytes(header.members) & ~members.full(sections[section]["count"]):
         raise InvalidMessage("answer_out_of_scope", "members")
+
+
+def _check_founded(act: Act, view: View) -> None:
+    """What the center says that we said, we said: raises InvalidMessage `act_unfounded` where no act of ours stands behind it."""
+    record = act.record
+    if act.typ == "review" and record["kind"] == "withdrawn" and not view.has_withdrawn(record["application_id"]):
+        raise InvalidMessage("act_unfounded", "withdrawn, and nobody asked for it")
+    if act.typ == "extension":
+        delay, reply = view.act("delay", record["delay"]), view.act("delay-reply", record["reply"])
+        if not is_agreed(record, delay, reply):
+            raise InvalidMessage("act_unfounded", "an extension that was not agreed")

@@ -1,6 +1,7 @@
 """heeding: what a provider does about the acts that the center passes on to it, and what it says itself (Art. 10).
 
-A withdrawal must be the requester's own, an extension or a reminder (催报) the center's for this provider. What is withdrawn is not answered any
+A withdrawal must be the requester's own, an extension or a reminder (催报) the center's for this provider. An extension counts with
+the delay of ours and the requester's signed reply that it names: the center alone closes nothing. What is withdrawn is not answered any
 more, and that is acknowledged; rows that were closed are let go of.
 """
 
@@ -14,6 +15,7 @@ from pipeline.crypto import signed
 from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
 from pipeline.crypto.trust import Trust
+from pipeline.domain.agreeing import is_agreed
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Delay, Mandate, SubQuery, WithdrawalAck
@@ -21,7 +23,7 @@ from pipeline.stages.acts import Act, open_act, post_act, sign_act
 from pipeline.stages.local import CalledOff, LocalEffects, ParkedRow, Posted, View
 from pipeline.stages.notices import Entropy
 
-HEEDED: Final = frozenset({"withdrawal", "extension", "review", "catalog-decision"})
+HEEDED: Final = frozenset({"withdrawal", "delay-reply", "extension", "review", "catalog-decision"})
 """Types of acts that a provider takes."""
 TO_ANSWER: Final = 15 * 60 * 1000
 """How long (ms) after its register is back a provider may take to answer what waited for it."""
@@ -35,11 +37,12 @@ class Warranted:
     digest: bytes
 
 
-def heed(raw: bytes, header: Header, party: str, trust: Trust, at: int, effects: LocalEffects) -> None:
+def heed(raw: bytes, header: Header, party: str, trust: Trust, at: int, view: View, effects: LocalEffects) -> None:
     """One act of a bundle from the center, valid `at` (ms).
 
-    Raises InvalidMessage: those of `open_act`, `act_unexpected` for a type that is not for a provider, and `act_misdirected`
-    when it is another's or about something else than its bundle's header says.
+    Raises InvalidMessage: those of `open_act`, `act_unexpected` for a type that is not for a provider, `act_misdirected`
+    when it is another's or about something else than its bundle's header says, and `act_unfounded` for an extension that
+    does not follow from what requester and provider signed.
     """
     act = open_act(raw, trust, at=at)
     if act.typ not in HEEDED:
@@ -57,9 +60,16 @@ def heed(raw: bytes, header: Header, party: str, trust: Trust, at: int, effects:
         raise InvalidMessage("act_misdirected", "about another application")
     if act.typ == "withdrawal":
         effects.called_off.append(CalledOff(record["requester"], record["mandate_digest"]))
+    elif act.typ == "delay-reply":
+        if record["provider"] != party:
+            raise InvalidMessage("act_misdirected", "to another provider")
     elif act.typ == "extension":
         if record["provider"] != party:
             raise InvalidMessage("act_misdirected", "of another provider")
+        found = {heard.digest: heard.record for heard in effects.acts if heard.typ == "delay-reply"}
+        reply = found.get(record["reply"]) or view.act("delay-reply", record["reply"])
+        if not is_agreed(record, view.act("delay", record["delay"]), reply):
+            raise InvalidMessage("act_unfounded", "an extension that was not agreed")
         if record["closed"]:
             closed = CalledOff(record["requester"], record["mandate_digest"], tuple(record["rows"]))
             effects.called_off.append(closed)

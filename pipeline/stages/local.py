@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
@@ -190,6 +190,12 @@ class View(Protocol):
 
     def crossed_rows(self, mandate_digest: bytes, section: int, version: int) -> frozenset[int]:
         """Open rows of answers that name closed rows beside them, and that no requester has receipted."""
+
+    def act(self, typ: str, digest: bytes) -> Mapping[str, Any] | None:
+        """The record of an act that is kept, of this type and with this digest."""
+
+    def has_withdrawn(self, application_id: str) -> bool:
+        """Whether we signed a withdrawal of our own application."""
 
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         """Sections of a mandate that were taken in: (answered, with rows that are parked)."""

@@ -106,6 +106,13 @@ class MemoryView:
         """Nothing crossed an extension."""
         return frozenset()
 
+    def act(self, typ: str, digest: bytes) -> None:
+        """No act was kept before."""
+
+    def has_withdrawn(self, application_id: str) -> bool:
+        """Nothing was withdrawn."""
+        return False
+
     def sections_taken(self, requester: str, mandate_digest: bytes) -> tuple[set[int], set[int]]:
         """Nothing was taken in before."""
         return set(), set()
