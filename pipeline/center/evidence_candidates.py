@@ -90,7 +90,7 @@ class Facts:
             consent = mandate["unit_consent"]
             found |= {consent["level"]} if consent else set()
             found |= {"recheck"} if mandate["recheck"] else set()
-            if mandate["business_category"] not in rules.for_party(result["requester"]).allowed:
+            if not rules.for_party(result["requester"]).is_listed(mandate["business_category"]):
                 found |= {"unlisted"}
         if result["version"] > 1:
             found |= {"supplemented"}

@@ -78,7 +78,11 @@ def check_entry(entry: CatalogEntry) -> list[Fault]:
     if entry["version"] < 1:
         wrong.append("version")
     if not has_one_limit(entry):
-        wrong.append("feedback_working_days")
+        wrong.append(
+            "feedback_seconds"
+            if entry["feedback_working_days"] is None and entry["feedback_seconds"]
+            else "feedback_working_days"
+        )
     if not _are_levels(entry["levels"]):
         wrong.append("levels")
     if not _are_regions(entry["region_codes"]):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from pipeline.domain.calendar import MOST_WORKING_DAYS, Calendar
 from pipeline.domain.catalog import Release
 from pipeline.domain.coverage import coverage_of
 from pipeline.domain.records import CatalogEntry, ScheduleRow, SubQuery
 
+MOST_SECONDS: Final = 366 * 24 * 3600
+"""Seconds of a feedback limit at most: a year. What topics keep requests for is shorter, and held against it at publication."""
 ALL_PROVIDERS = "all"
 """A row's provider for 全国: every party whose entry in the release offers the category."""
 
@@ -26,7 +29,7 @@ def has_one_limit(entry: CatalogEntry) -> bool:
     """Whether an entry states its feedback limit (反馈期限) in one way only: in seconds, or in working days."""
     seconds, days = entry["feedback_seconds"], entry["feedback_working_days"]
     if days is None:
-        return seconds is not None and seconds > 0
+        return seconds is not None and 0 < seconds <= MOST_SECONDS
     return seconds is None and 1 <= days <= MOST_WORKING_DAYS
 
 

@@ -7,6 +7,7 @@ Art. 9) is for the officer to whom `hold` brings it.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, Literal
@@ -136,18 +137,19 @@ class Rules:
         found: list[Fault] = []
         if facts.person_count > self.most_persons:
             found.append(fault("rules_too_many_persons", limit=self.most_persons))
-        allowed = self.allowed.get(facts.business_category)
+        allowed = self.may_ask(facts.business_category)
         for row in facts.schedule:
-            if allowed is not None and row["category"] in self.listed - allowed:
+            if row["category"] in self.listed - allowed:
                 business, category = shown(facts.business_category), shown(row["category"])
                 found.append(fault("category_not_for_purpose", row=row["row"], business=business, category=category))
         return found
 
     def _held(self, facts: CaseFacts) -> list[Fault]:
         auto, found = self.auto, []
-        if facts.business_category not in self.allowed:
+        names = self._named(facts.business_category)
+        if not names:
             found.append(fault("business_category_unlisted", business=shown(facts.business_category)))
-        elif facts.business_category not in auto.business_categories:
+        elif not auto.business_categories.issuperset(names):
             found.append(fault("hold_business_category", business=shown(facts.business_category)))
         for row in facts.schedule:
             if row["category"] not in self.listed:  # the catalog has grown (Art. 12), the rules not yet
@@ -165,9 +167,31 @@ class Rules:
         too_many = facts.undocumented * 1000 > facts.person_count * auto.undocumented_per_mille
         if too_many and facts.undocumented > auto.undocumented_free:
             found.append(fault("hold_undocumented", count=facts.undocumented, limit=auto.undocumented_per_mille))
-        purpose = "".join(simplified(facts.purpose).split())  # neither blanks nor the other script hide a word
-        found += [fault("hold_purpose", word=word) for word in self.doubtful_words if word in purpose]
+        purpose = _letters(facts.purpose)
+        found += [fault("hold_purpose", word=word) for word in self.doubtful_words if _letters(word) in purpose]
         return found
+
+    def may_ask(self, business: str) -> frozenset[str]:
+        """The listed categories that a business may ask for: an unlisted one what every listed one may, and no more.
+
+        What nobody has said anything about must not get further by that than what the rules name (Art. 11).
+        """
+        names = self._named(business) or self.allowed.keys()
+        return frozenset.intersection(self.listed, *(self.allowed[name] for name in names))
+
+    def is_listed(self, business: str) -> bool:
+        """Whether the rules name the business, however it is spelt."""
+        return bool(self._named(business))
+
+    def _named(self, business: str) -> list[str]:
+        """The listed businesses that are meant: one, or none, however it is spelt."""
+        spelt = _letters(business)
+        return [name for name in self.allowed if _letters(name) == spelt]
+
+
+def _letters(text: str) -> str:
+    """Letters and digits alone: neither blanks, punctuation and what nobody can see, nor case, width or script hide a word."""
+    return "".join(c for c in simplified(simplified(text).casefold()) if unicodedata.category(c)[0] in "LN")
 
 
 @dataclass(frozen=True, slots=True)

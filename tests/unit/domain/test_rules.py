@@ -102,7 +102,9 @@ def test_what_may_not_be_asked_is_refused(code: str, changes: dict[str, Any]) ->
     assert (verdict.kind, [fault["code"] for fault in verdict.faults]) == ("reject", [code])
 
 
-@pytest.mark.parametrize("purpose", ["貸款審批", "贷 款审批", "申请贷\u3000款"])
+@pytest.mark.parametrize(
+    "purpose", ["貸款審批", "贷 款审批", "申请贷\u3000款", "贷·款", "商业贷\u200b款", "贷（款）", "贷_款", "贷\n款"]
+)
 def test_a_doubtful_word_is_found_however_it_is_written(purpose: str) -> None:
     """Traditional characters and blanks between do not hide it."""
     assert [fault["code"] for fault in BASE.verdict(facts(purpose=purpose)).faults] == ["hold_purpose"]
@@ -122,10 +124,28 @@ def test_all_reasons_come_at_once_and_rejection_comes_first() -> None:
     assert (worse.kind, [f["code"] for f in worse.faults]) == ("reject", ["category_not_for_purpose"])
 
 
-def test_an_unlisted_business_is_held_whatever_it_asks() -> None:
-    """Nobody has said yet what it may ask for, so an officer does (Art. 11)."""
-    verdict = BASE.verdict(facts(business_category="其他救助", schedule=[a_row(category="education")]))
-    assert [fault["code"] for fault in verdict.faults] == ["business_category_unlisted"]
+def test_an_unlisted_business_is_held_and_may_ask_for_what_every_listed_one_may() -> None:
+    """Nobody has said yet what it may ask for, so an officer does; not for more than the rules let anybody (Art. 11)."""
+    verdict = BASE.verdict(facts(business_category="其他救助"))
+    assert (verdict.kind, [fault["code"] for fault in verdict.faults]) == ("hold", ["business_category_unlisted"])
+    more = BASE.verdict(facts(business_category="其他救助", schedule=[a_row(), a_row(row=2, category="education")]))
+    assert (more.kind, [(f["code"], f["row"]) for f in more.faults]) == ("reject", [("category_not_for_purpose", 2)])
+    unheard_of = BASE.verdict(facts(business_category="其他救助", schedule=[a_row(category="pets")]))
+    assert unheard_of.kind == "hold"
+
+
+@pytest.mark.parametrize("business", ["教育 救助", "教育\u200b救助", "教育·救助", "「教育救助」", "\u3000教育救助"])
+def test_another_spelling_of_a_business_is_that_business(business: str) -> None:
+    """Whoever puts a blank into 教育救助 asks for no more than 教育救助 may, and for no less."""
+    assert BASE.verdict(facts(business_category=business)).kind == "accept"
+    asked = BASE.verdict(facts(business_category=business, schedule=[a_row(category="vehicles")]))
+    assert (asked.kind, [fault["code"] for fault in asked.faults]) == ("reject", ["category_not_for_purpose"])
+
+
+def test_a_doubtful_word_of_a_province_may_be_in_the_other_script() -> None:
+    """Its file and the form are compared in one script."""
+    own = tighten(BASE, OwnRules(doubtful_words=("徵 信",)))
+    assert [fault["code"] for fault in own.verdict(facts(purpose="征信核查")).faults] == ["hold_purpose"]
 
 
 def test_a_category_that_a_province_leaves_out_everywhere_is_still_listed() -> None:
