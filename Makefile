@@ -13,7 +13,7 @@ SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/test_archit
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help setup .venv kafka demo test test-docker lint chaos fuzz bench lock clean
+.PHONY: help setup .venv kafka demo test test-docker lint chaos fuzz courses bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ chaos: setup  ## Kill every stage three times mid-run
 
 fuzz: .venv  ## Every decoder under atheris, ten minutes in all (FUZZ_SECONDS changes that)
 	$(BIN)/python -m tests.fuzz.run --seconds $${FUZZ_SECONDS:-600}
+
+courses: .venv  ## Random courses of the whole procedure, 2000 of them (COURSES changes that)
+	COURSES=$${COURSES:-2000} $(BIN)/python -m pytest -q tests/contract/test_procedure_courses.py -k never_seen
 
 bench: setup  ## Throughput and latency on this machine
 	$(BIN)/hedx bench e2e
