@@ -5,7 +5,7 @@ A report waits on hedx.center.desk, signed as it came, until an officer decides 
 a number is used once, so what an officer was shown as 37/1 is 37/1 for good; and one report of a party waits, the newest,
 since each tells everything that is new in what its party offers.
 
-Key of the state: `r` and the party; value: the newest number (4 bytes) and the digest of the report that has it.
+Key of the state: `p` and the party; value: the newest number (4 bytes) and the digest of the report that has it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DESK_PREFIX: Final = b"catalog/"
 MOST_NUMBER: Final = 1 << 31
 LARGEST: Final = 256 * 1024
 """Bytes of a signed report; some two hundred categories with all their items."""
-_NEWEST: Final = b"r"
+_NEWEST: Final = b"p"
 _MOST_FAULTS: Final = 50  # beside a report of full size, in one message
 
 
