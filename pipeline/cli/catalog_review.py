@@ -107,15 +107,18 @@ def accept(report: str, digest: str | None, officer: str, bootstrap: str, as_jso
 
 @review.command()
 @click.argument("report")
-@click.option("--reason", required=True, help=f"Why, for the party; at most {REASON_LIMIT} characters.")
+@click.option(
+    "--reason",
+    required=True,
+    callback=options.free_text,
+    help=f"Why, for the party; at most {REASON_LIMIT} characters.",
+)
 @_shown
 @officer
 @cluster.bootstrap
 @options.as_json
 def refuse(report: str, reason: str, digest: str | None, officer: str, bootstrap: str, as_json: bool) -> None:
     """Refuse a REPORT, also one that was accepted and is not published yet; its party gets the signed decision."""
-    if not 1 <= len(reason.strip()) <= REASON_LIMIT:
-        raise click.BadParameter(f"a reason has 1 to {REASON_LIMIT} characters", param_hint="--reason")
     with opened_desk(bootstrap) as desk, open_identity(desk.installation.identity_folder(CENTER)) as center:
         reported = report_named(desk.reports, report, digest)
         desk.write(refuse_report(reported, officer, reason.strip(), center.signer, wall_clock()))

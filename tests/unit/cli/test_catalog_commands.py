@@ -159,8 +159,11 @@ def test_a_refusal_needs_a_reason_and_brings_it_to_the_party(hedx: Hedx, tmp_pat
     hedx("report", file_of(tmp_path, newer))
     hedx("review", "refuse", "37/1", expect=Exit.USAGE)
     hedx("review", "refuse", "37/1", "--reason", "x" * 501, expect=Exit.USAGE)
+    hedx("review", "refuse", "37/1", "--reason", "经办人 530102198001011234", expect=Exit.USAGE)
+    digest = hedx("review", "show", "37/1")["digest"]
+    hedx("review", "refuse", "37/1", "--digest", "f" * 65, "--reason", "不符", expect=Exit.FAILED)
     assert [one["report"] for one in hedx("review", "list")] == ["37/1"]
-    hedx("review", "refuse", "37/1", "--reason", "请补充更新周期的说明")
+    hedx("review", "refuse", "37/1", "--reason", "请补充更新周期的说明", "--digest", digest[:12])
     [own] = hedx("reports")
     assert (own["state"], own["reason"]) == ("refused", "请补充更新周期的说明")
     assert "no report 37/1" in hedx("review", "accept", "37/1", expect=Exit.FAILED)
