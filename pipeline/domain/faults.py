@@ -336,7 +336,7 @@ FAULTS: Final[dict[str, Wording]] = {
         "form", "审核人员待核实，事由已告知申请单位", "an officer has to look into it; the requester was told why"
     ),
     "act_reason_number": Wording(
-        "reason",
+        "form",
         "所报事由中有证件号码一类的长数字，未予转送，请改用名册序号（摘要 {digest}）",
         "the reason holds a number as long as a person's; it was not passed on: give roster numbers (digest {digest})",
     ),
@@ -356,6 +356,9 @@ FAULTS: Final[dict[str, Wording]] = {
     ),
     "delay_over": Wording(
         "form", "所答复的延期通知已不需要答复", "the delay needs no reply any more"
+    ),
+    "delay_too_often": Wording(
+        "form", "同一内容的延期通知已达三次，不再受理", "three delays were told of these rows; no more are heard"
     ),
     "delay_until": Wording(
         "form", "商定的期限应晚于现在，且不晚于通知的期限", "the time agreed must lie ahead, and not after the one told"

@@ -137,6 +137,8 @@ class Rules:
         found: list[Fault] = []
         if facts.person_count > self.most_persons:
             found.append(fault("rules_too_many_persons", limit=self.most_persons))
+        if not facts.business_category.strip():
+            return found  # what is missing is told by the formal review, and nothing else of it
         allowed = self.may_ask(facts.business_category)
         for row in facts.schedule:
             if row["category"] in self.listed - allowed:

@@ -134,6 +134,13 @@ def test_an_unlisted_business_is_held_and_may_ask_for_what_every_listed_one_may(
     assert unheard_of.kind == "hold"
 
 
+def test_what_is_missing_is_not_also_judged_by_the_rules() -> None:
+    """A form without a business is incomplete: that is told, not five categories; one of signs alone is an unlisted one."""
+    schedule = [a_row(category="education")]
+    assert BASE.verdict(facts(business_category=" ", schedule=schedule)).kind == "hold"
+    assert BASE.verdict(facts(business_category="··", schedule=schedule)).kind == "reject"
+
+
 @pytest.mark.parametrize("business", ["教育 救助", "教育\u200b救助", "教育·救助", "「教育救助」", "\u3000教育救助"])
 def test_another_spelling_of_a_business_is_that_business(business: str) -> None:
     """Whoever puts a blank into 教育救助 asks for no more than 教育救助 may, and for no less."""
