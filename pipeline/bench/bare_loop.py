@@ -318,7 +318,7 @@ def _expectation(acceptance: Acceptance, persons: int) -> SectionExpected:
         person_count=persons,
         sub_queries=acceptance["sub_queries"],
         suspended=acceptance["suspended"],
-        supplement_until=acceptance["accepted_at"],
+        supplement_until=acceptance["accepted_at"] + 30 * 24 * 3600 * 1000,
         warn_at=[0] * len(acceptance["sub_queries"]),
     )
 

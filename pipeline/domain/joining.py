@@ -35,6 +35,7 @@ class Arrival(Enum):
     CONFLICT = "conflict"  # another bundle already answers some of it: the first one stands
     OUT_OF_SCOPE = "out_of_scope"  # answers what was not asked of this provider
     WITHDRAWN = "withdrawn"  # came after the requester withdrew: nobody gets it
+    TOO_LATE = "too_late"  # appended after the end of the supplement window
     CLOSED = "closed"  # answers nothing but rows that were closed by agreement: nobody gets it
     PARTLY_CLOSED = "partly_closed"  # answers closed rows among others: nobody gets it, the others are asked for again
 
@@ -81,6 +82,8 @@ def receive(state: JoinState, bundle: BundleRef) -> Arrival:
         return Arrival.OUT_OF_SCOPE
     if state["withdrawn_at"]:
         return Arrival.WITHDRAWN
+    if bundle["appended_at"] > state["expected"]["supplement_until"]:
+        return Arrival.TOO_LATE
     wanted = [line for line in lines if line["closed_until"] is None]
     if not wanted:
         return Arrival.CLOSED

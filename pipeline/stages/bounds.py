@@ -16,8 +16,8 @@ PERSONS: Final = range(1 << 16)
 DIGEST: Final = range(32, 33)
 PARTITIONS: Final = range(1 << 10)
 VERSIONS: Final = range(1, 1 << 31)
-TIMES: Final = range(1 << 48)
-"""Milliseconds, until the year 10889."""
+TIMES: Final = range(4_102_444_800_000)
+"""Milliseconds, until the year 2100: every one of them is a day that can be written."""
 WORDS: Final = range(1, 65)
 """Characters of an application's id or a party's code, as in a header."""
 

@@ -23,9 +23,10 @@ from pipeline.domain.records import (
     Extension,
     Fault,
     Mandate,
+    ReviewNotice,
     SectionExtended,
 )
-from pipeline.stages import admission, deferring, topics
+from pipeline.stages import admission, deferring, sending, topics
 from pipeline.stages.acts import Act, sign_act
 from pipeline.stages.bounds import TIMES, within
 from pipeline.stages.casework import Case, Casework
@@ -40,6 +41,8 @@ RUNNING = frozenset({"started", "partly_answered"})
 """States in which providers are asked and the application has no certificate yet."""
 MOST_DELAYS = 200
 """Delays an open application notes at most; more are put aside."""
+OFTEN = 3
+"""Delays a provider may tell of a row: who says so more often gets no further hearing."""
 
 
 def delayed(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
@@ -58,19 +61,22 @@ def delayed(office: Office, work: Casework, partition: int, record: Acted, act: 
     if not rows or len(rows) != len(delay["rows"]) or not rows <= deadlines.keys():
         raise InvalidMessage("delay_out_of_scope", "rows that this provider was not asked for")
     if state["state"] not in RUNNING:
-        _note(case, "delay_declined", act.digest, delay["provider"], code=f"application_{state['state']}")
+        _decline(case, act, "delay_over", f"application_{state['state']}")
         return
     if any(known["closed"] and not rows.isdisjoint(known["rows"]) for known in _of(case, delay["provider"])):
-        _note(case, "delay_declined", act.digest, delay["provider"], code="rows_closed")
+        _decline(case, act, "delay_over", "rows_closed")
         return
-    if delay["until"] <= min(deadlines[row] for row in rows):
+    if delay["until"] <= max(deadlines[row] for row in rows):
         raise InvalidMessage("delay_invalid", "it ends before the deadline")
     if any(known["digest"] == act.digest for known in state["delays"]):
         return
-    mine = [known for known in state["delays"] if not _replaced_by(known, delay)]
-    if len(mine) >= MOST_DELAYS:
+    told = [known["rows"] for known in _of(case, delay["provider"])]
+    if any(sum(row in said for said in told) >= OFTEN for row in rows):
+        _decline(case, act, "delay_too_often", "too_often")
+        return
+    if len(state["delays"]) >= MOST_DELAYS:
         raise InvalidMessage("delay_invalid", f"more than {MOST_DELAYS} of one application")
-    told = DelayNoted(
+    noted = DelayNoted(
         provider=delay["provider"],
         digest=act.digest,
         rows=delay["rows"],
@@ -78,7 +84,7 @@ def delayed(office: Office, work: Casework, partition: int, record: Acted, act: 
         settled=False,
         closed=False,
     )
-    state["delays"] = [*mine, told]
+    state["delays"].append(noted)
     case.relay(act.raw, state["requester"], "responses")
     _note(case, "delay_told", act.digest, delay["provider"])
     case.save()
@@ -96,15 +102,18 @@ def replied(office: Office, work: Casework, partition: int, record: Acted, act: 
     if reply["provider"] == CENTER:
         return deferring.start_delay_replied(office, work, case, act)
     noted = next((d for d in state["delays"] if _is_meant(d, reply)), None)
-    if noted is None:
+    if noted is None or _is_replaced(case, noted):
         return tell(case, "declined", [fault("delay_unknown")])
     until = noted["until"]
     if reply["decision"] == "shorten":
         until = reply["until"] or 0
-    faults = _faults(case, noted, reply, until)
+    faults = _faults(case, noted, reply, until, record["received_at"])
     if faults:
         return tell(case, "declined", faults)
     noted["settled"], noted["until"], noted["closed"] = True, until, reply["decision"] == "close"
+    for other in _of(case, noted["provider"]):  # told of the same rows before or after it: that is settled with it
+        if not other["settled"] and not set(other["rows"]).isdisjoint(noted["rows"]):
+            other["settled"], other["until"] = True, 0
     _extend(office, case, noted, act)
     case.save()
     return None
@@ -121,17 +130,20 @@ def deadlines_of(case: Case, provider: str) -> dict[int, int]:
     return deadlines
 
 
-def _faults(case: Case, noted: DelayNoted, reply: DelayReply, until: int) -> list[Fault]:
-    """Why the reply cannot be followed; empty when it can."""
+def _faults(case: Case, noted: DelayNoted, reply: DelayReply, until: int, at: int) -> list[Fault]:
+    """Why the reply that was appended `at` (ms) cannot be followed; empty when it can.
+
+    A deadline that has passed is not revived: what came after it came late, and nobody decides that again afterwards.
+    """
     state = case.state
-    if noted["settled"] or state["state"] not in RUNNING:
+    deadlines = deadlines_of(case, noted["provider"])
+    if noted["settled"] or state["state"] not in RUNNING or at > min(deadlines[row] for row in noted["rows"]):
         return [fault("delay_over")]
     if reply["decision"] == "close":
         return []
-    deadlines = deadlines_of(case, noted["provider"])
     if until > noted["until"]:
         return [fault("delay_until")]
-    if until <= min(deadlines[row] for row in noted["rows"]):
+    if until <= max(deadlines[row] for row in noted["rows"]):
         return [fault("extension_not_later")]
     not_after = _mandate_of(case)["not_after"]
     if until > not_after:
@@ -173,7 +185,7 @@ def _extend(office: Office, case: Case, noted: DelayNoted, act: Act) -> None:
         key = section_key(state["requester"], state["application_id"], number)
         work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExtended", extended)))
     if not closed:
-        case.set_expiry(max(state["expires_at"], until + admission.SUPPLEMENT_WINDOW))
+        case.set_expiry(max(state["expires_at"], until + admission.SUPPLEMENT_WINDOW + sending.SETTLING))
     _note(case, "rows_closed" if closed else "deadline_extended", noted["digest"], provider, by=state["requester"])
 
 
@@ -185,13 +197,28 @@ def _is_meant(noted: DelayNoted, reply: DelayReply) -> bool:
     return noted["digest"] == reply["delay"] and noted["provider"] == reply["provider"]
 
 
-def _replaced_by(known: DelayNoted, delay: Delay) -> bool:
-    """A newer delay about some of the same rows takes the place of one that was not replied to."""
-    return (
-        not known["settled"]
-        and known["provider"] == delay["provider"]
-        and not set(known["rows"]).isdisjoint(delay["rows"])
+def _is_replaced(case: Case, noted: DelayNoted) -> bool:
+    """Whether a newer delay about some of its rows, and others, took its place; one about the same rows leaves it standing."""
+    delays = case.state["delays"]
+    newer = [known for known in delays[delays.index(noted) + 1 :] if known["provider"] == noted["provider"]]
+    rows = set(noted["rows"])
+    return any(not rows.isdisjoint(known["rows"]) and rows != set(known["rows"]) for known in newer)
+
+
+def _decline(case: Case, act: Act, reason: str, code: str) -> None:
+    """Tell the provider, signed, that its delay changes nothing, and why; the event says `code`."""
+    state, provider = case.state, act.record["provider"]
+    notice = ReviewNotice(
+        application_id=state["application_id"],
+        requester=state["requester"],
+        mandate_digest=state["mandate_digest"],
+        kind="declined",
+        faults=[fault(reason)],
+        due=None,
+        at=case.work.now,
     )
+    case.act("review", notice, provider, "requests")
+    _note(case, "delay_declined", act.digest, provider, code=code)
 
 
 def _mandate_of(case: Case) -> Mandate:

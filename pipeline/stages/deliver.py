@@ -23,6 +23,7 @@ from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, EVERYONE
 from pipeline.domain.records import Mandate, Receipt
 from pipeline.stages.acts import Act, open_act
+from pipeline.stages.bounds import TIMES, within
 from pipeline.stages.effects import Batch, Message
 from pipeline.stages.local import Delivered, Filed, LocalEffects, Posted, View, Witness, is_repeated
 from pipeline.stages.notices import Entropy, Notice, post, sign_record
@@ -123,6 +124,9 @@ class Deliver:
                 raise InvalidMessage("application_unknown", application_id)
             if act.record.get("mandate_digest") not in (None, filed.mandate_digest):
                 raise InvalidMessage("mandate_mismatch", application_id)
+        for name in ("until", "due"):  # a time that cannot be written as a day would stop who reads it
+            if act.record.get(name) is not None:
+                within(act.record, **{name: TIMES})
         _check_founded(act, view)
         effects.witnesses.add(self._witness(raw))
         effects.acts.append(act)

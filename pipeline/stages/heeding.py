@@ -47,7 +47,7 @@ def heed(raw: bytes, header: Header, party: str, trust: Trust, at: int, view: Vi
     act = open_act(raw, trust, at=at)
     if act.typ not in HEEDED:
         raise InvalidMessage("act_unexpected", act.typ)
-    if act.typ == "review" and act.record["kind"] != "reminder":
+    if act.typ == "review" and act.record["kind"] not in ("reminder", "declined"):
         raise InvalidMessage("act_unexpected", act.record["kind"])
     audience = signed.peek(raw).claims.audience
     if audience != (party if act.issuer == CENTER else CENTER):

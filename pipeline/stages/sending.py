@@ -13,6 +13,8 @@ from pipeline.stages.effects import Output
 from pipeline.stages.keys import section_key
 from pipeline.stages.office import Office
 
+SETTLING = 7 * 24 * 3600 * 1000
+"""How long (ms) after its supplement window an application is kept: what came within it is still certified and receipted."""
 STRAIGHT_THROUGH = 4 * 1024 * 1024
 """Bytes of request bundles an admission sends out itself; a larger application goes on a message at a time, so that no
 transaction outgrows its limit."""
@@ -24,11 +26,13 @@ def start(
     """Tell join what to expect; send out at once what fits this transaction, and the rest one message a time."""
     work = case.work
     case.change(Event.START, by=POLICY)
+    supplement_until = case.state["expires_at"]
+    case.set_expiry(supplement_until + SETTLING)
     room = STRAIGHT_THROUGH
     warn_at = _warnings(office, acceptance)
     for section in sections:
         key = section_key(section["requester"], section["application_id"], section["section"])
-        expected = expectation(section, acceptance, case.state["expires_at"], warn_at)
+        expected = expectation(section, acceptance, supplement_until, warn_at)
         work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExpected", expected)))
         for providers in batches(section, acceptance, STRAIGHT_THROUGH):
             room -= len(section["bundle"] or b"") * len(providers)

@@ -230,7 +230,7 @@ def test_without_a_reason_it_is_a_final_answer_as_ever(tmp_path: Path, sample: S
 
 
 def test_away_for_longer_than_told(network: Network, sample: Sample) -> None:
-    """The second delay takes the place of the first: a reply to the first is declined, to the second it holds."""
+    """The second delay is of the same rows: a reply to it holds, and one to the first comes too late then."""
     [first] = told(network, sample.application)
     later = UNTIL + 5 * HOUR * MS
     network.clock.advance(60)
@@ -238,14 +238,12 @@ def test_away_for_longer_than_told(network: Network, sample: Sample) -> None:
     network.run()
     delays = told(network, sample.application)
     assert [delay.delay["until"] for delay in delays] == [UNTIL, later]
-    reply(network, sample.application, "agree", delay=first)
-    network.run()
-    assert [f["code"] for n in notices(network, sample.application, "declined") for f in n["faults"]] == [
-        "delay_unknown"
-    ]
     reply(network, sample.application, "agree", delay=delays[1])
     network.run()
-    assert extensions(network, "37")[0]["until"] == later
+    reply(network, sample.application, "agree", delay=first)
+    network.run()
+    assert [f["code"] for n in notices(network, sample.application, "declined") for f in n["faults"]] == ["delay_over"]
+    assert [extension["until"] for extension in extensions(network, "37")] == [later]
     network.pass_time(15 * HOUR - 120)
     assert versions(network, sample.application) == [1]
     assert standing(network, sample.application).of("37", "vehicles") == {("done", None): 12}

@@ -183,11 +183,13 @@ def test_a_provider_that_runs_again_answers_once(tmp_path: Path, winter: Sample)
 
 
 def test_after_the_window_nothing_is_sent_and_nothing_is_kept(tmp_path: Path, winter: Sample) -> None:
-    """The sealed sections go with the supplement window, at the center and in the join."""
+    """The sealed sections go with the supplement window in the join, and a week later at the center."""
     network = filed(winter, tmp_path)
     stand_still(network, 44)
     assert kept(network, "applications", b"s") == 1
     stand_still(network, 2)
+    assert kept(network, "join", b"j") == 0
+    stand_still(network, 7)
     assert (
         kept(network, "applications", b"s") == kept(network, "applications", b"a") == kept(network, "join", b"j") == 0
     )
@@ -328,7 +330,7 @@ def test_a_party_that_stays_suspended_is_sent_nothing(tmp_path: Path, winter: Sa
     suspend(network, 2, suspended=True)
     network.file(winter.application, winter.persons)
     network.run()
-    stand_still(network, 32, without=())
+    stand_still(network, 39, without=())
     assert requests(network, "37") == {}
     assert standing(network, winter.application).version == 1
     assert kept(network, "applications", b"s") == kept(network, "join", b"j") == 0

@@ -277,7 +277,7 @@ def test_a_withdrawn_application_is_not_exported(network: Network, sample: Sampl
 
 
 def test_the_residual_goes_with_the_supplement_window(network: Network, sample: Sample) -> None:
-    """Join remembers a withdrawn section as long as late answers might come, and no longer; so does the center."""
+    """Join remembers a withdrawn section as long as late answers might come, and no longer; the center a week more."""
     network.run(without=SILENT)
     withdraw(network, sample.application)
     network.run(without=SILENT)
@@ -285,6 +285,7 @@ def test_the_residual_goes_with_the_supplement_window(network: Network, sample: 
     network.pass_time(31 * DAY, without=SILENT)
     network.pass_time(2, without=SILENT)
     assert kept(network, "join", b"j") == 0
+    network.pass_time(7 * DAY, without=SILENT)
     assert kept(network, "applications", b"a") == 0
 
 
