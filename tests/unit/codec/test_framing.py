@@ -210,6 +210,10 @@ def test_defaults_are_not_shared_between_records() -> None:
         "stated_count": 0,
         "lead_present": False,
         "person_tags": b"",
+        "numbers": [],
+        "guarded_count": 0,
+        "undocumented_count": 0,
+        "form_tag": b"",
         "received_at": 0,
     }
     current = schemas.current().sources["SectionReceived"]["fields"]
