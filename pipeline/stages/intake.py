@@ -52,6 +52,8 @@ from pipeline.stages.reference import Reference
 from pipeline.stages.suspicion import Suspicion
 
 TAG_SIZE = 16
+LONGEST_MANDATE = 400 * 24 * 3600 * 1000
+"""How long (ms) after it came a mandate may still hold: what waits under it is kept as long."""
 
 
 class Intake:
@@ -235,6 +237,8 @@ class Intake:
             warrant = self._opener.warrant(bundle, self._reference.trust, now)
             if warrant.mandate["not_after"] < now:
                 raise InvalidMessage("mandate_expired")
+            if warrant.mandate["not_after"] > now + LONGEST_MANDATE:
+                raise InvalidMessage("mandate_too_long")
             record["mandate"] = warrant.mandate_raw
             opened = self._opener.section(bundle, warrant)
             check_origin(opened, self._reference.trust)

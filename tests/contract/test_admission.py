@@ -180,6 +180,9 @@ def test_a_section_that_never_comes_rejects_the_application_after_a_day(tmp_path
     network.run()
     assert rejected(network, sample) == ["sections_missing"], "a section that comes after the decision changes nothing"
     network.pass_time(DAY + 60)
+    assert kept(network, "applications", b"s") == 0
+    assert kept(network, "applications", b"a") == 1, "the decision is remembered while the mandate can be sent again"
+    network.pass_time(401 * DAY)
     assert kept(network, "applications", b"") == 0
 
 
@@ -296,20 +299,23 @@ def test_an_unknown_catalog_release_is_a_reason(tmp_path: Path, sample: Sample) 
     assert bundles_in(network, "37", "requests", "request") == []
 
 
-def test_a_mandate_past_its_date_is_unreadable(tmp_path: Path, sample: Sample) -> None:
-    """A mandate says how long it may be used."""
+@pytest.mark.parametrize(("from_now", "code"), [(-1, "mandate_expired"), (401 * 86_400_000, "mandate_too_long")])
+def test_a_mandate_past_its_date_or_without_end_is_unreadable(
+    tmp_path: Path, sample: Sample, from_now: int, code: str
+) -> None:
+    """A mandate says how long it may be used, and that is not for ever."""
     network = network_for(sample, tmp_path)
     requester = network.identities[REQUESTER]
 
     def alter(_: int, opened: Opened) -> None:
-        opened.sign_mandate(requester, network.clock(), not_after=network.clock() - 1)
+        opened.sign_mandate(requester, network.clock(), not_after=network.clock() + from_now)
         opened.follow_mandate()
 
     filing = file(network, sample)
     resend(network, filing, alter)
     network.run()
     assert rejected(network, sample) == ["section_unreadable"] * len(filing.sections)
-    assert {f["args"]["reason"] for f in rejection(network, sample)} == {"mandate_expired"}
+    assert {f["args"]["reason"] for f in rejection(network, sample)} == {code}
 
 
 def test_a_section_number_that_cannot_be_does_not_stop_the_application(tmp_path: Path, sample: Sample) -> None:
