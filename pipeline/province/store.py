@@ -346,8 +346,8 @@ class Store:
             self._hear(application_id, Event.START, CENTER, now)
         for rejection, raw in effects.rejections:
             db.execute(
-                "UPDATE application SET rejected_at = CASE rejection WHEN :raw THEN rejected_at ELSE :now END,"
-                " rejection = :raw WHERE application_id = :id",
+                "UPDATE application SET rejected_at = COALESCE(rejected_at, :now),"  # told again, the first stands
+                " rejection = COALESCE(rejection, :raw) WHERE application_id = :id",
                 {"raw": raw, "now": now, "id": rejection["application_id"]},
             )
             if rejection["application_id"] is not None:

@@ -19,7 +19,7 @@ from pipeline.domain.records import (
     SectionResult,
 )
 from pipeline.domain.sections import MOST_SECTIONS
-from pipeline.stages import admit, holding, rechecking, sending
+from pipeline.stages import admit, holding, rechecking, rejecting, sending, withdrawing
 from pipeline.stages.bounds import PERSONS, TIMES, WORDS, within
 from pipeline.stages.casework import POLICY, Case, Casework
 from pipeline.stages.keys import application_key
@@ -57,6 +57,10 @@ def section_received(office: Office, work: Casework, partition: int, record: Sec
             section=record["section"],
             party=record["requester"],
         )
+        if state["state"] == "withdrawn":
+            withdrawing.arrived_after(case, record)
+        elif state["state"] == "rejected" and record["section"] == 1:  # once for all sections that were sent again
+            rejecting.tell_again(case)
         return
     if record["sections"] != state["sections"]:
         raise InvalidMessage("sections_contradict", f"section {record['section']}")

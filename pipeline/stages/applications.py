@@ -48,6 +48,8 @@ from pipeline.stages.opening import SectionOpener
 from pipeline.stages.reference import Reference
 
 DUE_AT_ONCE = 1000
+TICK_LOAD = 4 * 1024 * 1024
+"""Bytes that the timers of one step may write before the others wait: a quarter of a transaction (kafka.limits)."""
 
 Handler = Callable[[Office, Casework, int, Any], None]
 """(office, step, partition, record): what one record on hedx.center.applications does."""
@@ -99,12 +101,18 @@ class Applications:
                 effects.dead.append((message, error))
             else:
                 work.merge(trial)
+        load = 0
         for progress in batch.owned if not batch.messages else ():
-            for timer in state.due(progress.partition, batch.now, DUE_AT_ONCE):
+            for timer in state.due(progress.partition, batch.now, DUE_AT_ONCE) if load <= TICK_LOAD else ():
                 work.overlay.put(progress.partition, timer, None)
                 kind, key, due = timer_of(timer)
                 if kind in TIMERS:
-                    TIMERS[kind](office, work, progress.partition, key, due)
+                    trial = work.fork()
+                    TIMERS[kind](office, trial, progress.partition, key, due)
+                    load += trial.weigh()
+                    work.merge(trial)
+                if load > TICK_LOAD:  # the other timers stay due, and go with the next tick
+                    break
         effects.outputs += work.mailbag.outputs() + work.events.outputs()
         effects.changes = work.overlay.changes
         return effects
@@ -198,6 +206,8 @@ def _expired(office: Office, work: Casework, partition: int, key: bytes, due: in
         case.save()
     else:
         rechecking.leave_behind(case)
+        rejecting.forget(case)
+        withdrawing.forget(case)
         case.change(Event.ARCHIVE, by=CLOCK)
         case.release_sections()
         case.drop()

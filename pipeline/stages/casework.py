@@ -4,7 +4,9 @@ An application's state is changed by `Case.change` only, through the table of `d
 its history and an event on hedx.events, and whatever takes it out of `held` takes it off the officer's desk.
 
 Keys of its state, each followed by that of the application: `a` the state, `s` a section, `d` its item on the desk, `h`
-when that is looked at next; `c` what stays of it for re-checks (`stages.rechecking`).
+when that is looked at next; `c` what stays of it for re-checks (`stages.rechecking`); `r` the rejection it was told
+(`stages.rejecting`); `l` that its withdrawal was declined; `n` how many changes there were, once the history is full.
+Followed by a requester: `w`, how many withdrawals of applications that are not here wait (`stages.withdrawing`).
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ from pipeline.stages.notices import Entropy, Notice, post, sign_record
 
 LONGEST_HISTORY = 200
 """Changes of state that are kept of one application; hedx.events has them all."""
+FIRST_CHANGES = 20
+"""How many of them are the first ones; the others are the newest."""
+_FRAMING = 80
+"""Bytes counted for a record beside key and value, as `kafka.limits` counts them."""
 _OVER = frozenset({"completed", "incomplete", "withdrawn", "rejected"})
 """States that a re-check ends in."""
 POLICY, CLOCK = "policy", "clock"
@@ -61,6 +67,12 @@ class Casework:
         self.mailbag.merge(message.mailbag)
         self.events.merge(message.events)
         self.outputs += message.outputs
+
+    def weigh(self) -> int:
+        """What it will write, in bytes, about: outputs, changes and post, each record with its framing."""
+        sizes = [len(output.value or b"") for output in self.outputs]
+        sizes += [len(key) + len(value or b"") for (_, key), value in self.overlay.changes.items()]
+        return sum(sizes) + _FRAMING * len(sizes) + self.mailbag.weigh()
 
     # -- one application ---------------------------------------------------------------------------------------------
 
@@ -100,6 +112,9 @@ class Case:
     def drop(self) -> None:
         """Forget the application."""
         self.work.overlay.put(self.partition, b"a" + self.key, None)
+        self.work.overlay.put(self.partition, b"n" + self.key, None)
+        if self.work.overlay.get(self.partition, b"c" + self.key) is None:
+            self.work.overlay.put(self.partition, b"l" + self.key, None)
 
     def change(
         self, event: Event, *, by: str, code: str | None = None, facts: Facts | None = None, count: int | None = None
@@ -114,14 +129,14 @@ class Case:
             self._tell_original(state["recheck"]["original"])
         if (event is Event.DELIVER and transition.state == transition.after) or transition.after == "archived":
             return transition  # nothing changed that anybody would want to read; or there is no history left to keep
-        if len(state["history"]) < LONGEST_HISTORY:
-            line = Change(at=self.work.now, by=by, event=event.value, state=transition.after, code=code)
-            state["history"].append(line)
+        line = Change(at=self.work.now, by=by, event=event.value, state=transition.after, code=code)
+        state["history"].append(line)
+        changes = self._count_change()
+        if len(state["history"]) > LONGEST_HISTORY:
+            del state["history"][FIRST_CHANGES]  # how it began and how it stands are worth more than what was between
         self.work.events.add(
             lifecycle.FACT[event],
-            subject=b"".join(
-                n.to_bytes(4, "big") for n in (len(state["history"]), state["version"], state["pressing"])
-            ),
+            subject=b"".join(n.to_bytes(4, "big") for n in (changes, state["version"], state["pressing"])),
             application_id=state["application_id"],
             party=state["requester"],
             count=state["person_count"] if count is None else count,
@@ -155,6 +170,15 @@ class Case:
         """A section as it arrived; None when it was let go of."""
         data = self.work.overlay.get(self.partition, self._stored(number))
         return None if data is None else framing.decode_as("SectionReceived", data)  # type: ignore[return-value]
+
+    def _count_change(self) -> int:
+        """Number of this change, from 1: the history has them all until it is full, then it is counted beside it."""
+        length = len(self.state["history"])
+        data = self.work.overlay.get(self.partition, b"n" + self.key) if length > LONGEST_HISTORY else None
+        number = length if data is None else int.from_bytes(data, "big") + 1
+        if length > LONGEST_HISTORY:
+            self.work.overlay.put(self.partition, b"n" + self.key, number.to_bytes(4, "big"))
+        return number
 
     def keep_section(self, record: SectionReceived) -> None:
         """Keep a section, sealed as it came, until it is let go of."""

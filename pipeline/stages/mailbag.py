@@ -30,6 +30,10 @@ class Mailbag:
         for place, bundles in other._bundles.items():  # its own kind
             self._bundles.setdefault(place, []).extend(bundles)
 
+    def weigh(self) -> int:
+        """Bytes of the bundles in it."""
+        return sum(len(bundle.raw) for bundles in self._bundles.values() for bundle in bundles)
+
     def outputs(self) -> list[Output]:
         """The envelopes to write, in order of posting."""
         written: list[Output] = []

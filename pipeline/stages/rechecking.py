@@ -148,9 +148,18 @@ def is_closed(case: Case) -> bool:
     return case.work.overlay.get(case.partition, TIMER + case.key) is not None
 
 
+def closed_mandate(case: Case) -> bytes:
+    """Digest of the mandate of an application that `is_closed`."""
+    data = case.work.overlay.get(case.partition, TIMER + case.key)
+    assert data is not None, "it is closed"
+    closed: ClosedCase = framing.decode_as("ClosedCase", data)  # type: ignore[assignment]
+    return closed["mandate_digest"]
+
+
 def forget(office: Office, work: Casework, partition: int, key: bytes, due: int) -> None:
-    """What stayed of an application is dropped."""
+    """What stayed of an application is dropped, with the mark that its withdrawal was declined."""
     work.overlay.put(partition, TIMER + key, None)
+    work.overlay.put(partition, b"l" + key, None)
 
 
 def _judge(original: _Original, record: RecheckAsked) -> list[Fault]:

@@ -14,29 +14,43 @@ from pipeline.domain import dispatching, lifecycle
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
 from pipeline.domain.lifecycle import Event
-from pipeline.domain.records import Acted, ApplicationState, SectionWithdrawn
-from pipeline.stages import admission, topics
+from pipeline.domain.records import Acted, ApplicationState, SectionReceived, SectionWithdrawn
+from pipeline.stages import admission, rechecking, rejecting, topics
 from pipeline.stages.acts import Act
 from pipeline.stages.casework import Case, Casework
 from pipeline.stages.effects import Output
 from pipeline.stages.holding import tell
 from pipeline.stages.keys import application_key, section_key
 from pipeline.stages.office import Office
-from pipeline.stages.rejecting import DECISION_KEPT
 
 _ASKED: Final = frozenset({"started", "partly_answered"})
 """States in which providers have been asked and nothing is certified."""
+MOST_AHEAD: Final = 1000
+"""Withdrawals of applications that are not here yet, of one requester and partition; what is more is put aside."""
+AHEAD_KEPT: Final = 14 * 24 * 3600 * 1000
+"""How long such a withdrawal waits for the application it is of (ms): as long as a signature holds."""
 
 
 def withdraw(office: Office, work: Casework, partition: int, record: Acted, act: Act) -> None:
-    """The application ends, or the requester is told why it does not. Raises InvalidMessage `mandate_mismatch`."""
-    case = work.case(partition, record["requester"], record["application_id"]) or _ahead(work, partition, record)
+    """The application ends, or the requester is told why it does not.
+
+    Raises InvalidMessage `mandate_mismatch`, and `application_unknown` where too many were withdrawn that never came.
+    """
+    known = work.case(partition, record["requester"], record["application_id"])
+    case = known or _ahead(work, partition, record)
     state = case.state
+    if known is None and rechecking.is_closed(case):
+        state["mandate_digest"] = rechecking.closed_mandate(case)
     _check_mandate(case, act.record["mandate_digest"])
+    if known is None and rechecking.is_closed(case):
+        return _decline(case)  # certified, and let go of: there is nothing to take back, and nothing comes back to life
     if state["state"] == "withdrawn":
         return tell(case, "withdrawn", [])  # once more: the first withdrawal stands
     if not lifecycle.allows(state["state"], Event.WITHDRAW):
-        return tell(case, "declined", [fault("withdrawal_too_late")])
+        return _decline(case)
+    if known is None:
+        _count_ahead(case, 1)
+        case.set_expiry(work.now + AHEAD_KEPT)
     asked = state["state"] in _ASKED
     state["withdrawal"] = act.raw
     state["mandate_digest"] = act.record["mandate_digest"]
@@ -44,9 +58,8 @@ def withdraw(office: Office, work: Casework, partition: int, record: Acted, act:
     tell(case, "withdrawn", [])
     if asked:
         _call_off(case, act)
-    else:
-        case.release_sections()
-        case.set_expiry(work.now + DECISION_KEPT)
+    elif known is not None:
+        rejecting.remember(case)
     case.save()
     return None
 
@@ -82,6 +95,45 @@ def acknowledged(office: Office, work: Casework, partition: int, record: Acted, 
 def lacks_certificate(state: ApplicationState) -> bool:
     """Whether join still owes a withdrawn application the certificates of its sections."""
     return state["state"] == "withdrawn" and state["acceptance"] is not None and state["version"] == 0
+
+
+def arrived_after(case: Case, record: SectionReceived) -> None:
+    """A section of an application that was withdrawn already: it is not taken in, and the first says so once more.
+
+    Of one that was withdrawn before any of it was here, this tells how long its mandate can be sent.
+    """
+    state, now = case.state, case.work.now
+    if state["sections"] == 0:
+        _count_ahead(case, -1)
+        state["sections"] = record["sections"]
+        end = max(state["expires_at"], rejecting.mandate_end(record["mandate"]))
+        case.set_expiry(min(end, now + rejecting.LONGEST_KEPT))
+        case.save()
+    elif record["section"] == 1:
+        tell(case, "withdrawn", [])
+
+
+def forget(case: Case) -> None:
+    """A withdrawn application is let go of; one that never came makes room for another."""
+    if case.state["state"] == "withdrawn" and case.state["sections"] == 0:
+        _count_ahead(case, -1)
+
+
+def _decline(case: Case) -> None:
+    """Say once that it is too late: saying it again would change nothing, and cost as much as asking costs."""
+    place = case.partition, b"l" + case.key
+    if case.work.overlay.get(*place) is None:
+        case.work.overlay.put(*place, b"\0")
+        tell(case, "declined", [fault("withdrawal_too_late")])
+
+
+def _count_ahead(case: Case, step: int) -> None:
+    """Count, by requester and partition, the withdrawals whose applications are not here yet."""
+    place = case.partition, b"w" + case.state["requester"].encode()
+    waiting = int.from_bytes(case.work.overlay.get(*place) or b"", "big") + step
+    if step > 0 and waiting > MOST_AHEAD:
+        raise InvalidMessage("application_unknown", f"{MOST_AHEAD} withdrawals of unknown applications wait already")
+    case.work.overlay.put(*place, waiting.to_bytes(4, "big") if waiting > 0 else None)
 
 
 def _call_off(case: Case, act: Act) -> None:
@@ -120,6 +172,4 @@ def _ahead(work: Casework, partition: int, record: Acted) -> Case:
     """An application of which no section is here yet: its withdrawal overtook it. Nothing of it will be taken in."""
     requester, application_id = record["requester"], record["application_id"]
     state: ApplicationState = admission.filed_state(requester, application_id, 0, record["received_at"])
-    case = Case(work, partition, application_key(requester, application_id), state)
-    case.set_expiry(state["expires_at"])
-    return case
+    return Case(work, partition, application_key(requester, application_id), state)

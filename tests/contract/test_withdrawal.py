@@ -218,6 +218,8 @@ def test_before_acceptance_it_just_ends(tmp_path: Path, sample: Sample) -> None:
     assert len(notices(network, doubtful.application, "withdrawn")) == 1
     assert all(bundles_in(network, p, "requests", "act") == [] for p in ("00", "32", "37"))
     network.pass_time(2 * DAY)
+    assert kept(network, "applications", b"a") == 1, "that it was withdrawn is remembered while its mandate holds"
+    network.pass_time(401 * DAY)
     assert kept(network, "applications", b"a") == 0
 
 

@@ -106,6 +106,7 @@ class World:
     name: str
     stage: Applications
     now: int = 0
+    born: int = 0
     store: DictStore = field(default_factory=DictStore)
     changelog: dict[bytes, bytes] = field(default_factory=dict)
     desk: dict[bytes, bytes] = field(default_factory=dict)
@@ -309,8 +310,9 @@ class World:
         assert len(timers) == held, "by one timer"
         assert all(decision in self.answers for decision in self.decisions), "every decision is answered"
         if state is None:
-            self.expected.clear()  # archived; what is filed again under the id is reviewed as if for the first time
-            self.versions.clear()
+            # it never came, or is archived: only once its mandate, of a year and more, is over may it start again
+            certified = self.store.get(PARTITION, b"c" + self.key) is not None
+            assert not self.expected or certified or self.now > self.born + 30 * 24 * HOUR, "what was decided stays so"
             return
         if not held:
             assert state["approvals"] == []
@@ -362,6 +364,7 @@ def test_whatever_comes_in_whatever_order_the_application_stays_on_its_table(
 ) -> None:
     """No illegal state, on the desk exactly while held, every decision answered, every section sent out once."""
     world = World(material, name, material.stages[two_officers], now=material.sections[name][0]["received_at"])
+    world.born = world.now
     for what, choice in [*(("arrive", n) for n in range(arrived)), *events]:
         world.happen(what, choice)
         world.check()
