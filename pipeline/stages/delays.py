@@ -67,7 +67,11 @@ def delayed(office: Office, work: Casework, partition: int, record: Acted, act: 
         _decline(case, act, "delay_over", "rows_closed")
         return
     if delay["until"] <= max(deadlines[row] for row in rows):
-        raise InvalidMessage("delay_invalid", "it ends before the deadline")
+        if delay["until"] <= max(_accepted_deadlines(case, delay["provider"])[row] for row in rows):
+            raise InvalidMessage("delay_invalid", "it ends before the deadline")
+        # the provider counts from its request; it holds the extension that gives it this time already
+        _note(case, "delay_declined", act.digest, delay["provider"], code="within_extension")
+        return
     if any(known["digest"] == act.digest for known in state["delays"]):
         return
     told = [known["rows"] for known in _of(case, delay["provider"])]
@@ -121,13 +125,17 @@ def replied(office: Office, work: Casework, partition: int, record: Acted, act: 
 
 def deadlines_of(case: Case, provider: str) -> dict[int, int]:
     """Row → the deadline (ms) that stands for `provider`: that of the acceptance, or a later one agreed since."""
-    queries = admission.acceptance_of(case.state)["sub_queries"]
-    deadlines = {query["row"]: query["deadline"] for query in queries if query["provider"] == provider}
+    deadlines = _accepted_deadlines(case, provider)
     for noted in case.state["delays"]:
         moved = noted["settled"] and not noted["closed"] and noted["provider"] == provider
         for row in noted["rows"] if moved else ():
             deadlines[row] = max(deadlines[row], noted["until"])
     return deadlines
+
+
+def _accepted_deadlines(case: Case, provider: str) -> dict[int, int]:
+    queries = admission.acceptance_of(case.state)["sub_queries"]
+    return {query["row"]: query["deadline"] for query in queries if query["provider"] == provider}
 
 
 def _faults(case: Case, noted: DelayNoted, reply: DelayReply, until: int, at: int) -> list[Fault]:

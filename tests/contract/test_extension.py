@@ -501,6 +501,20 @@ def test_a_delay_after_the_certificate_is_declined(tmp_path: Path, sample: Sampl
     assert codes(network) == []
 
 
+def test_a_register_that_is_back_sooner_than_agreed_needs_no_more_time(network: Network, sample: Sample) -> None:
+    """山东 says so, honestly, of a deadline that was moved meanwhile: nothing is put aside, and what was agreed stands."""
+    reply(network, sample.application, "agree")
+    network.run()
+    away(network, sample, "37", ("social_insurance", "vehicles"), BACK - 5 * HOUR * MS)
+    network.run()
+    assert codes(network) == []
+    assert len(told(network, sample.application)) == 1
+    assert [e["code"] for e in events_of(network, sample.application, "delay_declined")] == ["within_extension"]
+    network.pass_time(6 * HOUR)
+    assert standing(network, sample.application).of("37", "vehicles") == {("done", None): 12}
+    assert versions(network, sample.application) == [1]
+
+
 def test_a_delay_of_rows_that_were_closed_is_declined(tmp_path: Path, sample: Sample) -> None:
     """江苏 is slow, so the application is open; 山东's rows are closed and stay so."""
     network = network_for(sample, tmp_path)
