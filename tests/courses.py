@@ -66,20 +66,23 @@ Event = tuple[str, int]
 """What happens, and the number that everything it leaves open is drawn from."""
 
 LIKELY: Mapping[str, int] = {
-    "file": 5,
+    "file": 4,
     "file_in_parts": 2,
-    "run": 4,
+    "run": 3,
     "wait": 6,
-    "stop": 5,
-    "go": 5,
-    "away": 3,
+    "stop": 4,
+    "go": 4,
+    "silence": 3,
+    "away": 2,
     "back": 2,
-    "reply": 4,
-    "withdraw": 4,
+    "delay": 4,
+    "reply": 5,
+    "withdraw": 3,
+    "call_off": 3,
     "recheck": 3,
     "two_rechecks": 1,
     "again": 4,
-    "rewrapped": 2,
+    "rewrapped": 3,
     "restart": 3,
     "suspend": 1,
     "resume": 2,
@@ -247,8 +250,34 @@ class Course:
     def _any(self, random: Random) -> Filed:
         return random.choice(self.applications)
 
-    def _withdraw(self, random: Random) -> None:
-        filed = self._any(random)
+    def _any_open(self, random: Random) -> Filed:
+        """One that is not over, as far as its requester knows; any, where all are."""
+        still = [f for f in self.applications if self.network.case(f.application).state in _OPEN]
+        return random.choice(still or self.applications)
+
+    def _call_off(self, random: Random) -> None:
+        """An application is withdrawn while somebody stands still: in flight, somewhere."""
+        self._stop(random)
+        filed = self._file(random)
+        if random.random() < 0.5:
+            self.network.pass_time(random.randint(1, 3000), without=sorted(self.stopped))
+        self._withdraw(random, filed)
+
+    def _silence(self, random: Random) -> None:
+        """A provider says nothing to an application, past its limit perhaps."""
+        self._stop(random, random.choice(PROVIDERS))
+        self._file(random)
+        self._wait(random)
+
+    def _delay(self, random: Random) -> None:
+        """A register is away when it is asked; mostly the requester says something to that."""
+        self._away(random)
+        self._file(random)
+        if random.random() < 0.7:
+            self._reply(random)
+
+    def _withdraw(self, random: Random, filed: Filed | None = None) -> None:
+        filed = filed or self._any_open(random)
         try:
             delaying.withdraw(self.network, filed.application)
         except ConfigError:
@@ -301,8 +330,8 @@ class Course:
         self.days(seconds // DAY)
         self.network.pass_time(seconds % DAY + 5, without=sorted(self.stopped))
 
-    def _stop(self, random: Random) -> None:
-        who = random.choice((*PROVIDERS, *PROVIDERS, *STAGES, REQUESTER))
+    def _stop(self, random: Random, who: str | None = None) -> None:
+        who = who or random.choice((*PROVIDERS, *PROVIDERS, *STAGES, REQUESTER))
         self.stopped.add(who)
         self.note("stopped", who)
 
@@ -337,7 +366,7 @@ class Course:
     def _away(self, random: Random) -> None:
         """A register is away: with a reason what is asked of it is parked, without one it is refused as unavailable."""
         party = random.choice(PROVIDERS)
-        categories = sorted({row["category"] for filed in self.applications for row in filed.application["schedule"]})
+        categories = [category for _, category, _ in ROWS if (party, category) != _AWAY_FOR_YEARS]
         until = self.now + 1000 * random.choice((HOUR // 2, 3 * HOUR, DAY, 4 * DAY, 8 * DAY))
         because = BECAUSE if random.random() < 0.8 else None
         delaying.away(self.network, self.sample, party, categories, until, because)
@@ -399,8 +428,9 @@ class Course:
 
     def _decide(self, random: Random) -> None:
         """An officer decides: often about what is held, sometimes about what is not."""
-        doubtful = [filed for filed in self.applications if filed.application["purpose"] == DOUBTFUL]
-        filed = random.choice(doubtful or self.applications)
+        waiting = {w.application_id for w in on_desk(self.network)} if random.random() < 0.9 else set()
+        held = [filed for filed in self.applications if filed.id in waiting]
+        filed = random.choice(held or self.applications)
         self.decide(filed, random.choice(("approve", "approve", "reject", "hold")))
         self._run(random)
 
@@ -469,6 +499,8 @@ class Course:
         self._run(random)
 
 
+_AWAY_FOR_YEARS = ("32", "education")
+_OPEN = frozenset({"filed", "under_review", "held", "accepted", "started", "partly_answered"})
 _KINDS: tuple[InboxKind, ...] = ("requests", "responses")
 
 
