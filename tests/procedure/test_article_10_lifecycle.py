@@ -310,7 +310,7 @@ class World:
         assert len(timers) == held, "by one timer"
         assert all(decision in self.answers for decision in self.decisions), "every decision is answered"
         if state is None:
-            # it never came, or is archived: only once its mandate, of a year and more, is over may it start again
+            # it never came, or is archived: a month after its deadlines at the earliest, when nobody can send it again
             certified = self.store.get(PARTITION, b"c" + self.key) is not None
             assert not self.expected or certified or self.now > self.born + 30 * 24 * HOUR, "what was decided stays so"
             return
