@@ -2,12 +2,14 @@
 
 A draw is committed to on hedx.bulletin before anybody is asked, and revealed afterwards: then anyone who has its file, which
 names applications and no person, draws again (`domain.sampling`). The seed is in the draw's file in the center's folder
-until then. The center chooses the seed: the commitment keeps it from choosing anew after it has seen whom it drew.
+until then. The center chooses the seed, and may try several before it commits; once a commitment is published, another one for
+the same draw is found out, for an entry of the bulletin is keyed by its digest and none takes another's place.
 Nothing here touches an application.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -115,18 +117,32 @@ def reveal(file: DrawFile, signer: Signer, now: int) -> DrawFile:
 
 
 def published(file: DrawFile) -> list[Output]:
-    """What hedx.bulletin says of the draw so far."""
-    outputs = [Output(topics.BULLETIN, f"draw/{file.draw_id}/commitment".encode(), file.commitment)]
-    if file.revealed is not None:
-        outputs.append(Output(topics.BULLETIN, f"draw/{file.draw_id}/seed".encode(), file.revealed))
-    return outputs
+    """What hedx.bulletin says of the draw so far: each under its digest, so that compaction keeps what differs."""
+    said = [("commitment", file.commitment), ("seed", file.revealed)]
+    return [
+        Output(topics.BULLETIN, _place(file, kind) + hashlib.sha256(raw).hexdigest().encode(), raw)
+        for kind, raw in said
+        if raw is not None
+    ]
 
 
 def check_published(file: DrawFile, bulletin: Mapping[bytes, bytes]) -> None:
-    """Hold a draw against the table of hedx.bulletin. Raises InvalidMessage `draw_mismatch` where that says something else."""
+    """Hold a draw against the table of hedx.bulletin.
+
+    Raises InvalidMessage `draw_mismatch` where that says something else, or has a second commitment or seed for the draw,
+    also when the file's own is one of them.
+    """
     for output in published(file):
-        if bulletin.get(output.key or b"") != output.value:
-            raise InvalidMessage("draw_mismatch", f"{(output.key or b'').decode()} is not what was published")
+        key = output.key or b""
+        if bulletin.get(key) != output.value:
+            raise InvalidMessage("draw_mismatch", f"{key.decode()} is not what was published")
+    for kind in ("commitment", "seed"):
+        if sum(key.startswith(_place(file, kind)) for key in bulletin) > 1:
+            raise InvalidMessage("draw_mismatch", f"more than one {kind} was published for {file.draw_id}")
+
+
+def _place(file: DrawFile, kind: str) -> bytes:
+    return f"draw/{file.draw_id}/{kind}/".encode()
 
 
 def verify(file: DrawFile, trust: Trust) -> list[Drawn]:

@@ -13,7 +13,7 @@ import pytest
 from pipeline.center import desk
 from pipeline.center.evidence_candidates import Facts, candidates, questions, quotas_by
 from pipeline.center.evidence_desk import as_output
-from pipeline.center.evidence_draws import DrawFile, make_draw, published, read_draw, reveal, verify
+from pipeline.center.evidence_draws import DrawFile, check_published, make_draw, published, read_draw, reveal, verify
 from pipeline.codec import framing
 from pipeline.crypto import cbor, cose
 from pipeline.crypto.suite import Entropy
@@ -191,13 +191,14 @@ def test_the_commitment_comes_first_and_the_seed_afterwards(archive: Archive) ->
     file = draw_at(network, 2)
     carry_out(network, file)
     [first] = network.broker.messages(topics.BULLETIN)
-    assert first.key == b"draw/2026-11.1/commitment"
+    assert (first.key or b"").startswith(b"draw/2026-11.1/commitment/")
     assert file.seed not in (first.value or b"")
     with pytest.raises(ConfigError, match="not revealed"):
         file.public()
     network.clock.advance(3600)
     revealed = reveal(file, network.identities[CENTER].signer, network.clock())
-    assert [output.key for output in published(revealed)] == [first.key, b"draw/2026-11.1/seed"]
+    assert published(revealed)[0].key == first.key
+    assert (published(revealed)[1].key or b"").startswith(b"draw/2026-11.1/seed/")
     assert published(revealed)[0].value == first.value
     assert reveal(revealed, network.identities[CENTER].signer, network.clock() + DAY) == revealed
 
@@ -273,6 +274,36 @@ def test_a_draw_that_was_made_otherwise_is_found_out(
     with pytest.raises(InvalidMessage) as caught:
         verify(read_draw(tmp_path / "draw.json"), network.reference.trust)
     assert caught.value.code == code
+
+
+def test_a_commitment_on_the_bulletin_cannot_be_replaced(archive: Archive) -> None:
+    """A second draw under a published id takes nothing's place, and neither of the two is believed any more."""
+    network, signer = archive.network, archive.network.identities[CENTER].signer
+    table: dict[bytes, bytes] = {}  # as compaction leaves the topic: of each key the newest value
+    first, second = (reveal(draw_at(network, 4, seed=seed), signer, network.clock()) for seed in (1, 2))
+    for output in published(first):
+        table[output.key or b""] = output.value or b""
+    check_published(first, table)
+    for output in published(second):
+        table[output.key or b""] = output.value or b""
+    assert {first.commitment, first.revealed, second.commitment, second.revealed} == set(table.values())
+    for file in (first, second):
+        with pytest.raises(InvalidMessage, match="more than one commitment") as caught:
+            check_published(file, table)
+        assert caught.value.code == "draw_mismatch"
+
+
+def test_a_draw_named_like_the_beginning_of_another_is_not_taken_for_it(archive: Archive) -> None:
+    """Draw 2026-11.1 and draw 2026-11.10 are two draws; were they mixed up, honest ones would be refused."""
+    network, signer = archive.network, archive.network.identities[CENTER].signer
+    one = [Candidate(REQUESTER, "a", 3, 1)]
+    files = [
+        make_draw(name, one, {REQUESTER: 1}, signer, network.clock(), fixed(number))
+        for number, name in enumerate(("2026-11.1", "2026-11.10"))
+    ]
+    table = {output.key or b"": output.value or b"" for file in files for output in published(file)}
+    for file in files:
+        check_published(file, table)
 
 
 def test_a_seed_chosen_after_the_commitment_does_not_verify(archive: Archive) -> None:

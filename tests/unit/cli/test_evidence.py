@@ -277,13 +277,16 @@ def test_a_spot_check_from_draw_to_verification(
     assert run(["evidence", "reveal", "2026-11.1", "-o", "draw.json", "--json"]) == Exit.FINE
     capsys.readouterr()
     keys = [message.key for message in center.broker.messages(topics.BULLETIN)]
-    assert keys[0] == b"draw/2026-11.1/commitment"
-    assert keys[-1] == b"draw/2026-11.1/seed"
+    assert (keys[0] or b"").startswith(b"draw/2026-11.1/commitment/")
+    assert (keys[-1] or b"").startswith(b"draw/2026-11.1/seed/")
     assert run(["evidence", "verify", "draw.json", "--json"]) == Exit.FINE
     assert len(said(capsys)["drawn"]) == 2
     assert run(["evidence", "verify", "draw.json", "--bulletin", "--json"]) == Exit.FINE
     capsys.readouterr()
-    center.broker.produce(topics.BULLETIN, b"draw/2026-11.1/commitment", b"another one")
+    center.broker.produce(topics.BULLETIN, b"draw/2026-11.1/commitment/00", b"another one")
+    assert run(["evidence", "verify", "draw.json", "--bulletin"]) == Exit.FAILED
+    assert "more than one commitment was published" in capsys.readouterr().err
+    center.broker.produce(topics.BULLETIN, keys[0], b"another one")
     assert run(["evidence", "verify", "draw.json", "--bulletin"]) == Exit.FAILED
     assert "not what was published" in capsys.readouterr().err
     Path("draw.json").write_text(Path("draw.json").read_text().replace('"all": 2', '"all": 3'))
