@@ -34,10 +34,14 @@ _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class Release:
-    """One release of the catalog: a number and its entries by (provider, category)."""
+    """One release of the catalog: a number and its entries by (provider, category).
+
+    `published_at`: ms; 0 for one that is read from files only.
+    """
 
     number: int
     entries: Mapping[tuple[str, str], CatalogEntry]
+    published_at: int = field(default=0, compare=False)
     _offers: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
     _ids: dict[str, str] = field(init=False, repr=False, compare=False)
 
@@ -51,7 +55,7 @@ class Release:
         object.__setattr__(self, "_ids", ids)
 
     @classmethod
-    def of(cls, number: int, entries: Iterable[CatalogEntry]) -> Release:
+    def of(cls, number: int, entries: Iterable[CatalogEntry], published_at: int = 0) -> Release:
         """A release from a list of entries. Raises ValueError when two entries share provider and category."""
         table: dict[tuple[str, str], CatalogEntry] = {}
         for entry in entries:
@@ -59,7 +63,7 @@ class Release:
             if key in table:
                 raise ValueError(f"catalog: {key[0]} reports {key[1]} twice")
             table[key] = entry
-        return cls(number, table)
+        return cls(number, table, published_at)
 
     def offers(self, category: str) -> list[str]:
         """The providers that offer a category, by code in order; empty when nobody does."""

@@ -313,6 +313,11 @@ FAULTS: Final[dict[str, Wording]] = {
     "release_unknown": Wording(
         "schedule", "资源目录第 {release} 版不存在或已失效", "catalog release {release} does not exist any more"
     ),
+    "release_superseded": Wording(
+        "schedule",
+        "资源目录第 {release} 版已被第 {current} 版取代，请按现行目录填写",
+        "catalog release {release} is replaced by release {current}: write the schedule against the one in force",
+    ),
     "faults_more": Wording("roster", "另有 {count} 处错误未列出", "{count} faults more are not listed"),
     "sections_missing": Wording("roster", "未收到第 {sections} 分段", "sections {sections} never arrived"),
     "sections_differ": Wording(

@@ -84,6 +84,9 @@ def review(office: Office, case: Case) -> None:
     state["person_count"] = sum(section["person_count"] for section in sections)
     release = office.reference.release(mandate["catalog_release"]) if mandate else None
     faults = admit.judge(sections, release)
+    if mandate is not None and not faults:
+        signed_at = cose.decode(mandate_raw).claims.issued_at
+        faults = admit.superseded(office.reference, mandate["catalog_release"], signed_at)
     if faults or mandate is None:
         reject(case, faults, by=POLICY)
     elif rechecking.has_asked(case, mandate):

@@ -13,6 +13,7 @@ from pipeline.domain.records import Acceptance, Fault, Mandate, SectionReceived
 from pipeline.domain.rules import CaseFacts
 from pipeline.stages.intake import TAG_SIZE
 from pipeline.stages.reasons import listed
+from pipeline.stages.reference import Reference
 
 
 def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[Fault]:
@@ -35,6 +36,22 @@ def judge(sections: Sequence[SectionReceived], release: Release | None) -> list[
     if len({section["form_tag"] for section in sections}) != 1:
         faults.append(fault("sections_differ"))
     return listed(faults + _doubles(sections) + _repeated_numbers(sections))
+
+
+SUPERSEDED_GRACE = 7 * 24 * 3600 * 1000
+"""How long before an application was signed its catalog release may have been replaced (ms): it was being written then."""
+
+
+def superseded(reference: Reference, number: int, signed_at: int) -> list[Fault]:
+    """The fault of an application signed at `signed_at` (ms) against a release that was no longer in force (Art. 8, 12)."""
+    current = reference.current
+    if current is None or number >= current.number:
+        return []
+    later = [release for n in range(number + 1, current.number + 1) if (release := reference.release(n))]
+    replaced_at = min(release.published_at for release in later)
+    if replaced_at > signed_at - SUPERSEDED_GRACE:
+        return []
+    return [fault("release_superseded", release=number, current=current.number)]
 
 
 def case_facts(sections: Sequence[SectionReceived], mandate: Mandate) -> CaseFacts:

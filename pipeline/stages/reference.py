@@ -136,7 +136,9 @@ class ReferenceTables:
             digest = manifest_digest({key: signed.peek(raw).digest for key, (_, raw) in entries.items()})
             if manifest["release"] != number or len(entries) != manifest["entries"] or digest != manifest["digest"]:
                 raise InvalidMessage("manifest_mismatch", f"release {number}")
-            self._releases[number] = Release.of(number, [entry for entry, _ in entries.values()])
+            self._releases[number] = Release.of(
+                number, [entry for entry, _ in entries.values()], manifest["published_at"]
+            )
         else:
             offer: CatalogEntry = self._verified(value, "catalog", "CatalogEntry")  # type: ignore[assignment]
             if f"{offer['provider']}/{offer['category']}" != name or offer["release"] != number:

@@ -16,6 +16,7 @@ from pipeline.demo.application import Sample
 from pipeline.domain.dossiers import Dossier, Result
 from pipeline.domain.parties import CENTER, MINISTRY
 from pipeline.province.exports import as_csv, as_json
+from pipeline.province.filing import file_application
 from pipeline.province.sources import open_sources, sqlite_url
 from pipeline.stages import topics
 from pipeline.stages.reference import ReferenceTables, make_anchor
@@ -189,3 +190,34 @@ def test_what_was_never_answered_claims_no_coverage(network: Network, sample: Sa
     results = results_of(network.case(sample.application).dossiers(), "37", "vehicles")
     assert {(r["status"], r["coverage"], r["as_of"], r["note"]) for r in results} == {("expired", None, None, None)}
     assert {result["accepted_coverage"] for result in results} == {FROZEN}
+
+
+@pytest.mark.parametrize(("days", "in_force"), [(6, True), (8, False)])
+def test_an_application_is_filed_under_the_release_in_force(
+    network: Network, sample: Sample, days: int, in_force: bool
+) -> None:
+    """依据资源目录: one that was replaced more than a week before the signing has retired resources; the fault names the new one."""
+    release = network.reference.current
+    assert release is not None
+    kept = [
+        entry for entry in release.entries.values() if (entry["provider"], entry["category"]) != ("32", "education")
+    ]
+    network.publish(2, kept)
+    network.clock.advance(days * 24 * 3600)
+    member = network.parties[sample.application["requester"]]
+    filing = file_application(
+        sample.application,
+        sample.persons,
+        identity=member.identity,
+        trust=network.reference.trust,
+        release=1,
+        now=network.clock(),
+    )
+    member.store.file(filing, 1, network.clock())
+    network.run()
+    rejection = network.case(sample.application).rejection()
+    if in_force:
+        assert rejection is None
+    else:
+        assert rejection is not None
+        assert [(f["code"], f["args"]["current"]) for f in rejection["faults"]] == [("release_superseded", "2")]
