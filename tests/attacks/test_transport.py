@@ -121,6 +121,7 @@ def test_37_sees_no_foreign_topic(kafka: Secured) -> None:
     assert sorted(AdminClient(kafka.client("P37")).list_topics(timeout=PATIENCE).topics) == [
         "hedx.37.requests",
         "hedx.37.responses",
+        "hedx.bulletin",
         "hedx.catalog",
         "hedx.center.requests",
         "hedx.center.responses",
