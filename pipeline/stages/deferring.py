@@ -34,7 +34,9 @@ def tell_start_delay(case: Case, decision: OfficerDecided) -> None:
     raw = case.act("delay", delay, state["requester"], "responses")
     digest = signed.peek(raw).digest
     state["delays"] = [known for known in state["delays"] if known["provider"] != CENTER or known["settled"]]
-    state["delays"].append(DelayNoted(provider=CENTER, digest=digest, rows=[], until=until, settled=False, closed=False))
+    state["delays"].append(
+        DelayNoted(provider=CENTER, digest=digest, rows=[], until=until, settled=False, closed=False)
+    )
     _note(case, "start_delayed", digest, by=f"officer:{decision['officer']}")
 
 
