@@ -134,16 +134,32 @@ class Case:
         changes = self._count_change()
         if len(state["history"]) > LONGEST_HISTORY:
             del state["history"][FIRST_CHANGES]  # how it began and how it stands are worth more than what was between
+        subject = b"".join(n.to_bytes(4, "big") for n in (changes, state["version"], state["pressing"]))
+        self.note(lifecycle.FACT[event], subject, count=count, code=code, by=by)
+        return transition
+
+    def note(
+        self,
+        kind: str,
+        subject: bytes,
+        *,
+        by: str,
+        provider: str | None = None,
+        count: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        """An event about this application; `subject` as in `EventLog.add`, `count`: by default its persons."""
+        state = self.state
         self.work.events.add(
-            lifecycle.FACT[event],
-            subject=b"".join(n.to_bytes(4, "big") for n in (changes, state["version"], state["pressing"])),
+            kind,
+            subject=subject,
             application_id=state["application_id"],
             party=state["requester"],
+            provider=provider,
             count=state["person_count"] if count is None else count,
             code=code,
             by=by,
         )
-        return transition
 
     def _tell_original(self, original: str) -> None:
         """A re-check is over, however it ended: its original, perhaps in another partition, hears of it."""

@@ -37,7 +37,7 @@ def tell_start_delay(case: Case, decision: OfficerDecided) -> None:
     state["delays"].append(
         DelayNoted(provider=CENTER, digest=digest, rows=[], until=until, settled=False, closed=False)
     )
-    _note(case, "start_delayed", digest, by=f"officer:{decision['officer']}")
+    case.note("start_delayed", digest, provider=CENTER, by=f"officer:{decision['officer']}")
 
 
 def start_delay_replied(office: Office, work: Casework, case: Case, act: Act) -> None:
@@ -56,20 +56,9 @@ def start_delay_replied(office: Office, work: Casework, case: Case, act: Act) ->
     if not closed and (until is None or not work.now < until <= noted["until"]):
         return tell(case, "declined", [fault("delay_until")])
     noted["settled"], noted["closed"] = True, closed
-    extension = Extension(
-        application_id=state["application_id"],
-        requester=state["requester"],
-        mandate_digest=state["mandate_digest"],
-        provider=CENTER,
-        rows=[],
-        until=until,
-        closed=closed,
-        delay=noted["digest"],
-        reply=act.digest,
-        at=work.now,
-    )
-    case.act("extension", extension, state["requester"], "responses")
-    _note(case, "start_delay_closed" if closed else "start_delay_agreed", noted["digest"], by=state["requester"])
+    case.act("extension", agreed(case, noted, until, act), state["requester"], "responses")
+    kind = "start_delay_closed" if closed else "start_delay_agreed"
+    case.note(kind, noted["digest"], provider=CENTER, by=state["requester"])
     if closed:
         reject(case, [fault("start_delayed_closed")], by=state["requester"])
     else:
@@ -81,14 +70,18 @@ def start_delay_replied(office: Office, work: Casework, case: Case, act: Act) ->
     return None
 
 
-def _note(case: Case, kind: str, digest: bytes, *, by: str) -> None:
+def agreed(case: Case, noted: DelayNoted, until: int, reply: Act) -> Extension:
+    """What was agreed about a delay, closed or until `until` (ms), to be signed."""
     state = case.state
-    case.work.events.add(
-        kind,
-        subject=digest,
+    return Extension(
         application_id=state["application_id"],
-        party=state["requester"],
-        provider=CENTER,
-        count=state["person_count"],
-        by=by,
+        requester=state["requester"],
+        mandate_digest=state["mandate_digest"],
+        provider=noted["provider"],
+        rows=noted["rows"],
+        until=until,
+        closed=noted["closed"],
+        delay=noted["digest"],
+        reply=reply.digest,
+        at=case.work.now,
     )

@@ -20,7 +20,6 @@ from pipeline.domain.records import (
     Delay,
     DelayNoted,
     DelayReply,
-    Extension,
     Fault,
     Mandate,
     ReviewNotice,
@@ -70,7 +69,7 @@ def delayed(office: Office, work: Casework, partition: int, record: Acted, act: 
         if delay["until"] <= max(_accepted_deadlines(case, delay["provider"])[row] for row in rows):
             raise InvalidMessage("delay_invalid", "it ends before the deadline")
         # the provider counts from its request; it holds the extension that gives it this time already
-        _note(case, "delay_declined", act.digest, delay["provider"], code="within_extension")
+        case.note("delay_declined", act.digest, provider=act.issuer, code="within_extension", by=act.issuer)
         return
     if any(known["digest"] == act.digest for known in state["delays"]):
         return
@@ -90,7 +89,7 @@ def delayed(office: Office, work: Casework, partition: int, record: Acted, act: 
     )
     state["delays"].append(noted)
     case.relay(act.raw, state["requester"], "responses")
-    _note(case, "delay_told", act.digest, delay["provider"])
+    case.note("delay_told", act.digest, provider=act.issuer, by=act.issuer)
     case.save()
 
 
@@ -163,18 +162,7 @@ def _extend(office: Office, case: Case, noted: DelayNoted, act: Act) -> None:
     """Sign what was agreed, for both; tell join."""
     state, work = case.state, case.work
     provider, rows, until, closed = noted["provider"], noted["rows"], noted["until"], noted["closed"]
-    extension = Extension(
-        application_id=state["application_id"],
-        requester=state["requester"],
-        mandate_digest=state["mandate_digest"],
-        provider=provider,
-        rows=rows,
-        until=until,
-        closed=closed,
-        delay=noted["digest"],
-        reply=act.digest,
-        at=work.now,
-    )
+    extension = deferring.agreed(case, noted, until, act)
     case.act("extension", extension, state["requester"], "responses")
     agreed = sign_act("extension", extension, work.signer, provider, work.now)
     notice = Notice("act", provider, state["requester"], state["application_id"])  # the provider reads the reply first
@@ -194,7 +182,8 @@ def _extend(office: Office, case: Case, noted: DelayNoted, act: Act) -> None:
         work.outputs.append(Output(topics.JOIN, key, framing.encode("SectionExtended", extended)))
     if not closed:
         case.set_expiry(max(state["expires_at"], until + admission.SUPPLEMENT_WINDOW + sending.SETTLING))
-    _note(case, "rows_closed" if closed else "deadline_extended", noted["digest"], provider, by=state["requester"])
+    kind = "rows_closed" if closed else "deadline_extended"
+    case.note(kind, noted["digest"], provider=provider, by=state["requester"])
 
 
 def _of(case: Case, provider: str) -> list[DelayNoted]:
@@ -226,26 +215,10 @@ def _decline(case: Case, act: Act, reason: str, code: str) -> None:
         at=case.work.now,
     )
     case.act("review", notice, provider, "requests")
-    _note(case, "delay_declined", act.digest, provider, code=code)
+    case.note("delay_declined", act.digest, provider=provider, code=code, by=provider)
 
 
 def _mandate_of(case: Case) -> Mandate:
     """What the requester signed: each section holds it, and sections are kept while the application runs."""
     payload = cose.decode(case.section(1)["mandate"]).payload
     return cast("Mandate", framing.decode_as("Mandate", payload))
-
-
-def _note(
-    case: Case, kind: str, digest: bytes, provider: str, *, code: str | None = None, by: str | None = None
-) -> None:
-    state = case.state
-    case.work.events.add(
-        kind,
-        subject=digest,
-        application_id=state["application_id"],
-        party=state["requester"],
-        provider=provider,
-        count=state["person_count"],
-        code=code,
-        by=by or provider,
-    )

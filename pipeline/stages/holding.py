@@ -86,15 +86,7 @@ def look(office: Office, work: Casework, partition: int, key: bytes, due: int) -
         case.change(Event.ESCALATE, by=CLOCK, code=item["faults"][0]["code"], count=state["pressing"])
         tell(case, "escalated", item["faults"])
     elif work.now >= _warn_at(office, state["start_due"]):
-        work.events.add(
-            "hold_warned",
-            subject=state["start_due"].to_bytes(8, "big"),
-            application_id=state["application_id"],
-            party=state["requester"],
-            count=state["person_count"],
-            code=item["faults"][0]["code"],
-            by=CLOCK,
-        )
+        case.note("hold_warned", state["start_due"].to_bytes(8, "big"), code=item["faults"][0]["code"], by=CLOCK)
     refresh(office, case, item)
     case.save()
 

@@ -87,15 +87,7 @@ def remind(office: Office, work: Casework, partition: int, record: DeadlineNear)
     )
     case.act("review", notice, record["provider"], "requests")
     state["reminded"].append(reminded)
-    work.events.add(
-        "provider_reminded",
-        subject=record["due"].to_bytes(8, "big"),
-        application_id=state["application_id"],
-        party=state["requester"],
-        provider=record["provider"],
-        count=state["person_count"],
-        by=CLOCK,
-    )
+    case.note("provider_reminded", record["due"].to_bytes(8, "big"), provider=record["provider"], by=CLOCK)
     case.save()
 
 

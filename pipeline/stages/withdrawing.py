@@ -81,14 +81,7 @@ def acknowledged(office: Office, work: Casework, partition: int, record: Acted, 
         return
     state["acknowledged"].append(provider)
     case.relay(act.raw, state["requester"], "responses")
-    work.events.add(
-        "withdrawal_acknowledged",
-        application_id=state["application_id"],
-        party=state["requester"],
-        provider=provider,
-        count=len(act.record["dropped"]),
-        by=provider,
-    )
+    case.note("withdrawal_acknowledged", b"", provider=provider, count=len(act.record["dropped"]), by=provider)
     case.save()
 
 
