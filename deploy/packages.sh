@@ -4,7 +4,7 @@ set -euo pipefail
 
 command -v mvn >/dev/null && have_maven=yes || have_maven=no
 missing=()
-while read -r package; do
+while read -r package _; do
     case $package in
         '' | '#'*) continue ;;
         maven) [ "$have_maven" = yes ] || missing+=(maven) ;;

@@ -17,7 +17,7 @@ from pipeline.crypto.certificates import common_name
 from pipeline.crypto.enrolment import note_requests
 from pipeline.crypto.keys import LocalIdentity, LocalSigner, SealingKey, Signer
 from pipeline.crypto.keystore import Transport, write_identity, write_transport
-from pipeline.crypto.requests import BROKER, SERVICES, USAGES, certificate_request, read_request
+from pipeline.crypto.requests import SERVERS, SERVICES, USAGES, certificate_request, read_request
 from pipeline.crypto.vault import LocalVault
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, PROVINCES
@@ -74,7 +74,7 @@ class Installation:
         return self.party(party) / "identity"
 
     def transport(self, principal: str) -> Path:
-        """The TLS files of a Kafka principal (`P37`, `center`, `broker`, `admin`, `ops`)."""
+        """The TLS files of a principal (`P37`, `center`, or a service such as `ops`)."""
         return self.folder / "principals" / principal
 
     def store(self, party: str) -> Path:
@@ -191,7 +191,7 @@ def _note_papers(registry: Registry, party: str, now: int) -> None:
 def _enrol_service(
     installation: Installation, registry: Registry, authority: Authority, principal: str, now: int
 ) -> None:
-    key, hosts = suite.generate_key(), LOOPBACK if principal == BROKER else ()
+    key, hosts = suite.generate_key(), LOOPBACK if principal in SERVERS else ()
     request = read_request(certificate_request(principal, key, "tls", hosts))
     transport = Transport(principal, key, registry.issue(authority, request, now).der)
     write_transport(installation.transport(principal), transport, authority.certificates)

@@ -35,7 +35,7 @@ class Certificate:
 
     @property
     def owner(self) -> str:
-        """The party's code, or the principal of the exchange's own: `broker`, `admin`, `ops`."""
+        """The party's code, or the principal of a service of the exchange, such as `ops`."""
         return owner_of(self.principal)
 
     def state(self, at: int) -> State:

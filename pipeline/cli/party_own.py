@@ -14,7 +14,7 @@ from pipeline.cli.output import emit, remark
 from pipeline.cli.trust_words import labelled
 from pipeline.crypto import enrolment
 from pipeline.crypto.certificates import common_name
-from pipeline.crypto.requests import BROKER, SERVICES, USAGES, Usage, read_request
+from pipeline.crypto.requests import SERVERS, SERVICES, USAGES, Usage, read_request
 from pipeline.crypto.suite import H
 from pipeline.domain.parties import CENTER, is_party
 from pipeline.domain.wording import Language
@@ -24,7 +24,7 @@ from pipeline.settings import data_dir
 _holder = click.option(
     "--service",
     type=click.Choice(SERVICES),
-    help="Instead of a party: the exchange's own broker, administrator or watch.",
+    help="Instead of a party: the exchange's own broker, administrator, watch or monitor.",
 )
 _party = click.option("--party", envvar="HEDX_PARTY", help="The party, by its code, or center (or HEDX_PARTY).")
 
@@ -32,7 +32,9 @@ _party = click.option("--party", envvar="HEDX_PARTY", help="The party, by its co
 @click.command()
 @_party
 @_holder
-@click.option("--host", "hosts", multiple=True, help="Address or name that a broker is reached under (repeatable).")
+@click.option(
+    "--host", "hosts", multiple=True, help="Address or name that a broker or monitor is reached under (repeatable)."
+)
 @click.option("--only", "only", type=click.Choice(USAGES), multiple=True, help="Not all three (repeatable).")
 @options.lang
 @options.as_json
@@ -47,8 +49,8 @@ def ask(
     """Make new keys and a certificate request for each; also to renew. Only the requests leave this machine."""
     principal, folder = _place(party, service)
     Installation(data_dir()).make_folder()
-    if bool(hosts) != (service == BROKER):
-        raise click.UsageError("--host belongs to --service broker, which needs at least one")
+    if bool(hosts) != (service in SERVERS):
+        raise click.UsageError(f"--host belongs to --service {' or '.join(SERVERS)}, which needs at least one")
     usages = only or (USAGES if service is None else ("tls",))
     paths = enrolment.prepare(folder, principal, usages, hosts)
     rows: list[dict[str, object]] = [

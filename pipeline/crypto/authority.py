@@ -116,9 +116,9 @@ def certify_transport(
     hosts: Sequence[str] = (),
     life: timedelta = TRANSPORT_LIFE,
 ) -> bytes:
-    """The DER of a TLS certificate for a Kafka principal (`P37`, `center`, `broker`, `admin`, `ops`).
+    """The DER of a TLS certificate for a principal (`P37`, `center`, or a service such as `ops`).
 
-    With `hosts` (addresses and names) it is a broker's: serverAuth beside clientAuth, and the hosts as its names.
+    With `hosts` (addresses and names) it is a server's: serverAuth beside clientAuth, and the hosts as its names.
     """
     return _certify(authority, principal, key, "tls", now, life, hosts)
 
@@ -138,7 +138,7 @@ def _certify(
     life: timedelta | None = None,
     hosts: Sequence[str] = (),
 ) -> bytes:
-    """By the profile: critical key usage, one extended key usage (two of a broker), one URI and a broker's hosts.
+    """By the profile: critical key usage, one extended key usage (two of a server), one URI and a server's hosts.
 
     It never outlives the issuing CA.
     """

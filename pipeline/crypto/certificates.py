@@ -61,7 +61,7 @@ def party_of_principal(principal: str) -> str | None:
 
 
 def uri_of_principal(principal: str) -> str:
-    """The URI in a principal's TLS certificate: its party's, or `urn:hedx:broker`, `urn:hedx:admin`, `urn:hedx:ops`."""
+    """The URI in a principal's TLS certificate: its party's, or a service's, such as `urn:hedx:broker`."""
     party = party_of_principal(principal)
     return f"urn:hedx:{principal}" if party is None else uri_of(party)
 

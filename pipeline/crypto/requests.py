@@ -37,8 +37,11 @@ Usage = Literal["sign", "encrypt", "tls"]
 
 USAGES: tuple[Usage, ...] = ("sign", "encrypt", "tls")
 BROKER = "broker"
-SERVICES = (BROKER, "admin", "ops")
-"""Kafka principals that are no party: they have a TLS certificate only."""
+MONITOR = "monitor"
+SERVICES = (BROKER, "admin", "ops", MONITOR)
+"""Principals that are no party: they have a TLS certificate only. `monitor` has no right on Kafka: it gives and takes figures."""
+SERVERS = (BROKER, MONITOR)
+"""Those that are called as well as calling: their certificates name the addresses they are reached under."""
 MAX_SIZE = 8 * 1024
 
 
@@ -46,15 +49,15 @@ MAX_SIZE = 8 * 1024
 class Request:
     """A request whose holder has proved to hold the key, and that is of the profile."""
 
-    principal: str  # `center`, `P37`, `broker`, `admin`, `ops`
+    principal: str  # `center`, `P37`, or one of SERVICES
     usage: Usage
     public_key: ec.EllipticCurvePublicKey
-    hosts: tuple[str, ...]  # of a broker: the addresses and names it is reached under
+    hosts: tuple[str, ...]  # of a server: the addresses and names it is reached under
     der: bytes
 
     @property
     def party(self) -> str | None:
-        """The party behind the principal; None for `broker`, `admin` and `ops`."""
+        """The party behind the principal; None for a service, such as `broker`."""
         return party_of_principal(self.principal)
 
     @property
@@ -66,7 +69,7 @@ class Request:
 def certificate_request(
     principal: str, key: ec.EllipticCurvePrivateKey, usage: Usage, hosts: Sequence[str] = ()
 ) -> bytes:
-    """The DER of a request for a certificate over `key`, signed by it. `hosts`: a broker's addresses and names."""
+    """The DER of a request for a certificate over `key`, signed by it. `hosts`: a server's addresses and names."""
     return (
         x509.CertificateSigningRequestBuilder()
         .subject_name(subject(principal))
@@ -100,12 +103,14 @@ def _checked(request: x509.CertificateSigningRequest) -> Request:
     usage, server = _usage_of(request)
     if usage != "tls" and party_of_principal(principal) is None:
         raise ConfigError(f"{principal} is no party: it gets a TLS certificate only")
-    if server != (principal == BROKER):
-        raise ConfigError(f"serverAuth is a broker's, and only a broker's: {principal}")
+    if server != (principal in SERVERS):
+        raise ConfigError(f"serverAuth is for {' and '.join(SERVERS)} only, and they need it: {principal}")
     # 5. Under which names.
     hosts = _hosts_of(request, principal)
     if bool(hosts) != server:
-        raise ConfigError(f"addresses and host names are a broker's, and only a broker's: {principal}")
+        raise ConfigError(
+            f"addresses and host names are for {' and '.join(SERVERS)} only, and they need one: {principal}"
+        )
     return Request(principal, usage, key, hosts, request.public_bytes(Encoding.DER))
 
 
@@ -126,14 +131,14 @@ def name(common: str, unit: str) -> x509.Name:
 
 
 def alternative_names(principal: str, hosts: Sequence[str]) -> x509.SubjectAlternativeName:
-    """The one URI of a principal, and a broker's hosts behind it."""
+    """The one URI of a principal, and a server's hosts behind it."""
     return x509.SubjectAlternativeName(
         [x509.UniformResourceIdentifier(uri_of_principal(principal)), *map(_host, hosts)]
     )
 
 
 def extended_usage(usage: Usage, *, server: bool = False) -> x509.ExtendedKeyUsage:
-    """The extended key usages of a certificate; `server`: a broker's, which is called as well as calling."""
+    """The extended key usages of a certificate; `server`: of one that is called as well as calling."""
     return x509.ExtendedKeyUsage(list(_SERVER if server else _EXTENDED[usage]))
 
 
@@ -179,7 +184,7 @@ def _principal_of(asked: x509.Name) -> str:
 
 
 def is_principal(text: str) -> bool:
-    """Whether `text` is the Kafka principal of a party, or `broker`, `admin`, `ops`."""
+    """Whether `text` is the principal of a party, or one of SERVICES."""
     party = party_of_principal(text)
     return text in SERVICES if party is None else is_party(party) and common_name(party) == text
 

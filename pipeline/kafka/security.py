@@ -13,9 +13,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
+from cryptography.x509.oid import NameOID
 
 from pipeline.crypto.keystore import check_closed, load_key, read_passphrase
-from pipeline.domain.errors import ConfigError
+from pipeline.crypto.requests import is_principal
+from pipeline.crypto.requests import subject as subject_of
+from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.kafka.clients import Extra
 
 FILES = ("passphrase", "tls.key", "tls.pem", "authorities.pem")
@@ -61,6 +64,33 @@ def ssl_context(directory: Path) -> ssl.SSLContext | None:
     certificate, key = _file(directory, "tls.pem"), _key(directory)
     context.load_cert_chain(certificate, key, password=lambda: _passphrase(directory))
     return context
+
+
+def server_context(directory: Path) -> ssl.SSLContext:
+    """For a server of figures or pages: TLS 1.3, and nobody gets in without a certificate of the exchange's authority.
+
+    `directory`: the principal `monitor`'s, whose certificate names this machine. Who it is that got in, and what they may do,
+    is the server's to ask (`peer_principal`). Raises ConfigError when a file is missing.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=_file(directory, "authorities.pem"))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    certificate, key = _file(directory, "tls.pem"), _key(directory)
+    context.load_cert_chain(certificate, key, password=lambda: _passphrase(directory))
+    return context
+
+
+def peer_principal(certificate: bytes) -> str:
+    """The principal behind a client's certificate (DER) that TLS has verified, as the brokers name it.
+
+    Raises InvalidMessage `principal_unknown` for a subject that no principal of the exchange has.
+    """
+    subject = x509.load_der_x509_certificate(certificate).subject
+    names = [attribute.value for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    principal = str(names[0]) if len(names) == 1 else ""
+    if not is_principal(principal) or subject != subject_of(principal):
+        raise InvalidMessage("principal_unknown", "")
+    return principal
 
 
 def java_security(directory: Path) -> dict[str, str]:

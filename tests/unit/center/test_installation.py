@@ -11,6 +11,7 @@ from pipeline.center.installation import Installation, set_up
 from pipeline.crypto.certificates import certified_key
 from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keystore import load_identity
+from pipeline.crypto.requests import SERVICES
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
@@ -64,7 +65,7 @@ def test_every_certificate_was_asked_for(installation: Installation) -> None:
     """The log names a request behind each, and each party knows its own: nothing in its name that it did not ask for."""
     with installation.registry() as registry:
         leaves, entries = registry.leaves(), registry.entries()
-    assert len(leaves) == 3 + 3 * 3
+    assert len(leaves) == len(SERVICES) + 3 * 3
     for party in (CENTER, *PARTIES):
         logged = {leaf["request"] for leaf in leaves if leaf["party"] == party}
         known = known_requests(installation.party(party))

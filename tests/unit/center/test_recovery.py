@@ -16,7 +16,7 @@ from pipeline.codec import framing
 from pipeline.crypto import suite
 from pipeline.crypto.certificates import common_name
 from pipeline.crypto.keystore import load_identity
-from pipeline.crypto.requests import Usage, certificate_request, read_request
+from pipeline.crypto.requests import SERVICES, Usage, certificate_request, read_request
 from pipeline.crypto.revocation import read_crl
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER
@@ -68,9 +68,7 @@ def work(installation: Installation) -> None:
 
 def known(registry: Registry) -> list[object]:
     """All that a registry tells others; services' certificates are nobody else's business."""
-    certificates = [
-        replace(each, request=b"") for each in registry.status() if each.principal not in ("broker", "admin", "ops")
-    ]
+    certificates = [replace(each, request=b"") for each in registry.status() if each.principal not in SERVICES]
     return [registry.entries(), registry.leaves(), registry.suspended(), certificates]
 
 
@@ -131,7 +129,7 @@ def test_a_registry_that_went_another_way_is_not_mended(installation: Installati
         other.register("11", NOW)
         other.issue(installation.issuing(), read_request(asked("11", "sign")), NOW)
         for act in (lambda: other.is_behind(published), lambda: other.learn(published, NOW)):
-            with pytest.raises(ConfigError, match="contradict each other in line 12"):
+            with pytest.raises(ConfigError, match="contradict each other in line 13"):
                 act()
 
 

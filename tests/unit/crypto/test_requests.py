@@ -136,7 +136,7 @@ DEFECTS: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "second name",
     ),
-    "a host beside the URI": (lambda: build(names=alternative_names("P37", ("10.0.0.1",))), "a broker's"),
+    "a host beside the URI": (lambda: build(names=alternative_names("P37", ("10.0.0.1",))), "for broker and monitor only"),
     "two usages": (
         lambda: build(usage=x509.ExtendedKeyUsage([SIGN_USAGE, ExtendedKeyUsageOID.CLIENT_AUTH])),
         "none of sign, encrypt and tls",
@@ -145,14 +145,18 @@ DEFECTS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: build(usage=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING])),
         "none of sign, encrypt and tls",
     ),
-    "province as a server": (lambda: build(usage=extended_usage("tls", server=True)), "only a broker's"),
+    "province as a server": (lambda: build(usage=extended_usage("tls", server=True)), "serverAuth is for broker and monitor only"),
     "administrator who signs": (
         lambda: build(subject("admin"), alternative_names("admin", ())),
         "TLS certificate only",
     ),
     "broker without a host": (
         lambda: build(subject("broker"), alternative_names("broker", ()), extended_usage("tls")),
-        "only a broker's",
+        "they need it: broker",
+    ),
+    "monitor without a host": (
+        lambda: build(subject("monitor"), alternative_names("monitor", ()), extended_usage("tls")),
+        "they need it: monitor",
     ),
     "wants to be a CA": (
         lambda: build(more=lambda b: b.add_extension(x509.BasicConstraints(True, None), critical=True)),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.crypto.certificates import common_name, unit_of_principal
+from pipeline.crypto.requests import SERVICES
 from pipeline.domain.parties import PROVINCES
 from pipeline.kafka.java import DEPLOYMENT
 from pipeline.kafka.production import production_properties, text
@@ -58,7 +59,7 @@ def principal_of(subject: str) -> str:
     return subject
 
 
-@pytest.mark.parametrize("principal", ["broker", "admin", "ops", *map(common_name, ("center", "00", *PROVINCES))])
+@pytest.mark.parametrize("principal", [*SERVICES, *map(common_name, ("center", "00", *PROVINCES))])
 def test_a_subject_becomes_its_common_name(principal: str) -> None:
     """Kafka's principal is the CN of every certificate the authority issues."""
     assert principal_of(f"CN={principal},OU={unit_of_principal(principal)},O=HEDX") == principal

@@ -1,0 +1,70 @@
+"""What a worker tells of its work: a port, so that metrics and traces stay out of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.stages.effects import Effects, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """One transaction that is committed. Instants are ms since the epoch (real time), durations seconds.
+
+    `messages`: what the step worked on; empty for a tick. `stepped`: how long the pure step took; `committed`: how long
+    the transaction took after it, from its begin to its end.
+    """
+
+    stage: str
+    messages: Sequence[Message]
+    effects: Effects
+    began: int
+    stepped: float
+    committed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """State of partitions that a worker took up."""
+
+    stage: str
+    partitions: Sequence[int]
+    records: int
+    seconds: float
+
+
+class Observer(Protocol):
+    """Is told what a worker did, from the worker's own thread and after the fact; it must not raise and must be quick."""
+
+    def worked(self, work: Worked) -> None:
+        """A transaction was committed."""
+
+    def restored(self, restored: Restored) -> None:
+        """State was read back."""
+
+    def aborted(self, stage: str, reason: str) -> None:
+        """A transaction was given up; the same messages come again. `reason`: an error's class or code."""
+
+
+@dataclass(slots=True)
+class Observers:
+    """Several observers as one, told in order; none of them is Kafka's business."""
+
+    observers: list[Observer] = field(default_factory=list)
+
+    def worked(self, work: Worked) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.worked(work)
+
+    def restored(self, restored: Restored) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.restored(restored)
+
+    def aborted(self, stage: str, reason: str) -> None:
+        """Tell all."""
+        for observer in self.observers:
+            observer.aborted(stage, reason)
