@@ -1,8 +1,8 @@
 """Who may do what on the cluster: Kafka's rules (ACLs) from topics.yaml, the registered addresses and the suspensions.
 
 `wanted` is pure; `observe`, `plan` and `apply` bring a cluster in step with it. A principal gets what topics.yaml says
-and nothing else: READ and WRITE imply DESCRIBE, WRITE on a topic implies the idempotent producer, and nobody but the
-super users has any right on the cluster itself. The host of a rule is one registered address (Article 5).
+and nothing else: READ and WRITE imply DESCRIBE, WRITE on a topic implies the idempotent producer, who `describes` sees
+offsets, members and settings without reading, and nobody but the super users has any right on the cluster itself. The host of a rule is one registered address (Article 5).
 """
 
 from __future__ import annotations
@@ -118,6 +118,10 @@ def _rights(spec: PrincipalSpec) -> Iterator[tuple[str, str, str, str]]:
         yield "read", "group", "prefixed", spec.group
         # readers never join it, but the library asks where its coordinator is
         yield "describe", "group", "literal", READER_GROUP
+    if spec.describes:
+        yield "describe", "topic", "prefixed", spec.describes
+        yield "describe_configs", "topic", "prefixed", spec.describes
+        yield "describe", "group", "prefixed", spec.describes
 
 
 def concerns(acl: Acl, topology: Topology) -> bool:

@@ -19,11 +19,12 @@ READ_BY_ALL = ("catalog", "trust", "checkpoints", "bulletin")
 CENTERS_OWN = ("catalog", "trust", "bulletin")
 WRITTEN_BY_PARTIES = ("center.requests", "center.responses", "checkpoints")
 KINDS = ("requests", "responses")
+OPERATIONS = "ops"
 
 
 def principal_problems(topology: Topology) -> Iterator[Problem]:
     """The problems of all rules, in their order."""
-    for rule in (_declared, _groups, _tenants, _inboxes, _two_ways, _super_users, _quotas, _transactions):
+    for rule in (_declared, _groups, _tenants, _inboxes, _two_ways, _super_users, _quotas, _transactions, _lookers):
         yield from rule(topology)
 
 
@@ -114,6 +115,13 @@ def _transactions(topology: Topology) -> Iterator[Problem]:
     for spec in topology.principals:
         if spec.transactions and spec.name != CENTER:
             yield Problem(_place(spec), "may not write in transactions; the center's processors alone do")
+
+
+def _lookers(topology: Topology) -> Iterator[Problem]:
+    """17. Operations alone see how far everybody is: to the parties, each other's groups and topics do not exist."""
+    for spec in topology.principals:
+        if spec.describes and spec.name != OPERATIONS:
+            yield Problem(_place(spec), f"may not describe everything; {OPERATIONS} alone does")
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -99,6 +99,7 @@ class PrincipalEntry(_Expandable):
     hosts: list[Host] = ["*"]
     quota: Quota | None = None
     transactions: bool = False
+    describes: bool = False
     produces: list[Name] = []
     consumes: list[Name] = []
 
@@ -137,7 +138,8 @@ class PrincipalSpec:
 
     `group` is the prefix of its consumer groups and, with `transactions`, of its transactional ids. `hosts`: addresses
     it may come from, or `*`; a party comes from its registered addresses instead. `quota`: Kafka's key -> limit, empty
-    for none.
+    for none. `describes`: the prefix of topics and groups that it may look at (offsets, members, settings) without
+    reading them, or empty.
     """
 
     name: str
@@ -147,6 +149,7 @@ class PrincipalSpec:
     consumes: tuple[str, ...]
     hosts: tuple[str, ...] = ("*",)
     transactions: bool = False
+    describes: str = ""
     quota: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -186,13 +189,22 @@ def load(path: Path, parties: Sequence[str] | None = None) -> Topology:
     Raises ConfigError for unreadable YAML, for unknown, missing, repeated or ill-typed keys (all of them, each with its
     line and place), and for a party the file does not list. What the content means is judged by `topic_rules.validate`.
     """
-    file = read_strict(path, TopologyFile, _KNOWN_KEYS)
+    return expand(load_file(path), parties, path.name)
+
+
+def load_file(path: Path) -> TopologyFile:
+    """Read `path` as written. Raises ConfigError as `load` does."""
+    return read_strict(path, TopologyFile, _KNOWN_KEYS)
+
+
+def expand(file: TopologyFile, parties: Sequence[str] | None = None, name: str = "topics.yaml") -> Topology:
+    """What `file` says for `parties` (None: all that it lists). Raises ConfigError for a party that it does not list."""
     strangers = sorted(set(parties or ()) - set(file.parties))
     if strangers:
-        raise ConfigError(f"{path.name}: parties {', '.join(strangers)} are not in its list `parties`")
+        raise ConfigError(f"{name}: parties {', '.join(strangers)} are not in its list `parties`")
     selected = tuple(file.parties if parties is None else [party for party in file.parties if party in parties])
-    principals = tuple(spec for entry in file.principals for spec in _principals(entry, selected))
-    all_names = {spec.name for entry in file.principals for spec in _principals(entry, file.parties)}
+    principals = tuple(spec for entry in file.principals for spec in _principals(entry, selected, file.cluster))
+    all_names = {spec.name for entry in file.principals for spec in _principals(entry, file.parties, file.cluster)}
     return Topology(
         cluster=file.cluster,
         parties=selected,
@@ -217,7 +229,7 @@ def _topics(entry: TopicEntry, defaults: Defaults, parties: Sequence[str]) -> It
         )
 
 
-def _principals(entry: PrincipalEntry, parties: Sequence[str]) -> Iterator[PrincipalSpec]:
+def _principals(entry: PrincipalEntry, parties: Sequence[str], cluster: Cluster) -> Iterator[PrincipalSpec]:
     for party in parties if entry.foreach else [None]:
         meant = [party] if party else parties  # without foreach, {party} stands for every one
         yield PrincipalSpec(
@@ -228,6 +240,7 @@ def _principals(entry: PrincipalEntry, parties: Sequence[str]) -> Iterator[Princ
             consumes=tuple(name for text in entry.consumes for name in _expand(text, meant)),
             hosts=tuple(entry.hosts),
             transactions=entry.transactions,
+            describes=cluster.prefix if entry.describes else "",
             quota=entry.quota.model_dump() if entry.quota else {},
         )
 

@@ -683,7 +683,7 @@ def a_certificate_of_another_use_than_was_asked_for(stand: Stand) -> object:
 WHOLE = TOPICS_FILE.read_text(encoding="utf-8")
 PARTYS = "    group: hedx.{party}.\n"
 WRITES = "    produces:\n      - hedx.center.requests\n"
-WATCH = "    group: hedx.ops.\n    produces: []\n    consumes:\n"
+WATCH = "    group: hedx.ops.\n    describes: true\n    produces: []\n    consumes:\n"
 
 
 def granted(stand: Stand, old: str, new: str) -> None:
@@ -712,6 +712,7 @@ GRANTS = {
     "rule 12 another partys inbox to a party": (WRITES, WRITES + "      - hedx.53.requests\n", "which the center alone writes"),
     "rule 13 ones own inbox": (WRITES, WRITES + "      - hedx.{party}.requests\n", "both consumes and produces"),
     "rule 14 a super user": ("name: ops\n", "name: broker\n", "is a super user"),
+    "rule 17 a look at everybody": (PARTYS, PARTYS + "    describes: true\n", "may not describe everything"),
     "rule 15 no quota": ("      producer_byte_rate: 4194304\n      consumer_byte_rate: 16777216\n      request_percentage: 100\n    produces", "    produces", "quota"),
 }  # fmt: skip
 
@@ -829,10 +830,11 @@ def test_there_is_nobody_else_with_a_right() -> None:
 
 
 def test_nobody_may_change_anything_of_the_cluster() -> None:
-    """No rule on the cluster, none to create, delete or alter, and no prefix for topics."""
+    """No rule on the cluster, none to create, delete or alter, and no prefix for topics but for operations to look at."""
     assert {acl.resource for acl in rules()} <= {"topic", "group", "transactional_id"}
-    assert {acl.operation for acl in rules()} == {"read", "write", "describe"}
-    assert {acl.pattern for acl in rules() if acl.resource == "topic"} == {"literal"}
+    assert {acl.operation for acl in rules()} == {"read", "write", "describe", "describe_configs"}
+    wide = {(acl.principal, acl.operation) for acl in rules() if acl.resource == "topic" and acl.pattern != "literal"}
+    assert wide == {("ops", "describe"), ("ops", "describe_configs")}
 
 
 def test_no_party_writes_in_transactions() -> None:
@@ -841,8 +843,9 @@ def test_no_party_writes_in_transactions() -> None:
 
 
 def test_no_prefix_of_one_covers_a_name_of_another() -> None:
-    """Groups and transactional ids: 3 is no prefix of 37's, the center's is none of anybody's."""
-    prefixed = {(acl.principal, acl.resource, acl.name) for acl in rules() if acl.pattern == "prefixed"}
+    """Groups and transactional ids: 3 is no prefix of 37's, the center's is none of anybody's; a look changes nothing."""
+    used = {acl for acl in rules() if acl.operation in ("read", "write")}
+    prefixed = {(acl.principal, acl.resource, acl.name) for acl in used if acl.pattern == "prefixed"}
     for one, resource, wide in prefixed:
         assert wide.endswith(".")
         for other, same, name_ in prefixed:
@@ -864,5 +867,5 @@ def test_each_inbox_has_one_reader_and_its_writers() -> None:
 def test_the_watch_reads_facts_and_writes_nothing() -> None:
     """No inbox, nothing inside the center, no transaction."""
     assert {acl.name for acl in rules() if acl.principal == "ops" and acl.operation == "write"} == set()
-    read = {acl.name for acl in rules() if acl.principal == "ops" and acl.resource == "topic"}
+    read = {acl.name for acl in rules() if (acl.principal, acl.operation, acl.resource) == ("ops", "read", "topic")}
     assert read == {"hedx.events", "hedx.deadletters", "hedx.catalog", "hedx.trust", "hedx.bulletin"}

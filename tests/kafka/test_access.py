@@ -8,8 +8,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from pipeline.cli.exits import Exit
 from pipeline.cli.main import run
@@ -159,6 +167,58 @@ def test_watch_reads_over_tls(capsys: pytest.CaptureFixture[str]) -> None:
     """`hedx watch` is the principal ops: it reads the facts with its own certificate."""
     assert run(["watch", "--once", "--json"]) == Exit.FINE
     assert json.loads(capsys.readouterr().out)["events"] == 0
+
+
+def test_operations_look_at_every_inbox_and_group_and_read_none(kafka: Secured) -> None:
+    """With DESCRIBE alone: offsets by time, settings, groups with members. Reading, committing, changing: refused."""
+    inbox = TopicPartition("hedx.37.requests", 0)
+    center, party = Producer(kafka.client("center")), Consumer(kafka.client("P37", group_id="hedx.37.answer"))
+    center.produce(inbox.topic, b"sealed", partition=0)
+    assert center.flush(10) == 0
+    deadline = time.monotonic() + 20
+    while True:  # the group's coordinator may still be coming up
+        try:
+            party.commit(offsets=[TopicPartition(inbox.topic, 0, 1)], asynchronous=False)
+            break
+        except KafkaException:
+            assert time.monotonic() < deadline
+    party.close()
+    ops = AdminClient(kafka.client("ops"))
+    [found] = ops.list_offsets({inbox: OffsetSpec.for_timestamp(1)}).values()
+    assert found.result().offset == 0
+    assert found.result().timestamp > 0
+    resource = ConfigResource(ResourceType.TOPIC, inbox.topic)
+    [config] = ops.describe_configs([resource]).values()
+    assert config.result()["retention.ms"].value == "7776000000"
+    assert "hedx.37.answer" in {group.group_id for group in ops.list_consumer_groups().result().valid}
+    [offsets] = ops.list_consumer_group_offsets([ConsumerGroupTopicPartitions("hedx.37.answer")]).values()
+    assert [(place.topic, place.offset) for place in offsets.result().topic_partitions] == [(inbox.topic, 1)]
+    [group] = ops.describe_consumer_groups(["hedx.37.answer"]).values()
+    assert group.result().members == []
+    alien = ConsumerGroupTopicPartitions("hedx.37.answer", [TopicPartition(inbox.topic, 0, 0)])
+    [moved] = ops.alter_consumer_group_offsets([alien]).values()
+    [place] = moved.result(10).topic_partitions
+    assert place.error is not None
+    assert place.error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+    setting = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    altered = ConfigResource(ResourceType.TOPIC, inbox.topic, incremental_configs=[setting])
+    for deed, code in (
+        (ops.delete_consumer_groups(["hedx.37.answer"]), KafkaError.GROUP_AUTHORIZATION_FAILED),
+        (ops.incremental_alter_configs([altered]), KafkaError.TOPIC_AUTHORIZATION_FAILED),
+        (ops.create_topics([NewTopic("hedx.trial", 1, 1)]), KafkaError.TOPIC_AUTHORIZATION_FAILED),
+    ):
+        [refused] = deed.values()
+        with pytest.raises(KafkaException) as refusal:
+            refused.result(10)
+        assert refusal.value.args[0].code() == code
+    reader = Consumer(kafka.client("ops", group_id="hedx.ops.trial"))
+    reader.assign([TopicPartition(inbox.topic, 0, 0)])
+    answer = reader.poll(10)
+    reader.close()
+    assert answer is not None
+    error = answer.error()
+    assert error is not None
+    assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def test_settings_of_other_tools_survive(kafka: Secured, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,10 +44,16 @@ def test_a_party_gets_what_the_file_says_from_each_of_its_addresses(wanted: froz
 
 
 def test_nobody_has_a_right_on_the_cluster_or_on_everything(wanted: frozenset[Acl]) -> None:
-    """All rights are on named topics, and on groups and transactional ids with a name's prefix."""
+    """All rights are on named topics, and on groups and transactional ids with a name's prefix; operations look at all."""
     assert {acl.resource for acl in wanted} == {"topic", "group", "transactional_id"}
-    assert all(acl.name.startswith("hedx.") and len(acl.name) > len("hedx.") for acl in wanted)
-    assert {acl.operation for acl in wanted} == {"read", "write", "describe"}
+    assert all(acl.name.startswith("hedx.") for acl in wanted)
+    wide = {(acl.principal, acl.operation, acl.resource, acl.pattern) for acl in wanted if acl.name == "hedx."}
+    assert wide == {
+        ("ops", "describe", "topic", "prefixed"),
+        ("ops", "describe_configs", "topic", "prefixed"),
+        ("ops", "describe", "group", "prefixed"),
+    }
+    assert {acl.operation for acl in wanted if acl.name != "hedx."} == {"read", "write", "describe"}
 
 
 def test_no_two_parties_share_a_right_on_an_inbox(wanted: frozenset[Acl]) -> None:

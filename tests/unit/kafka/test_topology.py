@@ -189,12 +189,16 @@ RULES = [
                  id="party-group"),
     pytest.param("consumes:\n      - hedx.events", "consumes:\n      - hedx.37.requests", "principal ops",
                  "consumes 'hedx.37.requests', the inbox of P37", id="ops-reads-inbox"),
-    pytest.param("    group: hedx.ops.\n    produces: []", "    group: hedx.ops.\n    produces: [hedx.catalog]",
+    pytest.param("    describes: true\n    produces: []", "    describes: true\n    produces: [hedx.catalog]",
                  "principal ops", "produces 'hedx.catalog', which the center alone writes", id="ops-writes-catalog"),
     pytest.param("name: ops\n", "name: admin\n", "principal admin", "is a super user", id="super-user-listed"),
     pytest.param(QUOTA, "", "principal P37", "has no quota", id="no-quota"),
     pytest.param("    group: hedx.{party}.\n", "    group: hedx.{party}.\n    transactions: true\n", "principal P37",
                  "may not write in transactions", id="party-in-transactions"),
+    pytest.param("    group: hedx.{party}.\n", "    group: hedx.{party}.\n    describes: true\n", "principal P37",
+                 "may not describe everything", id="party-describes"),
+    pytest.param("    group: hedx.center.\n", "    group: hedx.center.\n    describes: true\n", "principal center",
+                 "may not describe everything", id="center-describes"),
 ]  # fmt: skip
 
 
