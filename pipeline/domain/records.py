@@ -1013,6 +1013,21 @@ class DeadLetter(TypedDict):
     digest: bytes
 
 
+class DeadLetterAct(TypedDict):
+    """What an operator decided about a dead letter: on hedx.deadletters, and in the header `hedx.replayed` of what was put back."""
+
+    act: str  # replayed, discarded
+    partition: int
+    offset: int
+    letter: bytes  # framed DeadLetter
+    by: str
+    reason: str
+    at: int
+    to_topic: str | None
+    to_partition: int | None
+    to_offset: int | None
+
+
 # ---- state of the center's stages (changelogs) ---------------------------------------------------------------------------
 
 
