@@ -19,6 +19,11 @@ def broker_dir() -> Path:
     return data_dir() / "broker"
 
 
+def environment() -> str | None:
+    """Which cluster topics.yaml is read for: `HEDX_ENVIRONMENT`, one of its `environments`; None: the file's own."""
+    return os.environ.get("HEDX_ENVIRONMENT") or None
+
+
 def language() -> Language:
     """Language of the words shown to officials: English in an English locale, else Chinese."""
     locale = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pipeline.kafka.properties import as_file, exchange, secured
+from pipeline.kafka.properties import as_file, exchange, replicated, secured
 
 HOSTS = ("kafka1.hedx.example", "kafka2.hedx.example", "kafka3.hedx.example")
 PRINCIPAL = Path("/etc/hedx/principals/broker")
@@ -39,14 +39,7 @@ def production_properties(node: int = 1) -> dict[str, str]:
         "log.dirs": "/var/lib/kafka/data",
         **secured(PRINCIPAL),
         **exchange(),
-        "default.replication.factor": "3",
-        "min.insync.replicas": "2",
-        "unclean.leader.election.enable": "false",
-        "offsets.topic.replication.factor": "3",
-        "transaction.state.log.replication.factor": "3",
-        "transaction.state.log.min.isr": "2",
-        "share.coordinator.state.topic.replication.factor": "3",
-        "share.coordinator.state.topic.min.isr": "2",
+        **replicated(),
     }
 
 

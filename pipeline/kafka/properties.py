@@ -34,6 +34,20 @@ def single_node() -> dict[str, str]:
     }
 
 
+def replicated() -> dict[str, str]:
+    """What differs from Kafka's defaults because the cluster has three brokers: one may be away, and writes go on."""
+    return {
+        "default.replication.factor": "3",
+        "min.insync.replicas": "2",
+        "unclean.leader.election.enable": "false",
+        "offsets.topic.replication.factor": "3",
+        "transaction.state.log.replication.factor": "3",
+        "transaction.state.log.min.isr": "2",
+        "share.coordinator.state.topic.replication.factor": "3",
+        "share.coordinator.state.topic.min.isr": "2",
+    }
+
+
 def exchange() -> dict[str, str]:
     """What the exchange wants of any broker, whatever its size."""
     return {

@@ -12,9 +12,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.strict_yaml import read_strict
+from pipeline.settings import environment
 
-TOPICS_FILE = Path(__file__).parents[2] / "topics.yaml"
-"""The file of this installation."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+TOPICS_FILE = next(filter(Path.is_file, [_PACKAGE / "topics.yaml"]), _PACKAGE.parent / "topics.yaml")
+"""The file of this installation: inside the installed package, or beside it in a checkout."""
 
 PLACEHOLDER = "{party}"
 
@@ -58,6 +60,14 @@ class Defaults(_Strict):
 
     partitions: Count
     replicas: Count
+    config: NativeConfig = {}
+
+
+class Environment(_Strict):
+    """What the defaults are on another cluster than the file's own: only what differs, `config` key by key."""
+
+    partitions: Count | None = None
+    replicas: Count | None = None
     config: NativeConfig = {}
 
 
@@ -109,6 +119,7 @@ class TopologyFile(_Strict):
 
     cluster: Cluster
     defaults: Defaults
+    environments: dict[Name, Environment] = {}
     parties: list[str]
     topics: list[TopicEntry]
     principals: list[PrincipalEntry] = []
@@ -178,7 +189,7 @@ class Topology:
 
 _KNOWN_KEYS = {
     key
-    for model in (Cluster, Defaults, TopicEntry, PrincipalEntry, Quota, TopologyFile)
+    for model in (Cluster, Defaults, Environment, TopicEntry, PrincipalEntry, Quota, TopologyFile)
     for key in model.model_fields  # a hint may name a key of another level: still a hint
 }
 
@@ -193,8 +204,25 @@ def load(path: Path, parties: Sequence[str] | None = None) -> Topology:
 
 
 def load_file(path: Path) -> TopologyFile:
-    """Read `path` as written. Raises ConfigError as `load` does."""
-    return read_strict(path, TopologyFile, _KNOWN_KEYS)
+    """Read `path` as written, with the defaults of HEDX_ENVIRONMENT if that names one. Raises ConfigError as `load` does."""
+    return in_environment(read_strict(path, TopologyFile, _KNOWN_KEYS), environment(), path.name)
+
+
+def in_environment(file: TopologyFile, name: str | None, source: str = "topics.yaml") -> TopologyFile:
+    """`file` with the defaults of its environment `name`; None: those of its own. Raises ConfigError for an unknown one."""
+    if name is None or name == file.cluster.environment:
+        return file
+    if name not in file.environments:
+        known = ", ".join([file.cluster.environment, *file.environments])
+        raise ConfigError(f"HEDX_ENVIRONMENT={name}: {source} knows {known}")
+    other = file.environments[name]
+    defaults = Defaults(
+        partitions=other.partitions or file.defaults.partitions,
+        replicas=other.replicas or file.defaults.replicas,
+        config={**file.defaults.config, **other.config},
+    )
+    cluster = file.cluster.model_copy(update={"environment": name})
+    return file.model_copy(update={"cluster": cluster, "defaults": defaults})
 
 
 def expand(file: TopologyFile, parties: Sequence[str] | None = None, name: str = "topics.yaml") -> Topology:

@@ -10,9 +10,11 @@ import pytest
 from pipeline.crypto.certificates import common_name, unit_of_principal
 from pipeline.crypto.requests import SERVICES
 from pipeline.domain.parties import PROVINCES
+from pipeline.kafka import compose_brokers
+from pipeline.kafka.compose_brokers import compose_properties
 from pipeline.kafka.java import DEPLOYMENT
 from pipeline.kafka.production import production_properties, text
-from pipeline.kafka.properties import broker_properties, exchange, principal_rules, secured
+from pipeline.kafka.properties import broker_properties, exchange, principal_rules, replicated, secured
 
 PRINCIPAL = Path("/principals/broker")
 SECURED = broker_properties(
@@ -49,6 +51,25 @@ def test_production_differs_in_places_and_replicas_only() -> None:
 def test_shipped_file_is_the_generated_one() -> None:
     """deploy/kafka/broker.properties is what `python -m pipeline.kafka.production` prints."""
     assert (DEPLOYMENT / "broker.properties").read_text() == text()
+
+
+def test_the_containers_have_the_machines_settings() -> None:
+    """deploy/compose.yaml's brokers run with the settings of three machines: only addresses and quorum are told otherwise."""
+    places = {"node.id", "listeners", "advertised.listeners", "listener.security.protocol.map"}
+    names = {"inter.broker.listener.name", "controller.quorum.voters", "controller.quorum.bootstrap.servers"}
+    machine, container = production_properties(), compose_properties(1)
+    assert {key: value for key, value in machine.items() if key not in places | names} == {
+        key: value for key, value in container.items() if key not in places | names
+    }
+    assert {**exchange(), **replicated()}.items() <= container.items()
+    assert "PLAINTEXT" not in "".join(container.values())
+    assert set(container["listener.security.protocol.map"].replace(",", ":").split(":")[1::2]) == {"SSL"}
+    assert "SSL://" not in container["advertised.listeners"], "the image would want TLS described in its own way"
+
+
+def test_shipped_environment_of_the_containers_is_the_generated_one() -> None:
+    """deploy/kafka/brokers.yaml is what `python -m pipeline.kafka.compose_brokers` prints."""
+    assert (DEPLOYMENT / "brokers.yaml").read_text() == compose_brokers.text()
 
 
 def principal_of(subject: str) -> str:

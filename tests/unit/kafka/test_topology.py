@@ -240,3 +240,32 @@ def test_hosts_are_addresses(write: Write) -> None:
             load(write(changed("    group: hedx.ops.\n", f"    group: hedx.ops.\n    hosts: ['{host}']\n")))
     topology = load(write(changed("    group: hedx.ops.\n", "    group: hedx.ops.\n    hosts: [10.0.0.5]\n")))
     assert [spec.hosts for spec in topology.principals if spec.name == "ops"] == [("10.0.0.5",)]
+
+
+def test_production_keeps_three_replicas_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEDX_ENVIRONMENT=production: sound, three replicas of which two must have each record, and no other topics."""
+    demo = load(TOPICS_FILE)
+    monkeypatch.setenv("HEDX_ENVIRONMENT", "production")
+    production = load(TOPICS_FILE)
+    assert validate(production, timedelta(days=60)) == []
+    assert production.cluster.environment == "production"
+    assert {(spec.replicas, spec.config["min.insync.replicas"]) for spec in production.topics} == {(3, "2")}
+    assert [spec.name for spec in production.topics] == [spec.name for spec in demo.topics]
+    for spec, other in zip(production.topics, demo.topics, strict=True):
+        assert {**spec.config, "min.insync.replicas": "1"} == other.config
+        assert spec.partitions == (12 if other.partitions == 3 else other.partitions)
+
+
+@pytest.mark.parametrize("name", ["demo", ""])
+def test_the_files_own_environment_has_the_defaults(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The environment the file is for, or none, changes nothing."""
+    plain = load(TOPICS_FILE)
+    monkeypatch.setenv("HEDX_ENVIRONMENT", name)
+    assert load(TOPICS_FILE) == plain
+
+
+def test_an_unknown_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typo must not bring one replica to production."""
+    monkeypatch.setenv("HEDX_ENVIRONMENT", "prodution")
+    with pytest.raises(ConfigError, match=r"prodution: topics\.yaml knows demo, production"):
+        load(TOPICS_FILE)
