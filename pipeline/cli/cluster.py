@@ -12,6 +12,9 @@ from pipeline.kafka.embedded import EmbeddedBroker
 from pipeline.kafka.security import client_security
 from pipeline.settings import broker_dir, data_dir
 
+OPERATOR = "admin"
+"""The principal that may change the cluster."""
+
 
 def resolve(value: str | None) -> str:
     """The cluster named, else the embedded broker that runs. Raises ConfigError when none does."""

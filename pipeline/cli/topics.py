@@ -1,4 +1,4 @@
-"""`hedx topics validate | plan | apply`: topics.yaml as code."""
+"""`hedx topics validate | plan | apply | import | export`: topics.yaml as code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit
+from pipeline.cli.topics_files import take_over, translate
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka import access, admin
 from pipeline.kafka.clock import wall_clock
@@ -21,8 +22,6 @@ from pipeline.kafka.topic_rules import validate
 from pipeline.kafka.topology import TOPICS_FILE, Topology, load
 from pipeline.settings import data_dir
 
-OPERATOR = "admin"
-"""The principal that may change the cluster."""
 KINDS = {
     admin.Create: "create",
     admin.AddPartitions: "add_partitions",
@@ -129,9 +128,9 @@ def change(
     """Bring the cluster in step; exits 2 when differences are left alone (!) that an operator must settle."""
     topology = _sound(path, parties)
     plan = _plan(topology, bootstrap, allow_delete, drained)
-    admin.apply(bootstrap, plan, cluster.security(OPERATOR))
+    admin.apply(bootstrap, plan, cluster.security(cluster.OPERATOR))
     rights = _rights(topology, bootstrap)
-    access.apply(bootstrap, rights, cluster.transport(OPERATOR))
+    access.apply(bootstrap, rights, cluster.transport(cluster.OPERATOR))
     _show(plan, rights, as_json)
     return Exit.DRIFT if plan.findings else Exit.FINE
 
@@ -146,8 +145,10 @@ def _sound(path: Path, parties: list[str] | None) -> Topology:
 
 
 def _plan(topology: Topology, bootstrap: str, allow_delete: Sequence[str], drained: Sequence[str]) -> admin.Plan:
-    observed = admin.observe(bootstrap, topology.cluster.prefix, cluster.security(OPERATOR))
-    return admin.plan(topology, observed, allow_delete=allow_delete, drained=drained)
+    operator = cluster.security(cluster.OPERATOR)
+    observed = admin.observe(bootstrap, topology.cluster.prefix, operator)
+    brokers = admin.observe_brokers(bootstrap, operator)
+    return admin.plan(topology, observed, brokers=brokers, allow_delete=allow_delete, drained=drained)
 
 
 def _rights(topology: Topology, bootstrap: str) -> access.AccessPlan:
@@ -156,7 +157,7 @@ def _rights(topology: Topology, bootstrap: str) -> access.AccessPlan:
         return access.NOTHING
     with Installation(data_dir()).registry() as registry:
         addresses, suspended = registry.addresses(wall_clock()), registry.suspended()
-    return access.plan(bootstrap, topology, addresses, suspended, cluster.transport(OPERATOR))
+    return access.plan(bootstrap, topology, addresses, suspended, cluster.transport(cluster.OPERATOR))
 
 
 def _show(plan: admin.Plan, rights: access.AccessPlan, as_json: bool) -> None:
@@ -180,3 +181,7 @@ def _public(step: admin.Change) -> dict[str, object]:
         spec = step.spec
         return {**kind, "partitions": spec.partitions, "replicas": spec.replicas, "config": dict(spec.config)}
     return {**kind, **asdict(step)}
+
+
+command.add_command(take_over)
+command.add_command(translate)

@@ -30,6 +30,10 @@ TRANSIENT_KEYS = frozenset({"leader.replication.throttled.replicas", "follower.r
 """Set and removed by Kafka's own tools while they move replicas; not ours to judge."""
 
 
+KAFKAS_OWN = frozenset({"min.insync.replicas"})
+"""Set for all brokers by Kafka itself when it formats a cluster (KIP-966); each of our topics has its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedTopic:
     """One topic as it is; `config` has only what was set on the topic itself."""
@@ -95,7 +99,10 @@ Change = Create | AddPartitions | AlterConfig | Delete
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A difference that `apply` leaves alone, and why. `kind`: fewer_partitions, keyed_partitions, replicas, undeclared."""
+    """A difference that `apply` leaves alone, and why.
+
+    `kind`: fewer_partitions, keyed_partitions, replicas, undeclared; broker_config, whose `topic` says which broker.
+    """
 
     topic: str
     kind: str
@@ -122,10 +129,13 @@ def plan(
     topology: Topology,
     observed: Mapping[str, ObservedTopic],
     *,
+    brokers: Mapping[str, Mapping[str, str]] | None = None,
     allow_delete: Collection[str] = (),
     drained: Collection[str] = (),
 ) -> Plan:
     """How to bring `observed` (by topic name) to `topology`. Pure.
+
+    `brokers`: what was set on running brokers, past their files (`observe_brokers`); each of it is a finding.
 
     `allow_delete`: undeclared topics that may go. `drained`: keyed topics that are empty of open work, so that more
     partitions reorder nothing; it covers their changelogs. Raises ConfigError for an `allow_delete` that the file
@@ -141,6 +151,7 @@ def plan(
             continue
         refusal = Finding(name, "undeclared", f"is not in the file; `--allow-delete {name}` would delete it")
         steps.append(Delete(name) if name in allow_delete else refusal)
+    steps += _set_by_hand(brokers or {})
     return Plan(
         changes=tuple(step for step in steps if not isinstance(step, Finding)),
         findings=tuple(step for step in steps if isinstance(step, Finding)),
@@ -169,6 +180,15 @@ def _differences(spec: TopicSpec, there: ObservedTopic, drained: Collection[str]
     for key in sorted({*spec.config, *there.config} - TRANSIENT_KEYS):
         if spec.config.get(key) != there.config.get(key):
             yield AlterConfig(spec.name, key, there.config.get(key), spec.config.get(key))
+
+
+def _set_by_hand(brokers: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
+    for broker, config in sorted(brokers.items()):
+        for key, value in sorted(config.items()):
+            reason = (
+                f"{key}={value} was set while it ran; its file does not say so (kafka-configs --delete-config {key})"
+            )
+            yield Finding(broker, "broker_config", reason)
 
 
 def _repartition(spec: TopicSpec, before: int, drained: Collection[str]) -> Change | Finding:
@@ -219,6 +239,35 @@ def _topic_configs(client: AdminClient, names: Collection[str]) -> dict[str, dic
         resource.name: {key: entry.value for key, entry in answer.result().items() if entry.source == own}
         for resource, answer in answers.items()
     }
+
+
+def observe_brokers(bootstrap: str, extra: Extra | None = None) -> dict[str, dict[str, str]]:
+    """What was set on the running brokers: `broker 1`, or `all brokers` for the cluster-wide default, -> key -> value.
+
+    What a broker's file says is not among it, nor a value that Kafka keeps to itself (a password: `(secret)`). Raises
+    ConfigError when no cluster answers, or it does not tell.
+    """
+    client = _client(bootstrap, extra)
+    try:
+        ids = [str(number) for number in client.list_topics(timeout=TIMEOUT).brokers]
+        asked = [ConfigResource(ResourceType.BROKER, number) for number in ids]
+        answers = {resource.name: answer.result() for resource, answer in client.describe_configs(asked).items()}
+    except KafkaException as error:
+        raise ConfigError(f"the brokers at {bootstrap} do not tell their settings: {error.args[0].str()}") from error
+    found: dict[str, dict[str, str]] = {}
+    for number, entries in answers.items():
+        for key, entry in entries.items():
+            place = _BY_HAND.get(entry.source)
+            if place == "one" or (place == "all" and key not in KAFKAS_OWN):
+                name = f"broker {number}" if place == "one" else "all brokers"
+                found.setdefault(name, {})[key] = "(secret)" if entry.is_sensitive else str(entry.value)
+    return found
+
+
+_BY_HAND = {
+    ConfigSource.DYNAMIC_BROKER_CONFIG.value: "one",
+    ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG.value: "all",
+}
 
 
 def apply(bootstrap: str, plan: Plan, extra: Extra | None = None) -> None:

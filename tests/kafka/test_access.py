@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
@@ -93,6 +94,47 @@ def test_drift_in_quotas_is_shown_and_put_right(kafka: Secured, capsys: pytest.C
     said = kafka.tool(CONFIGS, "admin", "--describe", "--entity-type", "users", "--entity-name", "P37")
     for limit in ("producer_byte_rate=4194304.0", "consumer_byte_rate=1.6777216E7", "request_percentage=100.0"):
         assert limit in said
+
+
+def test_settings_of_a_running_broker_are_drift(kafka: Secured, capsys: pytest.CaptureFixture[str]) -> None:
+    """What somebody set on a broker or on all of them, past their files, is named and left to the operator."""
+    one, everywhere = (
+        ("--entity-type", "brokers", "--entity-name", "1"),
+        ("--entity-type", "brokers", "--entity-default"),
+    )
+    kafka.tool(CONFIGS, "admin", "--alter", *one, "--add-config", "log.retention.ms=3600000")
+    kafka.tool(CONFIGS, "admin", "--alter", *everywhere, "--add-config", "log.cleaner.threads=2")
+    code, text = topics(capsys, "plan")
+    assert code == Exit.DRIFT
+    assert [line.partition(" was set")[0] for line in text.splitlines()] == [
+        "! all brokers  log.cleaner.threads=2",
+        "! broker 1  log.retention.ms=3600000",
+        "0 changes, 2 left alone",
+    ]
+    assert topics(capsys, "apply")[0] == Exit.DRIFT
+    kafka.tool(CONFIGS, "admin", "--alter", *one, "--delete-config", "log.retention.ms")
+    kafka.tool(CONFIGS, "admin", "--alter", *everywhere, "--delete-config", "log.cleaner.threads")
+    assert topics(capsys, "plan") == (Exit.FINE, "in step\n")
+
+
+def test_an_imported_file_is_in_step_with_its_cluster(
+    kafka: Secured, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written from the cluster, read back, compared with it: nothing differs; a right beyond its form is named, exit 2."""
+    monkeypatch.delenv("HEDX_PARTIES")
+    made = str(tmp_path / "topics.yaml")
+    assert topics(capsys, "import", "--out", made)[0] == Exit.FINE
+    assert topics(capsys, "plan", "--file", made) == (Exit.FINE, "in step\n")
+    assert topics(capsys, "validate", "--file", made)[0] == Exit.FINE
+    assert topics(capsys, "import", "--out", made)[0] == Exit.FAILED  # it is there already
+    operator = client_security(kafka.installation.transport("admin"))
+    strange = Acl("P32", "allow", "alter", "topic", "literal", "hedx.32.requests", "*")
+    acls.apply(kafka.bootstrap, AclPlan(added=(strange,)), operator)
+    try:
+        assert run(["topics", "import", "--json"]) == Exit.DRIFT
+        assert json.loads(capsys.readouterr().out)["left_over"] == [f"- acl {strange}"]
+    finally:
+        acls.apply(kafka.bootstrap, AclPlan(removed=(strange,)), operator)
 
 
 def test_kafkas_own_tool_lists_the_same_rights(kafka: Secured) -> None:
