@@ -250,8 +250,8 @@ def observe_brokers(bootstrap: str, extra: Extra | None = None) -> dict[str, dic
     client = _client(bootstrap, extra)
     try:
         ids = [str(number) for number in client.list_topics(timeout=TIMEOUT).brokers]
-        asked = [ConfigResource(ResourceType.BROKER, number) for number in ids]
-        answers = {resource.name: answer.result() for resource, answer in client.describe_configs(asked).items()}
+        asked = [client.describe_configs([ConfigResource(ResourceType.BROKER, number)]) for number in ids]  # one a call
+        answers = {resource.name: answer.result() for call in asked for resource, answer in call.items()}
     except KafkaException as error:
         raise ConfigError(f"the brokers at {bootstrap} do not tell their settings: {error.args[0].str()}") from error
     found: dict[str, dict[str, str]] = {}
