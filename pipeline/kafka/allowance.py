@@ -59,6 +59,7 @@ class Sifted:
     """What is kept whole and what is only counted of one transaction's dead letters."""
 
     kept: list[Letter] = field(default_factory=list)
+    counted: list[Letter] = field(default_factory=list)
     withheld: Counter[Kind] = field(default_factory=Counter)
     levels: dict[str, _Level] = field(default_factory=dict)
 
@@ -89,6 +90,7 @@ class Allowance:
             sifted.levels[issuer] = left or level
             if left is None:
                 sifted.withheld[error.code, issuer] += 1
+                sifted.counted.append((message, error))
             else:
                 sifted.kept.append((message, error))
         return sifted
@@ -132,11 +134,15 @@ class Sieve:
         self._now = 0
 
     def effects(self, effects: Effects, now: int, *, last: bool = False) -> Effects:
-        """`effects` with the dead letters that are kept, and what there is to tell (everything, when it is the `last`)."""
+        """`effects` with the dead letters that are kept, and what there is to tell (everything, when it is the `last`).
+
+        Those that are only counted are among the `refused` then.
+        """
         self._now, self._sifted = now, self.allowance.sift(effects.dead, now)
         self._telling = last or self.allowance.is_due(now)
         telling = self.allowance.telling(now) if self._telling else []
-        return Effects([*effects.outputs, *telling], effects.changes, self._sifted.kept, effects.refused)
+        refused = [*effects.refused, *self._sifted.counted]
+        return Effects([*effects.outputs, *telling], effects.changes, self._sifted.kept, refused)
 
     def is_due(self, now: int, *, last: bool = False) -> bool:
         """Whether there is something to tell although nothing comes; `last`: anything at all."""

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from time import perf_counter
+from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 
@@ -18,6 +19,16 @@ from pipeline.stages.effects import Batch, Effects, Message, Output, Progress, S
 
 Place = tuple[str, int]
 """A partition: topic and number."""
+
+
+class Step(NamedTuple):
+    """One step that succeeded. `remaining`: of each partition the lowest offset still to do; `seconds`: what it took."""
+
+    effects: Effects
+    remaining: dict[Place, int]
+    messages: Sequence[Message]
+    seconds: float
+
 
 NOT_THE_MESSAGES = MemoryError, OSError, sqlite3.Error, KafkaException
 """Beside every HedxError but InvalidMessage: what a disk, a database, a socket or the brokers do to this process."""
@@ -33,11 +44,10 @@ def work_through(
     limits: Limits,
     pace: Pace,
     held: Sequence[Message] = (),
-) -> Iterator[tuple[Effects, dict[Place, int]]]:
+) -> Iterator[Step]:
     """Step through `messages` in as few steps as the limits and the stage allow.
 
-    Yields each step's effects with the offsets of the first messages still to do, by partition; the caller commits and
-    applies them before it goes on. What can wait (`Wary`) comes last; `held`: the first of each partition's messages that
+    Yields each step; the caller commits and applies its effects before it goes on. What can wait (`Wary`) comes last; `held`: the first of each partition's messages that
     wait even longer. A batch on which the stage raises, or whose effects outgrow a transaction, is cut
     in half until one message is left to blame: that one's effects are a dead letter. What is this process's
     fault or nobody's (every HedxError but InvalidMessage, and `NOT_THE_MESSAGES`) passes through.
@@ -55,8 +65,9 @@ def work_through(
             chunks.extendleft((chunk[middle:], chunk[:middle]))
             pace.size = max(1, middle)
             continue
-        pace.learn(len(chunk), perf_counter() - started, load_of(effects))
-        yield effects, _first_offsets(waiting)
+        seconds = perf_counter() - started
+        pace.learn(len(chunk), seconds, load_of(effects))
+        yield Step(effects, _first_offsets(waiting), chunk, seconds)
 
 
 def tick(stage: Stage, state: State, now: int, owned: Sequence[Progress]) -> Effects:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
+from pipeline.kafka.observing import Observer, Restored, View, Worked, reason_of
 from pipeline.kafka.rejections import Rejections
 from pipeline.kafka.stores import DictStore, Store
 from pipeline.stages.effects import Effects, Headers, Message, Output, Progress, Stage
@@ -127,6 +128,7 @@ class MemoryWorker:
         task: int = 0,
         limits: Limits | None = None,
         deadletters: str = DEADLETTERS,
+        observer: Observer | None = None,
     ) -> None:
         self.stage = stage
         self.group = group or f"hedx.{stage.name}"
@@ -136,6 +138,7 @@ class MemoryWorker:
         self._task = task
         self._limits = limits or Limits()
         self._deadletters = deadletters
+        self._observer = observer
         self._pace = Pace(self._limits)
         self._rejections = Rejections(stage.name)
         self._sieve = Sieve(stage.name)
@@ -158,6 +161,11 @@ class MemoryWorker:
         now, ends, positions = self._clock(), self._ends(), self._positions()
         owned = [Progress(*place, now if positions[place] >= ends[place] else None) for place in self._places]
         self._carry_out(tick(self.stage, self.store, now, owned), positions)
+
+    def view(self) -> View:
+        """What this worker has right now."""
+        entries, size = self.store.size()
+        return View(len(self._places), 0, entries, size, self._clock())
 
     def close(self) -> None:
         """Drop the state; what is committed stays at the broker."""
@@ -184,7 +192,9 @@ class MemoryWorker:
             try:
                 self._work(batch, positions)
                 break
-            except Retryable:
+            except Retryable as trouble:
+                if self._observer is not None:
+                    self._observer.aborted(self.stage.name, reason_of(trouble))
                 if attempt == PATIENCE - 1:
                     raise
                 done = self._positions()
@@ -196,24 +206,33 @@ class MemoryWorker:
         steps = work_through(
             self.stage, self.store, batch, clock=self._clock, owned=owned, limits=self._limits, pace=self._pace
         )
-        for effects, remaining in steps:
-            self._carry_out(effects, positions | remaining)
+        for step in steps:
+            self._carry_out(step.effects, positions | step.remaining, step.messages, step.seconds)
 
-    def _carry_out(self, effects: Effects, offsets: dict[Place, int]) -> None:
+    def _carry_out(
+        self, effects: Effects, offsets: dict[Place, int], messages: Sequence[Message] = (), stepped: float = 0.0
+    ) -> None:
         kept = self._sieve.effects(effects, self._clock())
         records = records_of(kept, self.stage, task=self._task, deadletters=self._deadletters)
+        began = self._clock()
         self._broker.transact(records, self.group, offsets)
         self._sieve.through()
         self.store.apply(effects.changes)
         self._rejections.report((*effects.dead, *effects.refused))
+        if self._observer is not None:
+            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, 0.0))
 
     def _restore(self) -> None:
         if self.stage.changelog is None:
             return
         check_layout(self.stage, self._broker.partitions)
-        for partition in range(self._broker.partitions(self.stage.changelog)):
+        partitions, records = range(self._broker.partitions(self.stage.changelog)), 0
+        for partition in partitions:
             entries = self._broker.read(self.stage.changelog, partition)
             self.store.load(partition, [(entry.key or b"", entry.value) for entry in entries])
+            records += len(entries)
+        if self._observer is not None:
+            self._observer.restored(Restored(self.stage.name, partitions, records, 0.0))
 
     def _positions(self) -> dict[Place, int]:
         return {place: self._broker.committed(self.group, *place) for place in self._places}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipeline.domain.errors import NotReady, Retryable
 from pipeline.stages.effects import Effects, Message
 
 
@@ -14,7 +15,8 @@ class Worked:
     """One transaction that is committed. Instants are ms since the epoch (real time), durations seconds.
 
     `messages`: what the step worked on; empty for a tick. `stepped`: how long the pure step took; `committed`: how long
-    the transaction took after it, from its begin to its end.
+    the transaction took after it, from its begin to its end. `effects` are those that were carried out: dead letters beyond
+    an allowance (`kafka.allowance`), which are only counted, are among the refused.
     """
 
     stage: str
@@ -35,6 +37,17 @@ class Restored:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a worker has at a moment. `turned_at`: when it last finished a turn (ms, real time); 0 before the first."""
+
+    partitions: int = 0
+    held: int = 0
+    entries: int = 0
+    bytes: int = 0
+    turned_at: int = 0
+
+
 class Observer(Protocol):
     """Is told what a worker did, from the worker's own thread and after the fact; it must not raise and must be quick."""
 
@@ -46,6 +59,11 @@ class Observer(Protocol):
 
     def aborted(self, stage: str, reason: str) -> None:
         """A transaction was given up; the same messages come again. `reason`: an error's class or code."""
+
+
+def reason_of(trouble: Retryable) -> str:
+    """Why the same messages come again, in a word: the code of what is not ready, else the error's class."""
+    return trouble.code if isinstance(trouble, NotReady) else type(trouble).__name__
 
 
 @dataclass(slots=True)

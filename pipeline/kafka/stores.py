@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rocksdict import Options, Rdict, WriteBatch, WriteOptions
 
@@ -19,6 +19,13 @@ from pipeline.kafka.timers import Timers
 from pipeline.stages.effects import TIMER, State
 
 Changes = Mapping[tuple[int, bytes], bytes | None]
+
+
+class Size(NamedTuple):
+    """How much a store holds: entries, and bytes of keys and values together."""
+
+    entries: int
+    bytes: int
 
 
 class Store(State, Protocol):
@@ -33,6 +40,9 @@ class Store(State, Protocol):
     def drop(self, partition: int) -> None:
         """Forget `partition` entirely."""
 
+    def size(self) -> Size:
+        """How much there is. May be asked for from any thread; it is as true as a moment is."""
+
     def close(self) -> None:
         """Give up files and memory."""
 
@@ -42,6 +52,7 @@ class DictStore:
 
     def __init__(self) -> None:
         self._partitions: dict[int, dict[bytes, bytes]] = {}
+        self._bytes: dict[int, int] = {}
         self._timers = Timers()
 
     def get(self, partition: int, key: bytes) -> bytes | None:
@@ -71,7 +82,12 @@ class DictStore:
     def drop(self, partition: int) -> None:
         """Forget `partition` entirely."""
         self._partitions.pop(partition, None)
+        self._bytes.pop(partition, None)
         self._timers.drop(partition)
+
+    def size(self) -> Size:
+        """Counted as entries come and go."""
+        return Size(sum(map(len, list(self._partitions.values()))), sum(list(self._bytes.values())))
 
     def close(self) -> None:
         """Forget everything."""
@@ -80,10 +96,14 @@ class DictStore:
 
     def _set(self, partition: int, key: bytes, value: bytes | None) -> None:
         entries = self._partitions.setdefault(partition, {})
+        before = entries.get(key)
+        grown = 0 if before is None else -len(key) - len(before)
         if value is None:
             entries.pop(key, None)
         else:
             entries[key] = value
+            grown += len(key) + len(value)
+        self._bytes[partition] = self._bytes.get(partition, 0) + grown
         if key.startswith(TIMER):
             self._timers.put(partition, key, value is not None)
 
@@ -103,6 +123,7 @@ class RocksStore:
                 shutil.rmtree(directory)
             directory.parent.mkdir(parents=True, exist_ok=True)
             self._rocks = Rdict(str(directory), Options(raw_mode=True))
+            self._is_open = True
         self._directory = directory
         self._options = WriteOptions()
         self._options.disable_wal = True  # type: ignore[method-assign,assignment]  # a property, whatever its stub says
@@ -142,8 +163,17 @@ class RocksStore:
             self._rocks.delete_range(_prefix(partition), _prefix(partition + 1))
         self._timers.drop(partition)
 
+    def size(self) -> Size:
+        """RocksDB's own estimate: what was written over or deleted counts until it is compacted."""
+        if not self._is_open:
+            return Size(0, 0)
+        with _disk(self._directory):
+            numbers = [self._rocks.property_int_value(name) or 0 for name in _SIZES]
+        return Size(numbers[0], sum(numbers[1:]))
+
     def close(self) -> None:
         """Close the database and delete its directory."""
+        self._is_open = False
         with _disk(self._directory):
             self._rocks.close()
             shutil.rmtree(self._directory)
@@ -159,6 +189,9 @@ class RocksStore:
                 self._timers.put(partition, key, value is not None)
         with _disk(self._directory):
             self._rocks.write(batch, self._options)
+
+
+_SIZES = "rocksdb.estimate-num-keys", "rocksdb.estimate-live-data-size", "rocksdb.cur-size-all-mem-tables"
 
 
 def _prefix(partition: int) -> bytes:

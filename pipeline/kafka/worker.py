@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic
+from time import monotonic, perf_counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,13 +22,14 @@ from pipeline.kafka.allowance import Sieve
 from pipeline.kafka.assignment import Assignment
 from pipeline.kafka.attempts import Place, apart, records_of, tick, work_through
 from pipeline.kafka.clients import Extra, admin_config, consumer_config
-from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.clock import real_clock, wall_clock
 from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
 from pipeline.kafka.ends import Probes, end_offsets
 from pipeline.kafka.gaps import Gaps
 from pipeline.kafka.held import Held
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
+from pipeline.kafka.observing import Observer, Restored, View, Worked, reason_of
 from pipeline.kafka.rejections import Rejections
 from pipeline.kafka.restore import restore
 from pipeline.kafka.slots import Slot
@@ -52,7 +53,8 @@ class TransactionalWorker:
 
     `store` takes the state (default: a dict) and is closed with the worker. `slot` names this process among those of the
     stage; with `group` (default `hedx.<stage>`) it gives `group.instance.id` and `transactional.id`. `clock`: ms.
-    `extra` settings go to every client (TLS). `checkpoint`: see `transactions.Checkpoint`. Nothing connects before `open`.
+    `extra` settings go to every client (TLS). `checkpoint`: see `transactions.Checkpoint`; `observer`: is told
+    what was done. Nothing connects before `open`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class TransactionalWorker:
         extra: Extra | None = None,
         deadletters: str = DEADLETTERS,
         checkpoint: Checkpoint = no_checkpoint,
+        observer: Observer | None = None,
     ) -> None:
         self.stage = stage
         self.group = group or f"hedx.{stage.name}"
@@ -82,6 +85,7 @@ class TransactionalWorker:
         self._clock = clock
         self._deadletters = deadletters
         self._checkpoint = checkpoint
+        self._observer = observer
         self._pace = Pace(self.limits)
         self._held = Held()
         self._gaps = Gaps(bootstrap, extra)
@@ -90,6 +94,7 @@ class TransactionalWorker:
         self._troubles: Counter[str] = Counter()  # in a row, by what was being done
         self._doing = ""
         self._next_tick = 0.0
+        self._turned_at = 0
         self._stop = threading.Event()
         self._opened = False
 
@@ -156,6 +161,13 @@ class TransactionalWorker:
             self._transactions.close()
             self.store.close()
 
+    def view(self) -> View:
+        """What this worker has right now. May be asked for from any thread."""
+        if not self._opened:
+            return View()
+        entries, size = self.store.size()
+        return View(len(self._assignment.owned), len(self._held), entries, size, self._turned_at)
+
     def __enter__(self) -> Self:
         self.open()
         return self
@@ -185,6 +197,7 @@ class TransactionalWorker:
                 self._tick()
         except (Aborted, Retryable) as trouble:
             self._go_back(trouble)
+        self._turned_at = real_clock()
 
     def _take(self, wait: float) -> list[Message]:
         """What has come: as much as fits a step, or, while something is held back, as much as there is to be looked through."""
@@ -222,9 +235,10 @@ class TransactionalWorker:
             pace=pace,
             held=[*self._held.oldest(), *self._gaps.oldest()],
         )
-        for effects, remaining in steps:
+        for step in steps:
             self._checkpoint("stepped")
-            self._carry_out(effects, _lower(positions, remaining), metadata)
+            offsets = _lower(positions, step.remaining)
+            self._carry_out(step.effects, offsets, metadata, messages=step.messages, stepped=step.seconds)
         self.tally.messages += len(batch)
         del self._troubles["work"]
 
@@ -237,10 +251,11 @@ class TransactionalWorker:
         metadata = self._assignment.metadata()
         caught_up = self._probes.observe(positions)
         owned = [Progress(*place, caught_up.get(place)) for place in positions]
+        started = perf_counter()
         effects = tick(self.stage, self.store, self._clock(), owned)
         if effects.outputs or effects.changes or effects.dead:
             self._checkpoint("stepped")
-            self._carry_out(effects, positions, metadata)
+            self._carry_out(effects, positions, metadata, stepped=perf_counter() - started)
         self._next_tick = monotonic() + (self.stage.tick or 0.0)
         self.tally.ticks += 1
         del self._troubles["tick"]
@@ -260,17 +275,30 @@ class TransactionalWorker:
             self._carry_out(Effects(), positions, self._assignment.metadata())
             del self._troubles["settle"]
 
-    def _carry_out(self, effects: Effects, offsets: dict[Place, int], metadata: Any) -> None:
-        """One transaction, with offsets for all owned partitions; only then the store."""
+    def _carry_out(
+        self,
+        effects: Effects,
+        offsets: dict[Place, int],
+        metadata: Any,
+        *,
+        messages: Sequence[Message] = (),
+        stepped: float = 0.0,
+    ) -> None:
+        """One transaction, with offsets for all owned partitions; only then the store, and who looks on."""
         kept = self._sieve.effects(effects, self._clock(), last=self._stop.is_set())
         records = records_of(kept, self.stage, task=self.slot.number, deadletters=self._deadletters)
+        started = perf_counter()
         self._transactions.carry_out(records, offsets, metadata)
+        committed, ended = perf_counter() - started, real_clock()
         self._sieve.through()
         self.store.apply(effects.changes)
         self._sent = offsets
         self.tally.transactions += 1
         self.tally.outputs += len(effects.outputs)
         self._report(effects)
+        if self._observer is not None:
+            began = ended - round(1000 * (stepped + committed))
+            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, committed))
 
     def _report(self, effects: Effects) -> None:
         self.tally.dead += len(effects.dead)
@@ -282,7 +310,8 @@ class TransactionalWorker:
         start, committed = assignment.starts()
         if self.stage.changelog is not None:
             numbers = [partition for _, partition in start]
-            self.tally.restored += restore(
+            began = perf_counter()
+            records = restore(
                 self.store,
                 self._bootstrap,
                 self.stage.changelog,
@@ -290,6 +319,9 @@ class TransactionalWorker:
                 seconds=limits.restore_seconds,
                 extra=self._extra,
             )
+            self.tally.restored += records
+            if self._observer is not None:
+                self._observer.restored(Restored(self.stage.name, numbers, records, perf_counter() - began))
         assignment.take_up(start)
         self._sent |= committed
         log.info("%s.%d: took up %s", self.group, self.slot.number, sorted(start))
@@ -299,6 +331,10 @@ class TransactionalWorker:
         self._troubles[self._doing] += 1
         times = self._troubles[self._doing]
         log.warning("%s.%d: going back: %s", self.group, self.slot.number, trouble)
+        if self._observer is not None:
+            self._observer.aborted(
+                self.stage.name, str(trouble) if isinstance(trouble, Aborted) else reason_of(trouble)
+            )
         if isinstance(trouble, Aborted):
             self.tally.aborts += 1
             if times >= MOST_ABORTS:

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pipeline.kafka.clients import admin_config, producer_config
 from pipeline.kafka.limits import Limits
 from pipeline.kafka.memory import MemoryBroker, MemoryWorker
+from pipeline.kafka.observing import Observer
 from pipeline.kafka.slots import Slot
 from pipeline.kafka.stores import DictStore, Store
 from pipeline.kafka.tailing import CommittedLog
@@ -44,7 +45,13 @@ class World(Protocol):
     ) -> None:
         """Write one record, outside any transaction."""
 
-    def worker(self, stage: Stage, store: Store | None = None, limits: Limits | None = None) -> Worker:
+    def worker(
+        self,
+        stage: Stage,
+        store: Store | None = None,
+        limits: Limits | None = None,
+        observer: Observer | None = None,
+    ) -> Worker:
         """A new worker for `stage`, in the place of the last one."""
 
     def messages(self, topic: str) -> Sequence[Message]:
@@ -72,7 +79,13 @@ class MemoryWorld:
     ) -> None:
         self.broker.produce(topic, key, value, headers, partition)
 
-    def worker(self, stage: Stage, store: Store | None = None, limits: Limits | None = None) -> MemoryWorker:
+    def worker(
+        self,
+        stage: Stage,
+        store: Store | None = None,
+        limits: Limits | None = None,
+        observer: Observer | None = None,
+    ) -> MemoryWorker:
         return MemoryWorker(
             stage,
             self.broker,
@@ -81,6 +94,7 @@ class MemoryWorld:
             group=self._unique(stage.name),
             limits=limits,
             deadletters=self._unique("dead"),
+            observer=observer,
         )
 
     def messages(self, topic: str) -> Sequence[Message]:
@@ -115,7 +129,13 @@ class KafkaWorld:
         self._producer.produce(topic, value, key, place, headers=list(headers))
         self._producer.flush(10)
 
-    def worker(self, stage: Stage, store: Store | None = None, limits: Limits | None = None) -> TransactionalWorker:
+    def worker(
+        self,
+        stage: Stage,
+        store: Store | None = None,
+        limits: Limits | None = None,
+        observer: Observer | None = None,
+    ) -> TransactionalWorker:
         worker = TransactionalWorker(
             stage,
             self.bootstrap,
@@ -125,6 +145,7 @@ class KafkaWorld:
             clock=self.clock,
             limits=limits,
             deadletters=self._unique("dead"),
+            observer=observer,
         )
         self._workers.append(worker)
         return worker

@@ -68,7 +68,7 @@ def worked(stage: Patient, batch: list[Message]) -> list[tuple[list[bytes | None
     """Values written and first offsets left, transaction by transaction."""
     limits = Limits()
     steps = work_through(stage, DictStore(), batch, clock=lambda: NOW, owned=(), limits=limits, pace=Pace(limits))
-    return [([o.value for o in effects.outputs], left) for effects, left in steps]
+    return [([o.value for o in step.effects.outputs], step.remaining) for step in steps]
 
 
 def test_what_can_wait_comes_last_in_a_transaction_of_its_own() -> None:
@@ -152,5 +152,5 @@ def test_any_other_failure_is_the_messages(failure: Exception) -> None:
     stage = Failing(failure=failure)
     batch = [message(n, b"g") for n in range(2)]
     steps = work_through(stage, DictStore(), batch, clock=lambda: NOW, owned=(), limits=limits, pace=Pace(limits))
-    dead = [error.code for effects, _ in steps for _, error in effects.dead]
+    dead = [error.code for step in steps for _, error in step.effects.dead]
     assert dead == [failure.code if isinstance(failure, InvalidMessage) else "stage_failed"] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,11 @@ def test_a_store_is_a_dictionary_per_partition(make: Callable[[], Store], action
         assert store.due(partition, 10_000, 99) == due(model, partition, 10_000, 99)
         assert all(store.get(partition, key) == value for key, value in entries.items())
         assert store.get(partition, b"never set") is None
+    if isinstance(store, DictStore):
+        pairs = [item for entries in model.values() for item in entries.items()]
+        assert store.size() == (len(pairs), sum(len(key) + len(value) for key, value in pairs))
     store.close()
+    assert store.size() == (0, 0)
 
 
 def record(model: Model, action: str, *rest: Any) -> None:
@@ -109,3 +114,15 @@ def test_a_failing_disk_is_the_operators_fault(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="file"):
         RocksStore(tmp_path / "file" / "state")
+
+
+def test_rocksdb_estimates_its_size(tmp_path: Path) -> None:
+    """Also asked from another thread while the worker writes; closed, it has nothing."""
+    store = RocksStore(tmp_path / "state")
+    store.apply({(0, b"%d" % number): b"x" * 1000 for number in range(500)})
+    with ThreadPoolExecutor(1) as other:
+        entries, size = other.submit(store.size).result()
+    assert entries == 500
+    assert 500_000 <= size < 1_000_000
+    store.close()
+    assert store.size() == (0, 0)

@@ -48,7 +48,7 @@ class Signing:
 def run(stage: Signing, *values: bytes) -> list[Effects]:
     messages = [Message("in", 0, offset, NOW, None, value) for offset, value in enumerate(values)]
     through = work_through(stage, DictStore(), messages, clock=lambda: NOW, owned=(), limits=LIMITS, pace=Pace(LIMITS))
-    return [effects for effects, _ in through]
+    return [step.effects for step in through]
 
 
 @pytest.fixture
