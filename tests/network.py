@@ -242,7 +242,7 @@ class Network:
         member = self.parties[party]
         db = member.store.connection
         with transaction(db):
-            outbox.renew(db, self.clock())
+            outbox.renew(db, member.identity.signer, self.clock())
         while outbox.waiting(db):
             with transaction(db):
                 outbox.seal(db, member.identity.signer, self.clock())

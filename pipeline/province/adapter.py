@@ -229,8 +229,7 @@ class OutboxRunner:
         self._send = send
         self._last_sealed = 0
         self._version = -1
-        with transaction(connection) as db:
-            outbox.renew_under(db, identity.signer.thumbprint)
+        self._certificate = b""
 
     def turn(self, now: int) -> float:
         """Seal and send what is due; returns how long (s) there is nothing to do unless something is put in.
@@ -238,9 +237,13 @@ class OutboxRunner:
         An outage of the brokers is waited out: what was not sent stays due.
         """
         self._version = self._data_version()
+        if self._certificate != self._identity.signer.thumbprint:
+            with transaction(self._connection) as db:
+                outbox.renew_under(db, self._identity.signer, now)
+            self._certificate = self._identity.signer.thumbprint
         if outbox.expired(self._connection, now):
             with transaction(self._connection) as db:
-                outbox.renew(db, now)
+                outbox.renew(db, self._identity.signer, now)
         waiting = outbox.waiting(self._connection)
         lingering = outbox.LINGER - (now - self._last_sealed)
         if waiting and (lingering <= 0 or waiting >= outbox.SEAL_AT_ONCE):

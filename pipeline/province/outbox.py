@@ -4,20 +4,22 @@ Sealed bundles are put in with the transaction that makes them due. `seal` packs
 (at once when the outbox was idle, after at most `LINGER` when it is busy); `due` gives what must be sent now, and what
 was not receipted in time, again.
 What outlives its envelope (an outage of two weeks, or the certificate it was signed under) is sealed into a new one:
-nobody would take the old one any more.
+nobody would take the old one any more. A receipt is a signature of its own, as old as its envelope: it is signed again.
 An envelope of `requests` is settled by the center's receipt; one of `responses` when the requester's delivery receipts
 have named all its bundles.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import cbor2
 
-from pipeline.crypto import envelopes
-from pipeline.crypto.bundles import Bundle, SealedBundle, parse_bundle
+from pipeline.crypto import envelopes, signed
+from pipeline.crypto.bundles import Bundle, SealedBundle, clear_bundle, parse_bundle
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.signed import MAX_LIFETIME
 from pipeline.domain.parties import CENTER, InboxKind, inbox
@@ -73,21 +75,22 @@ def expired(connection: sqlite3.Connection, now: int) -> int:
     return count
 
 
-def renew(connection: sqlite3.Connection, now: int) -> None:
+def renew(connection: sqlite3.Connection, signer: Signer, now: int) -> None:
     """Take apart the envelopes past their time, inside the caller's transaction: their unsettled bundles wait again.
 
-    The bundles stay as they are, so receivers that know them already take them for what they are.
+    All but receipts stay as they are, so receivers that know them already take them for what they are.
     """
-    _take_apart(connection, connection.execute("SELECT id FROM outbox_envelope WHERE expires_at <= ?", (now,)))
+    ids = connection.execute("SELECT id FROM outbox_envelope WHERE expires_at <= ?", (now,))
+    _take_apart(connection, ids, signer, now)
 
 
-def renew_under(connection: sqlite3.Connection, thumbprint: bytes) -> None:
-    """`renew` for the envelopes that were signed under another certificate than the one with this SHA-256.
+def renew_under(connection: sqlite3.Connection, signer: Signer, now: int) -> None:
+    """`renew` for the envelopes that were signed under another certificate than the signer's.
 
     For after a renewal: if it was because the old certificate was revoked, nobody takes what it signed and is still here.
     """
     query = "SELECT id FROM outbox_envelope WHERE instr(substr(value, 1, ?), ?) = 0"
-    _take_apart(connection, connection.execute(query, (_SIGNATURE_WITHIN, thumbprint)))
+    _take_apart(connection, connection.execute(query, (_SIGNATURE_WITHIN, signer.thumbprint)), signer, now)
 
 
 def due(connection: sqlite3.Connection, now: int) -> list[Output]:
@@ -182,7 +185,7 @@ def drop(connection: sqlite3.Connection, digests: Collection[bytes]) -> None:
     settled(connection, digests)
 
 
-def _take_apart(connection: sqlite3.Connection, ids: Iterable[tuple[bytes]]) -> None:
+def _take_apart(connection: sqlite3.Connection, ids: Iterable[tuple[bytes]], signer: Signer, now: int) -> None:
     for (envelope_id,) in list(ids):
         query = "SELECT topic, value FROM outbox_envelope WHERE id = ?"
         topic, value = connection.execute(query, (envelope_id,)).fetchone()
@@ -191,9 +194,20 @@ def _take_apart(connection: sqlite3.Connection, ids: Iterable[tuple[bytes]]) -> 
         _, raws = cbor2.loads(value)
         kept = [raw for raw in raws if not unsettled_ones or parse_bundle(raw).leaf in unsettled_ones]
         kind = topic.rpartition(".")[2]
-        connection.executemany("INSERT INTO outbox_bundle (inbox, raw) VALUES (?, ?)", [(kind, raw) for raw in kept])
+        again = [(kind, _of_today(raw, signer, now)) for raw in kept]
+        connection.executemany("INSERT INTO outbox_bundle (inbox, raw) VALUES (?, ?)", again)
         connection.execute("DELETE FROM outbox_open WHERE envelope_id = ?", (envelope_id,))
         connection.execute("DELETE FROM outbox_envelope WHERE id = ?", (envelope_id,))
+
+
+def _of_today(raw: bytes, signer: Signer, now: int) -> bytes:
+    """The bundle; of receipts, which nobody refers to, one that says the same with signatures of today."""
+    bundle = parse_bundle(raw)
+    if bundle.header.kind != "receipt":
+        return raw
+    told = [signed.peek(record) for record in bundle.records]
+    records = [signed.sign(one.typ, one.payload, signer, audience=CENTER, now=now).raw for one in told]
+    return clear_bundle(replace(bundle.header, bundle_id=os.urandom(16)), records).raw
 
 
 def _sealed(raw: bytes) -> SealedBundle:

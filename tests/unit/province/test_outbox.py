@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crypto import envelopes
+from pipeline.codec import framing
+from pipeline.crypto import envelopes, signed
 from pipeline.crypto.authority import issue
 from pipeline.crypto.bundles import SealedBundle, clear_bundle
 from pipeline.crypto.envelopes import SOFT_LIMIT
@@ -16,15 +17,26 @@ from pipeline.crypto.signed import MAX_LIFETIME
 from pipeline.crypto.trust import Trust
 from pipeline.domain.errors import Retryable
 from pipeline.domain.parties import CENTER, InboxKind
+from pipeline.domain.records import Receipt
 from pipeline.province import outbox
 from pipeline.province.adapter import IDLE, PAUSE, OutboxRunner
 from pipeline.province.database import connect, transaction
 from pipeline.stages.effects import Output
 from pipeline.stages.local import Posted
+from pipeline.stages.notices import Notice, post, sign_record
 from tests.unit.crypto.exchange import NOW, START, authority, entry, header, identity, trust
 
 PARTY = "37"
 SECOND = 1000
+RECEIPT = Receipt(
+    kind="delivered",
+    application_id="968cff4a-2f0e-4d0c-9d0b-0d8f5a2b6c11",
+    provider="32",
+    envelope_id=None,
+    envelope_digest=None,
+    bundles=[bytes(32)],
+    at=NOW,
+)
 
 
 @pytest.fixture
@@ -35,7 +47,7 @@ def db(tmp_path: Path) -> sqlite3.Connection:
 
 def bundle(n: int, size: int = 100) -> SealedBundle:
     """A clear bundle that differs from others by `n`."""
-    return clear_bundle(header("receipt", bundle_id=n.to_bytes(16, "big")), [b"r" * size])
+    return clear_bundle(header("act", bundle_id=n.to_bytes(16, "big")), [b"r" * size])
 
 
 def put(db: sqlite3.Connection, *bundles: SealedBundle, kind: InboxKind = "requests") -> None:
@@ -200,7 +212,7 @@ def test_what_outlives_its_envelope_is_sealed_into_a_new_one(db: sqlite3.Connect
     assert outbox.expired(db, later - 1) == 0
     assert outbox.expired(db, later) == 2
     with transaction(db):
-        outbox.renew(db, later)
+        outbox.renew(db, identity(PARTY).signer, later)
     assert outbox.waiting(db) == 3
     seal(db, later)
     renewed = {output.topic: output for output in outbox.due(db, later)}
@@ -218,7 +230,7 @@ def test_what_outlives_its_envelope_is_sealed_into_a_new_one(db: sqlite3.Connect
 def test_after_a_renewal_what_is_unsettled_is_signed_again(db: sqlite3.Connection, wire: Wire) -> None:
     """The old certificate may have been revoked: the same bundles go in new envelopes, once, but for those settled."""
     renewed = issue(authority(), PARTY, START)
-    told = clear_bundle(header("receipt", bundle_id=bytes(16)), [renewed.signer.thumbprint])  # under the old one yet
+    told = clear_bundle(header("act", bundle_id=bytes(16)), [renewed.signer.thumbprint])  # under the old one yet
     bundles = [bundle(n) for n in range(1, 4)]
     put(db, told)
     put(db, *bundles, kind="responses")
@@ -234,6 +246,23 @@ def test_after_a_renewal_what_is_unsettled_is_signed_again(db: sqlite3.Connectio
     assert {b.leaf for each in opened for b in each.bundles} == {told.leaf, bundles[0].leaf, bundles[2].leaf}
     OutboxRunner(db, renewed, wire.send).turn(NOW + 2 * SECOND)
     assert len(wire.outputs) == outbox.unsettled(db) == 2
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["after a renewal", "two weeks later"])
+def test_a_receipt_that_goes_again_is_signed_again(db: sqlite3.Connection, wire: Wire, late: bool) -> None:
+    """It says the same as before, under the signature and in the time of the envelope that it goes in."""
+    fresh = identity(PARTY) if late else issue(authority(), PARTY, START)
+    receipt = sign_record("receipt", "Receipt", RECEIPT, identity(PARTY).signer, CENTER, NOW)
+    put(db, post(Notice("receipt", CENTER, PARTY, RECEIPT["application_id"] or ""), [receipt], PARTY))
+    seal(db)
+    now = NOW // 1000 * 1000 + MAX_LIFETIME if late else NOW + SECOND
+    OutboxRunner(db, fresh, wire.send).turn(now)
+    everyone = Trust(authority().certificates, [{**entry(PARTY), "signing_certificates": [fresh.signer.certificate]}])
+    [told] = envelopes.open_envelope(wire.outputs[-1].value or b"", everyone, audience=CENTER, now=now).bundles
+    verified = signed.verify(told.records[0], "receipt", everyone, now=now, issuer=PARTY, audience=CENTER)
+    assert framing.decode_as("Receipt", verified.payload) == RECEIPT
+    assert told.header.kind == "receipt"
+    assert outbox.unsettled(db) == 1
 
 
 def test_what_was_put_in_survives_the_process(tmp_path: Path) -> None:
