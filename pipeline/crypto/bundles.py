@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.crypto import cbor, headers, merkle
 from pipeline.crypto.headers import SEALED_KINDS, Header
+from pipeline.crypto.stopwatch import timed
 from pipeline.crypto.suite import KEY_SIZE, SUITE, TAG_SIZE, H, aead_decrypt, aead_encrypt, hmac, hmac_under
 from pipeline.domain.errors import InvalidMessage
 
@@ -88,6 +89,7 @@ def padded_size(kind: str, longest: int) -> int:
     return -(-needed // STEP) * STEP
 
 
+@timed("seal")
 def seal_bundle(
     header: Header, records: Sequence[bytes], secret: bytes, seal: bytes, *, heads: Sequence[bytes] = ()
 ) -> SealedBundle:
@@ -136,6 +138,7 @@ def header_of(raw: bytes) -> Header:
     raise InvalidMessage("bundle_invalid", "not [header, …]")
 
 
+@timed("split")
 def split(raw: bytes) -> Parts:
     """Take a bundle apart and hash it, header unread. Raises InvalidMessage `cbor_invalid` or `bundle_invalid`."""
     outer, count = cbor.array_sizes(raw, 2)
@@ -183,6 +186,7 @@ def interpret(parts: Parts, index: int, leaves: Sequence[bytes]) -> Bundle:
     )
 
 
+@timed("open")
 def open_records(bundle: Bundle, secret: bytes, start: int = 0, stop: int | None = None) -> list[bytes]:
     """The plaintexts of records `start` to `stop` (heads count, record 0 is the first head).
 

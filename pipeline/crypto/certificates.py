@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
+from pipeline.crypto.stopwatch import timed
 from pipeline.crypto.suite import H
 from pipeline.domain.errors import ConfigError, InvalidMessage
 
@@ -109,6 +110,7 @@ class CertificateVerifier:
         """The issuing CAs' certificates, whose keys also sign revocation lists."""
         return self._issuing
 
+    @timed("chain")
     def verify(self, der: bytes, party: str, role: str, usage: x509.ObjectIdentifier) -> TrustedCertificate:
         """The certificate as `party`'s for `usage`. Raises InvalidMessage `certificate_invalid`.
 

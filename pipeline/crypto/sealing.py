@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from pipeline.crypto import cbor, suite
 from pipeline.crypto.keys import PublicSealingKey, Unsealer, cose_key
+from pipeline.crypto.stopwatch import timed
 from pipeline.crypto.suite import KEY_SIZE, SUITE, TAG_SIZE, Entropy, H
 from pipeline.domain.errors import InvalidMessage
 
@@ -36,6 +37,7 @@ def context(sender: str) -> bytes:
     return H(cbor.dumps(["hedx/1/seal", SUITE, sender]))
 
 
+@timed("new_seal")
 def new_seal(sender: str, recipients: Sequence[PublicSealingKey], entropy: Entropy = os.urandom) -> tuple[bytes, bytes]:
     """Draw a secret S (32 bytes) and seal it from `sender` to one to four recipients: (S, seal).
 
@@ -50,6 +52,7 @@ def new_seal(sender: str, recipients: Sequence[PublicSealingKey], entropy: Entro
     return secret, cbor.dumps([_BODY_PROTECTED, {5: iv}, ciphertext, wrapped])
 
 
+@timed("unseal")
 def unseal(seal: bytes, sender: str, keys: Unsealer) -> bytes:
     """S, from a seal made by `sender` for one of `keys`.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.crypto import cose, suite
 from pipeline.crypto.certificates import ENCRYPT_USAGE, SIGN_USAGE, TrustedCertificate
 from pipeline.crypto.keys import Signer
+from pipeline.crypto.stopwatch import timed
 from pipeline.crypto.suite import Entropy
 from pipeline.domain.errors import InvalidMessage
 
@@ -83,6 +84,7 @@ def uuid7(now: int, entropy: Entropy = os.urandom) -> bytes:
     return now.to_bytes(6, "big") + bytes((0x70 | random[0] & 15, random[1], 0x80 | random[2] & 63)) + random[3:]
 
 
+@timed("sign")
 def sign(
     typ: str,
     payload: bytes,

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from pipeline.crypto.stopwatch import timed
 from pipeline.domain.errors import InvalidMessage
 
 SUITE = 1
@@ -80,6 +81,7 @@ def sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
+@timed("verify")
 def verify(key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> None:
     """Return if `signature` (r || s) is the key's over `data`; else raise InvalidMessage `signature_invalid`."""
     if len(signature) != SIGNATURE_SIZE:
