@@ -13,19 +13,31 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
-Source = Literal["process", "worker", "adapter", "lag", "watch", "doctor", "console"]
+Source = Literal["process", "crew", "worker", "adapter", "lag", "watch", "doctor", "console"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. `source`: which process exports it; `labels`: the names of its labels, in order."""
+    """One metric. `source`: which process exports it; `labels`: the names of its labels, in order; `buckets`: a histogram's."""
 
     name: str
     kind: Kind
     source: Source
     help: str
     labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
 
+
+SIZES = (256, 1024, 4096, 16_384, 65_536, 262_144, 524_288, 921_600)
+"""Bytes, up to the hard limit of an envelope."""
+COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+"""Messages, up to the most that a step is given."""
+QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds, up to those of a transaction's end."""
+SLOW = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43_200.0)
+"""Seconds, from a quiet exchange to half a day's outage."""
+RESTORES = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds, up to those after which a restore is given up."""
 
 PLACE = ("cluster_name", "group", "topic", "partition")
 
@@ -46,17 +58,32 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "hedx_crl_next_update_seconds", "gauge", "process", "When the newest revocation list goes stale, Unix time."
     ),
-    Metric("hedx_refusals_total", "counter", "process", "Messages refused, by reject code.", ("stage", "code")),
-    Metric("hedx_process_restarts_total", "counter", "process", "Restarts by `hedx center run`.", ("process",)),
+    Metric(
+        "hedx_refusals_total",
+        "counter",
+        "process",
+        "Messages refused with an answer, or only counted; at a party also those put aside. By reject code.",
+        ("stage", "code"),
+    ),
+    # -- the parent of `hedx center run` ----------------------------------------------------------------------------------
+    Metric("hedx_process_restarts_total", "counter", "crew", "Restarts of a process by its parent.", ("process",)),
+    Metric("hedx_process_up", "gauge", "crew", "1 while a process of this parent runs, else 0.", ("process",)),
     # -- a center's stage -----------------------------------------------------------------------------------------------
     Metric("hedx_messages_total", "counter", "worker", "Messages worked on and committed.", ("stage",)),
-    Metric("hedx_message_bytes", "histogram", "worker", "Size of messages worked on (key and value).", ("stage",)),
-    Metric("hedx_batch_messages", "histogram", "worker", "Messages of one transaction.", ("stage",)),
+    Metric(
+        "hedx_message_bytes", "histogram", "worker", "Size of messages worked on (key and value).", ("stage",), SIZES
+    ),
+    Metric("hedx_batch_messages", "histogram", "worker", "Messages of one transaction.", ("stage",), COUNTS),
     Metric("hedx_outputs_total", "counter", "worker", "Records written and committed.", ("stage", "topic")),
     Metric("hedx_output_bytes_total", "counter", "worker", "Bytes of records written.", ("stage", "topic")),
-    Metric("hedx_step_seconds", "histogram", "worker", "Time of the pure step of one transaction.", ("stage",)),
+    Metric("hedx_step_seconds", "histogram", "worker", "Time of the pure step of one transaction.", ("stage",), QUICK),
     Metric(
-        "hedx_transaction_seconds", "histogram", "worker", "Time from begin to commit of a transaction.", ("stage",)
+        "hedx_transaction_seconds",
+        "histogram",
+        "worker",
+        "Time from begin to commit of a transaction.",
+        ("stage",),
+        QUICK,
     ),
     Metric("hedx_transactions_total", "counter", "worker", "Transactions, committed or aborted.", ("stage", "outcome")),
     Metric(
@@ -65,24 +92,42 @@ METRICS: tuple[Metric, ...] = (
         "worker",
         "From a message's append to the commit of its transaction.",
         ("stage",),
+        SLOW,
     ),
     Metric("hedx_restores_total", "counter", "worker", "Restores of state from the changelog.", ("stage",)),
     Metric("hedx_restored_records_total", "counter", "worker", "Changelog records read by restores.", ("stage",)),
-    Metric("hedx_restore_seconds", "histogram", "worker", "Time of one restore.", ("stage",)),
+    Metric("hedx_restore_seconds", "histogram", "worker", "Time of one restore.", ("stage",), RESTORES),
     Metric("hedx_state_entries", "gauge", "worker", "Entries of the owned partitions' state.", ("stage",)),
     Metric("hedx_state_bytes", "gauge", "worker", "Bytes of the owned partitions' state, keys and values.", ("stage",)),
     Metric("hedx_partitions_owned", "gauge", "worker", "Input partitions this worker owns.", ("stage",)),
     Metric("hedx_held_messages", "gauge", "worker", "Messages held back behind others (floods).", ("stage",)),
-    Metric("hedx_dead_letters_total", "counter", "worker", "Messages put aside, by reject code.", ("stage", "code")),
+    Metric(
+        "hedx_dead_letters_total", "counter", "worker", "Messages put aside whole, by reject code.", ("stage", "code")
+    ),
     Metric(
         "hedx_worker_turn_seconds", "gauge", "worker", "When the worker last finished a turn, Unix time.", ("stage",)
     ),
     # -- a party's adapter ----------------------------------------------------------------------------------------------
     Metric("hedx_outbox_envelopes", "gauge", "adapter", "Envelopes sent or to be sent, not receipted yet.", ("party",)),
-    Metric("hedx_outbox_oldest_seconds", "gauge", "adapter", "Age of the oldest of them.", ("party",)),
-    Metric("hedx_lookup_seconds", "histogram", "adapter", "One bulk look-up in a register.", ("party", "category")),
-    Metric("hedx_answers_total", "counter", "adapter", "Persons answered about.", ("party", "category", "status")),
-    Metric("hedx_owed_subqueries", "gauge", "adapter", "Sub-queries not answered yet.", ("party",)),
+    Metric("hedx_outbox_oldest_seconds", "gauge", "adapter", "Age of the oldest of them; 0 without any.", ("party",)),
+    Metric("hedx_outbox_bundles", "gauge", "adapter", "Bundles that wait to be put into an envelope.", ("party",)),
+    Metric(
+        "hedx_lookup_seconds", "histogram", "adapter", "One bulk look-up in a register.", ("party", "category"), QUICK
+    ),
+    Metric(
+        "hedx_answers_total",
+        "counter",
+        "adapter",
+        "Persons answered about, by category of the schedule row.",
+        ("party", "category", "status"),
+    ),
+    Metric(
+        "hedx_owed_subqueries",
+        "gauge",
+        "adapter",
+        "Sub-queries whose register is away, and reminders of what is not in the store.",
+        ("party",),
+    ),
     Metric("hedx_owed_overdue", "gauge", "adapter", "Of these, those past their deadline.", ("party",)),
     Metric(
         "hedx_adapter_turn_seconds",
