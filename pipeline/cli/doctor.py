@@ -40,7 +40,7 @@ def command(metrics: Path | None, lang: Language, as_json: bool) -> Exit:
     facts = gather(Installation(data_dir()), wall_clock())
     findings = examine(facts)
     if metrics is not None:
-        textfile.write(metrics, textfile.render(textfile.metrics_of(facts, findings)))
+        textfile.write(metrics, textfile.render(facts, findings))
     healthy = is_healthy(findings)
     if as_json:
         emit({"healthy": healthy, "findings": [_public(each, lang) for each in findings]}, as_json)

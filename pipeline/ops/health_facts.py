@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -44,6 +44,15 @@ def gather(installation: Installation, now: int) -> Facts:
     )
 
 
+def in_use(installation: Installation, party: str | None, principals: Iterable[str]) -> list[HeldCertificate]:
+    """The certificates that one process uses: `party`'s to sign and encrypt, and for TLS those of `principals`."""
+    found = [] if party is None else list(_identity(installation.identity_folder(party), set()))
+    files = [installation.transport(principal) / "tls.pem" for principal in dict.fromkeys(principals)]
+    return found + [
+        _held(owner_of(path.parent.name), "tls", path.read_bytes(), set()) for path in files if path.exists()
+    ]
+
+
 def _registered(registry: Registry, now: int) -> Iterator[HeldCertificate]:
     """Of every holder and usage the newest that is not revoked, else the newest; suspended parties get none."""
     newest: dict[tuple[str, str], HeldCertificate] = {}
@@ -58,11 +67,15 @@ def _registered(registry: Registry, now: int) -> Iterator[HeldCertificate]:
 
 def _installed(installation: Installation, revoked: set[str]) -> Iterator[HeldCertificate]:
     for folder in sorted(installation.party("").glob("*/identity")):
-        for usage in ("sign", "encrypt"):
-            if (folder / f"{usage}.der").exists():
-                yield _held(folder.parent.name, usage, (folder / f"{usage}.der").read_bytes(), revoked)
+        yield from _identity(folder, revoked)
     for path in sorted(installation.transport("").glob("*/tls.pem")):
         yield _held(owner_of(path.parent.name), "tls", path.read_bytes(), revoked)
+
+
+def _identity(folder: Path, revoked: set[str]) -> Iterator[HeldCertificate]:
+    for usage in ("sign", "encrypt"):
+        if (folder / f"{usage}.der").exists():
+            yield _held(folder.parent.name, usage, (folder / f"{usage}.der").read_bytes(), revoked)
 
 
 def _held(party: str, usage: str, data: bytes, revoked: set[str]) -> HeldCertificate:
