@@ -18,7 +18,7 @@ from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import DeadLetter, DeadLetterAct
 from pipeline.kafka.deadletters import CUT, HEADER, own_headers
 from pipeline.stages import topics
-from pipeline.stages.effects import Message
+from pipeline.stages.effects import Message, Output
 
 State = Literal["open", "replayed", "discarded"]
 REPLAYED: Final = "hedx.replayed"
@@ -163,6 +163,30 @@ def numbers(place: str) -> tuple[int, int]:
     if not slash or not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in (partition, offset)):
         raise ConfigError(f"{place} is no place of a dead letter: give PARTITION/OFFSET, as hedx dlq list shows it")
     return int(partition), int(offset)
+
+
+def act_on(shown: Shown, act: str, by: str, reason: str, now: int) -> DeadLetterAct:
+    """A decision about a letter, `replayed` or `discarded`; where a message went is not known yet."""
+    partition, offset = numbers(shown.letter.place)
+    return DeadLetterAct(
+        act=act,
+        partition=partition,
+        offset=offset,
+        letter=shown.framed,
+        by=by,
+        reason=reason,
+        at=now,
+        to_topic=None,
+        to_partition=None,
+        to_offset=None,
+    )
+
+
+def put_back(shown: Shown, act: DeadLetterAct) -> Output:
+    """The record that puts a letter's message back: as it was, where it stood, and the act in one header more."""
+    message = shown.message
+    headers = (*message.headers, (REPLAYED, framing.encode("DeadLetterAct", act)))
+    return Output(message.topic, message.key, message.value, headers, message.partition)
 
 
 def _hindrance(message: Message, story: DeadLetter) -> str | None:

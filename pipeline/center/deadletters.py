@@ -17,16 +17,17 @@ from typing import Final
 
 from pipeline.center.deadletter_facts import (
     INBOXES,
-    REPLAYED,
     Letter,
     Shown,
     State,
     act_in,
+    act_on,
     is_act,
     numbers,
     origin,
     original,
     place_of,
+    put_back,
     read_letter,
     settled,
     story_of,
@@ -136,11 +137,8 @@ class DeadLetters:
         with self._decider(OPERATOR if topic in INBOXES else CENTER) as decider:
             shown = self._look(place, whole=True)
             _check_replay(shown.letter, again=again)
-            act = _act(shown, "replayed", by, reason, now)
-            message = shown.message
-            headers = (*message.headers, (REPLAYED, encode("DeadLetterAct", act)))
-            output = Output(message.topic, message.key, message.value, headers, message.partition)
-            [went] = decider.write([output], lambda places: _record(act, places[0]))
+            act = act_on(shown, "replayed", by, reason, now)
+            [went] = decider.write([put_back(shown, act)], lambda places: _record(act, places[0]))
         return Replayed(place, *went)
 
     def discard(self, place: str, *, by: str, reason: str, now: int) -> Letter:
@@ -154,7 +152,7 @@ class DeadLetters:
             shown = self._look(place, whole=True)
             if shown.letter.state != "open":
                 raise ConfigError(f"{place} is {shown.letter.state} already, by {shown.letter.by}")
-            act = _act(shown, "discarded", by, reason, now)
+            act = act_on(shown, "discarded", by, reason, now)
             decider.write([], lambda _: _record(act, None))
         return settled(shown.letter, [act])
 
@@ -242,22 +240,6 @@ def _check_replay(letter: Letter, *, again: bool) -> None:
         raise ConfigError(f"{letter.place} was discarded by {letter.by}: that is final")
     if letter.state == "replayed" and not again:
         raise ConfigError(f"{letter.place} was replayed by {letter.by}, to {letter.went_to}; --again does it once more")
-
-
-def _act(shown: Shown, kind: str, by: str, reason: str, now: int) -> DeadLetterAct:
-    partition, offset = numbers(shown.letter.place)
-    return DeadLetterAct(
-        act=kind,
-        partition=partition,
-        offset=offset,
-        letter=shown.framed,
-        by=by,
-        reason=reason,
-        at=now,
-        to_topic=None,
-        to_partition=None,
-        to_offset=None,
-    )
 
 
 def _record(act: DeadLetterAct, went: Place | None) -> Output:
