@@ -49,6 +49,8 @@ FOLLOWS: Mapping[str, frozenset[str]] = {
 PARTLY = {"accepted", "started", "partly_answered"}
 CERTIFIED = {"completed", "incomplete", "supplemented", "under_recheck"}
 OVER = CERTIFIED | {"withdrawn", "rejected"}
+SIGNED = 14 * DAY
+"""How long (s) a signature holds that nobody has received."""
 SHORT = 20 * DAY
 """A course of at most so many seconds is over before anybody's mandate, request or supplement window is."""
 
@@ -306,6 +308,8 @@ def _explain_rejection(course: Course, filed: Filed) -> None:
         explained.add("refused_by_officer")
     if filed.in_parts or any(done.what == "stopped" for done in course.log):
         explained.add("sections_missing")
+    if any(done.what == "stopped" for done in course.log) and course.now - filed.at >= SIGNED * 1000:
+        explained.add("section_unreadable")  # it lay at the door until the mandate's signature was over
     if filed.original is not None:
         explained |= {code for code in found if code.startswith("recheck_")}
     assert found <= explained, f"{filed.id} is rejected: {sorted(found - explained)}"

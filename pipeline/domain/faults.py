@@ -345,6 +345,11 @@ FAULTS: Final[dict[str, Wording]] = {
         "所报事由中有证件号码一类的长数字，未予转送，请改用名册序号（摘要 {digest}）",
         "the reason holds a number as long as a person's; it was not passed on: give roster numbers (digest {digest})",
     ),
+    "act_lapsed": Wording(
+        "form",
+        "签名已过有效期或签名证书已吊销，未予受理，如仍需要请重新提交（摘要 {digest}）",
+        "it was signed too long ago, or under a certificate that is revoked or over: do it again if it is still wanted (digest {digest})",
+    ),
     "refused_by_officer": Wording(
         "form", "部中心经审核予以拒绝：{reason}", "an officer of the center refused it: {reason}"
     ),

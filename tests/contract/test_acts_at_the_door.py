@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,24 @@ import pytest
 
 from pipeline.codec import framing
 from pipeline.crypto import cose
+from pipeline.crypto.authority import issue
+from pipeline.crypto.trust_log import log_head
 from pipeline.demo.application import Sample
 from pipeline.domain.faults import fault
 from pipeline.domain.parties import CENTER, inbox
+from pipeline.domain.records import Application
+from pipeline.province import outbox
 from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
+from pipeline.stages.membership import log_leaves, trust_entry
+from pipeline.stages.reference import cosign, publish_trust
 from tests import catalog_desk as desk
-from tests import forgery
+from tests import delaying, forgery
 from tests.network import Network
 from tests.officer import notices
 from tests.scenario import bundles_in, codes, network_for, small_sample
 
+DAY = 24 * 3600
 AHEAD = 305_000
 """By how much (ms) a clock is wrong here: more than the five minutes allowed."""
 
@@ -57,6 +65,25 @@ def send(network: Network, party: str, typ: str, record: dict[str, Any], ahead: 
     forgery.send(network, party, CENTER, "requests", post_act(raw, party, CENTER, *about))
 
 
+def renew(network: Network, party: str) -> None:
+    """The party gets a new certificate to sign with, witnessed, and the one it had is revoked."""
+    old, signer = network.identities[party], issue(network.authority, party, network.clock()).signer
+    certificates = [old.signer.certificate, signer.certificate]
+    network.entries[party] = {**trust_entry(old, 2), "signing_certificates": certificates}
+    center = network.identities[CENTER].signer
+    network.leaves = log_leaves(network.entries.values(), network.clock(), network.leaves)
+    for output in publish_trust((), network.leaves, network.crl, center, network.clock()):
+        network.reference.apply(output.topic, output.key or b"", output.value)
+    head = log_head(network.leaves, network.clock())
+    for witness in ("32", "37"):
+        output = cosign(head, network.identities[witness].signer, network.clock())
+        network.reference.apply(output.topic, output.key or b"", output.value)
+    network.publish_trust()
+    network.clock.advance(60)
+    network.identities[party] = replace(old, signer=signer)
+    network.revoke(old.signer.certificate)
+
+
 def test_an_act_of_a_clock_too_far_ahead_is_not_receipted_and_counts_when_it_comes_again(
     network: Network, sample: Sample
 ) -> None:
@@ -85,6 +112,37 @@ def test_a_report_of_a_clock_too_far_ahead_does_not_stand_on_the_desk(network: N
     desk.report(network, "00", desk.entry_of(network, "00", "marriage", version=2, update_cycle="每日"))
     assert [reported.name for reported in desk.on_desk(network)] == ["00/1"]
     assert codes(network) == ["issued_in_future"]
+
+
+def test_an_act_that_outlived_an_outage_is_declined_and_holds_up_nothing(network: Network, sample: Sample) -> None:
+    """The front door was shut for 15 days: the withdrawal's signature is over, what shares its envelope is not lost."""
+    other: Application = {**sample.application, "application_id": "7b0e3a52-5c1d-4f7e-9a44-0d9d1f2b6c10"}
+    network.file(other, sample.persons)
+    delaying.withdraw(network, sample.application)
+    network.pass_time(15 * DAY, without=("intake",))
+    network.run()
+    [notice] = notices(network, sample.application, "declined")
+    assert [fault["code"] for fault in notice["faults"]] == ["act_lapsed"]
+    rejection = network.case(other).rejection()  # its mandate was signed as long ago, and its requester is told so
+    assert rejection is not None
+    assert [fault["code"] for fault in rejection["faults"]] == ["section_unreadable"]
+    assert outbox.unsettled(network.parties["53"].store.connection) == 0
+    before = codes(network)
+    network.pass_time(15 * DAY)
+    assert codes(network) == before
+
+
+def test_an_act_under_a_revoked_certificate_is_declined(network: Network, sample: Sample) -> None:
+    """Sent again in an envelope of the renewed certificate; the requester hears that it has to do it again."""
+    delaying.withdraw(network, sample.application)
+    [act] = network.parties["53"].store.acts(sample.application["application_id"], "withdrawal")
+    renew(network, "53")
+    bundle = post_act(act[0], "53", CENTER, "53", sample.application["application_id"])
+    forgery.send(network, "53", CENTER, "requests", bundle)
+    network.run()
+    assert {
+        fault["code"] for notice in notices(network, sample.application, "declined") for fault in notice["faults"]
+    } == {"act_lapsed"}
 
 
 @pytest.mark.parametrize(
