@@ -7,12 +7,15 @@ where the limit is in seconds, when four fifths of it are over. Who owes is aske
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pipeline.domain import members
 from pipeline.domain.calendar import Calendar, CalendarUnknown
-from pipeline.domain.records import CatalogEntry, JoinLine, JoinState
+from pipeline.domain.counting import MISSING, part
+from pipeline.domain.records import CatalogEntry, EventPart, JoinLine, JoinState
 
 ASK_AGAIN: Final = 10 * 24 * 3600 * 1000
 """How long (ms) after it was asked, or asked again, a provider that owes answers is asked again."""
@@ -29,7 +32,7 @@ NEAR, PASSED = 1, 2
 class Pressed:
     """A provider's deadline `due` (ms) has come to `stage`, with answers about `persons` persons missing.
 
-    `category` is None when more than one is missing.
+    `category` is None when more than one is missing. `missing`: the sub-queries, by category, each with its deadline.
     """
 
     stage: int
@@ -37,6 +40,7 @@ class Pressed:
     due: int
     persons: int
     category: str | None
+    missing: Sequence[EventPart]
 
 
 def warn_at(entry: CatalogEntry, accepted_at: int, deadline: int, calendar: Calendar) -> int:
@@ -138,4 +142,13 @@ def _pressed(state: JoinState, stage: int, provider: str, lines: list[JoinLine])
         min(line["deadline"] for line in lines),
         open_ones.bit_count(),
         categories.pop() if len(categories) == 1 else None,
+        _parts(state, lines),
     )
+
+
+def _parts(state: JoinState, lines: list[JoinLine]) -> list[EventPart]:
+    everyone = state["expected"]["person_count"]
+    counts: Counter[tuple[str, int]] = Counter()
+    for line in lines:
+        counts[line["category"], line["deadline"]] += everyone - members.from_bytes(line["answered"]).bit_count()
+    return [part(category, count, MISSING, deadline=deadline) for (category, deadline), count in counts.items()]

@@ -984,6 +984,16 @@ class DeskItem(TypedDict):
     subject: bytes | None
 
 
+class EventPart(TypedDict):
+    """What an event says of the sub-queries of one category."""
+
+    category: str
+    status: str | None  # what became of them; None where they are only asked
+    provider: str | None  # where the event is about more than one
+    deadline: int | None
+    count: int  # sub-queries; less than none where a supplement takes from a status
+
+
 class LifecycleEvent(TypedDict):
     """hedx.events: facts without personal data."""
 
@@ -998,6 +1008,10 @@ class LifecycleEvent(TypedDict):
     count: int
     code: str | None
     by: str | None  # who; None where the stage itself reports a fact
+    since: int | None  # when began, or came, what ends with this event
+    state: LifecycleState | None  # the application's, after a change of it
+    change: int | None  # number of that change, from 1
+    parts: list[EventPart]
 
 
 class DeadLetter(TypedDict):

@@ -67,6 +67,7 @@ def section_received(office: Office, work: Casework, partition: int, record: Sec
     if not state["arrived"]:
         case.set_expiry(state["expires_at"])
     state["arrived"].append(record["section"])
+    state["person_count"] += record["person_count"]
     case.keep_section(record)
     if len(state["arrived"]) == state["sections"]:
         case.change(Event.ARRIVE, by=state["requester"])

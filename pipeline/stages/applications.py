@@ -141,6 +141,7 @@ def _dispatch_due(office: Office, work: Casework, partition: int, record: Dispat
     acceptance = admission.acceptance_of(case.state)
     within(record, section=range(1, case.state["sections"] + 1))
     if case.state["state"] == "withdrawn":
+        sending.drop(case, case.kept_section(record["section"]), record["providers"], acceptance)
         return
     section = case.section(record["section"])
     sending.send(office, case, section, record["providers"], acceptance, case.state["acceptance"] or b"")
@@ -187,6 +188,9 @@ def _release(case: Case) -> None:
     """Let go of the sealed sections once the requester holds every bundle the certificates name, and nobody owes more."""
     state = case.state
     if state["version"] and not state["awaiting"]:
+        certified_at = max((line["at"] for line in state["history"] if line["event"] in _CERTIFYING), default=None)
+        version = state["version"].to_bytes(4, "big")
+        case.note("delivered", version, by=state["requester"], since=certified_at)
         case.release_sections(keep=() if state["state"] == "withdrawn" else state["owed"])
 
 
@@ -213,6 +217,7 @@ def _expired(office: Office, work: Casework, partition: int, key: bytes, due: in
         case.drop()
 
 
+_CERTIFYING = frozenset({Event.CERTIFY.value, Event.SUPPLEMENT.value})
 _UNFINISHED = frozenset({"under_review", "held", "accepted", "started", "partly_answered", "under_recheck"})
 
 HANDLERS: dict[str, Handler] = {

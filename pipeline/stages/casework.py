@@ -11,7 +11,7 @@ Followed by a requester: `w`, how many withdrawals of applications that are not 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from pipeline.domain import lifecycle
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.lifecycle import Event, Facts, Transition
 from pipeline.domain.parties import CENTER, InboxKind
-from pipeline.domain.records import ApplicationState, Change, DeskItem, RecheckEnded, SectionReceived
+from pipeline.domain.records import ApplicationState, Change, DeskItem, EventPart, RecheckEnded, SectionReceived
 from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
 from pipeline.stages.effects import Output, Overlay, timer_due, timer_key, timer_subject
@@ -135,7 +135,7 @@ class Case:
         if len(state["history"]) > LONGEST_HISTORY:
             del state["history"][FIRST_CHANGES]  # how it began and how it stands are worth more than what was between
         subject = b"".join(n.to_bytes(4, "big") for n in (changes, state["version"], state["pressing"]))
-        self.note(lifecycle.FACT[event], subject, count=count, code=code, by=by)
+        self.note(lifecycle.FACT[event], subject, count=count, code=code, by=by, change=changes)
         return transition
 
     def note(
@@ -147,8 +147,15 @@ class Case:
         provider: str | None = None,
         count: int | None = None,
         code: str | None = None,
+        since: int | None = None,
+        change: int | None = None,
+        parts: Sequence[EventPart] = (),
     ) -> None:
-        """An event about this application; `subject` as in `EventLog.add`, `count`: by default its persons."""
+        """An event about this application; `subject`, `since` and `parts` as in `EventLog.add`.
+
+        `count`: by default its persons. `change`: the number of the change of state that it is; one is told since the
+        application came.
+        """
         state = self.state
         self.work.events.add(
             kind,
@@ -159,6 +166,10 @@ class Case:
             count=state["person_count"] if count is None else count,
             code=code,
             by=by,
+            since=since if change is None else state["received_at"],
+            state=None if change is None else state["state"],
+            change=change,
+            parts=parts,
         )
 
     def _tell_original(self, original: str) -> None:

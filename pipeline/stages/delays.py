@@ -11,7 +11,7 @@ from typing import cast
 
 from pipeline.codec import framing
 from pipeline.crypto import cose
-from pipeline.domain import pressing
+from pipeline.domain import counting, pressing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.faults import fault
 from pipeline.domain.parties import CENTER
@@ -183,7 +183,10 @@ def _extend(office: Office, case: Case, noted: DelayNoted, act: Act) -> None:
     if not closed:
         case.set_expiry(max(state["expires_at"], until + admission.SUPPLEMENT_WINDOW + sending.SETTLING))
     kind = "rows_closed" if closed else "deadline_extended"
-    case.note(kind, noted["digest"], provider=provider, by=state["requester"])
+    queries = admission.acceptance_of(state)["sub_queries"]
+    moved = [{**query, "deadline": until} for query in queries if query["row"] in rows]
+    parts = counting.asked(moved, provider, state["person_count"])  # type: ignore[arg-type]
+    case.note(kind, noted["digest"], provider=provider, by=state["requester"], parts=parts)
 
 
 def _of(case: Case, provider: str) -> list[DelayNoted]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from pipeline.codec import framing
-from pipeline.domain.records import LifecycleEvent
+from pipeline.domain.records import EventPart, LifecycleEvent, LifecycleState
 from pipeline.stages import topics
 from pipeline.stages.effects import Output
 
@@ -31,11 +32,16 @@ class EventLog:
         code: str | None = None,
         by: str | None = None,
         event_id: str | None = None,
+        since: int | None = None,
+        state: LifecycleState | None = None,
+        change: int | None = None,
+        parts: Sequence[EventPart] = (),
     ) -> None:
         """Note that `kind` happened; `subject` tells events of one kind apart.
 
-        The id is a function of all of it: a repeated step writes the same id, and readers can drop the copy. `event_id`
-        replaces it where somebody waits for the event by an id of their own.
+        The id is a function of what happened to whom: a repeated step writes the same id, and readers can drop the copy.
+        `event_id` replaces it where somebody waits for the event by an id of their own. `since`, `state`, `change` and
+        `parts` are what there is to say of it (`LifecycleEvent`), and no part of its identity.
         """
         identity = "\0".join(
             (self._stage, kind, application_id or "", str(section), party or "", provider or "", code or "", by or "")
@@ -54,6 +60,10 @@ class EventLog:
                 count=count,
                 code=code,
                 by=by,
+                since=since,
+                state=state,
+                change=change,
+                parts=list(parts),
             )
         )
 

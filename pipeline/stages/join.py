@@ -8,7 +8,7 @@ a provider sees a request only after its expectation is committed, so an expecta
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.codec import framing
@@ -16,7 +16,7 @@ from pipeline.crypto import bundles, relay
 from pipeline.crypto.bundles import SealedBundle, header_of
 from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
-from pipeline.domain import joining, pressing
+from pipeline.domain import counting, joining, pressing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.joining import Arrival
 from pipeline.domain.parties import CENTER
@@ -24,6 +24,7 @@ from pipeline.domain.records import (
     AnswerArrived,
     BundleRef,
     JoinState,
+    SectionCertificate,
     SectionCertified,
     SectionExpected,
     SectionExtended,
@@ -228,6 +229,8 @@ class _Run:
             provider=record["provider"],
             count=header.count,
             code=header.code,
+            since=record["appended_at"],
+            parts=counting.answered(section.state, reference) if arrival is Arrival.ACCEPTED else (),
         )
 
     def _withdraw(self, partition: int, record: SectionWithdrawn) -> None:
@@ -299,18 +302,26 @@ class _Run:
             self._mailbag.add(expected["requester"], "responses", bundle, partition)
         deadline = joining.closes_at(section.state)
         if section.state["version"] == 0 and (deadline is None or low > deadline):
-            self._certify(section, partition)
+            first = self._certify(section, partition)
             if joining.has_late_answers(section.state):
-                self._certify(section, partition)
+                self._certify(section, partition, before=first)
         elif section.state["version"] > 0 and fresh:
-            self._certify(section, partition)
+            self._certify(section, partition, late=section.state["bundles"][-len(fresh) :])
         if section.ended or (section.state["version"] > 0 and joining.is_over(section.state)):
             self._drop(section)
         else:
             self.effects.outputs += overdue.press(section.state, low, self._events)
             self._save(section)
 
-    def _certify(self, section: _Section, partition: int) -> None:
+    def _certify(
+        self,
+        section: _Section,
+        partition: int,
+        *,
+        before: SectionCertificate | None = None,
+        late: Sequence[BundleRef] = (),
+    ) -> SectionCertificate:
+        """Sign the next certificate. What is new in it: against the one `before`, or `late` bundles; else all of it."""
         state, expected = section.state, section.state["expected"]
         requester, application_id = expected["requester"], expected["application_id"]
         state["version"] += 1
@@ -350,7 +361,11 @@ class _Run:
             section=expected["section"],
             party=requester,
             count=expected["person_count"],
+            parts=counting.supplemented(state, late)
+            if late
+            else counting.changed(before, certificate, expected["suspended"]),
         )
+        return certificate
 
     def _save(self, section: _Section) -> None:
         due = _due(section.state)

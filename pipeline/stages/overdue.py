@@ -41,6 +41,7 @@ def _note(pressed: Pressed, expected: SectionExpected, events: EventLog) -> None
         count=pressed.persons,
         code=pressed.category,
         by="clock",
+        parts=pressed.missing,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.codec import framing
-from pipeline.domain import pressing
+from pipeline.domain import counting, pressing
 from pipeline.domain.lifecycle import Event
 from pipeline.domain.records import Acceptance, DispatchDue, SectionReceived
 from pipeline.stages import topics
@@ -50,19 +50,37 @@ def send(
     acceptance: Acceptance,
     acceptance_raw: bytes,
 ) -> None:
-    """Seal one section to each of `providers`."""
-    work = case.work
+    """Seal one section to each of `providers`; an event says which of them could not be reached any more."""
     split = office.dispatcher.split(section, providers, acceptance, acceptance_raw, office.reference.trust)
     for provider, bundle in split:
-        work.mailbag.add(provider, "requests", bundle)
-        work.events.add(
-            "dispatched",
-            application_id=section["application_id"],
-            section=section["section"],
-            party=section["requester"],
-            provider=provider,
-            count=section["person_count"],
-        )
+        case.work.mailbag.add(provider, "requests", bundle)
+        _note("dispatched", case, section, provider, acceptance)
+    for provider in sorted(set(providers) - {provider for provider, _ in split}):
+        _note("dispatch_missed", case, section, provider, acceptance, code="provider_unreachable")
+
+
+def drop(case: Case, section: SectionReceived | None, providers: list[str], acceptance: Acceptance) -> None:
+    """What was still to be sent of a withdrawn application is not, and events say so; None: it was let go of since."""
+    if section is None:
+        return
+    for provider in providers:
+        _note("dispatch_missed", case, section, provider, acceptance, code="withdrawn")
+
+
+def _note(
+    kind: str, case: Case, section: SectionReceived, provider: str, acceptance: Acceptance, code: str | None = None
+) -> None:
+    case.work.events.add(
+        kind,
+        application_id=section["application_id"],
+        section=section["section"],
+        party=section["requester"],
+        provider=provider,
+        count=section["person_count"],
+        code=code,
+        since=acceptance["accepted_at"],
+        parts=counting.asked(acceptance["sub_queries"], provider, section["person_count"]),
+    )
 
 
 def _warnings(office: Office, acceptance: Acceptance) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import cbor2
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import public_sealing_key
 from pipeline.domain import members
 from pipeline.domain.parties import CENTER
-from pipeline.domain.records import AnswerArrived, SectionExtended, SectionWithdrawn, Watermark
+from pipeline.domain.records import AnswerArrived, LifecycleEvent, SectionExtended, SectionWithdrawn, Watermark
 from pipeline.kafka.memory import MemoryBroker, MemoryWorker
 from pipeline.stages import topics
 from pipeline.stages.join import Join
@@ -121,6 +122,18 @@ class Stage:
         raws = [bundle.records[0] for bundle in self._posted("certificate") if bundle.header.section == section]
         return [_standings(framing.decode_as("SectionCertificate", cose.decode(raw).payload)) for raw in raws]
 
+    def counted(self, section: int) -> list[Counter[tuple[str, str, str]]]:
+        """What the events say after each certificate: (provider, category, status) → sub-queries."""
+        told: list[Counter[tuple[str, str, str]]] = []
+        for message in self.broker.messages(topics.EVENTS):
+            event = cast("LifecycleEvent", framing.decode_as("LifecycleEvent", message.value or b""))
+            if event["kind"] in ("section_closed", "section_supplemented") and event["section"] == section:
+                counts = told[-1].copy() if told else Counter()
+                for part in event["parts"]:
+                    counts[str(part["provider"]), part["category"], str(part["status"])] += part["count"]
+                told.append(Counter({key: count for key, count in counts.items() if count}))
+        return told
+
     def kept(self) -> list[bytes]:
         """Keys of sections and timers that the stage still has."""
         return [key for key, _ in self.worker.store.scan(0, b"") if key[:1] in b"j@"]
@@ -192,6 +205,11 @@ def _standings(certificate: Any) -> dict[Cell, list[Standing]]:
     return found
 
 
+def _counts(cells: dict[Cell, Standing]) -> Counter[tuple[str, str, str]]:
+    category = {(query["provider"], query["row"]): query["category"] for query in QUERIES}
+    return Counter((provider, category[provider, row], told[0]) for (provider, row, _), told in cells.items())
+
+
 TIMES = st.sampled_from([0, 500, 1_000, 1_001, 2_000, 2_500, 3_000, 3_500])
 PROVIDERS = st.sampled_from(["00", "32", "32", "37"])
 ROWS = st.sampled_from([(1,), (1,), (1, 2), (2,)])
@@ -257,6 +275,7 @@ def test_the_stage_says_what_a_recount_says(batches: list[list[Once]], restarts:
         assert [{cell: found[0] for cell, found in cells.items()} for cells in told] == oracle.certificates
         assert all(len(cells) == len(QUERIES) * PERSONS for cells in told)
         assert stage.relayed(number) == oracle.delivered
+        assert stage.counted(number) == [_counts(cells) for cells in oracle.certificates]
     for source in (0, 1, 0, 1):
         stage.happen(Once(1, Passed(OVER), source))
         stage.run()

@@ -105,4 +105,8 @@ def _event() -> dict[str, object]:
         "count": 1,
         "code": None,
         "by": None,
+        "since": None,
+        "state": None,
+        "change": None,
+        "parts": [],
     }

@@ -40,6 +40,10 @@ def event(name: str) -> LifecycleEvent:
         "count": 500,
         "code": None,
         "by": None,
+        "since": None,
+        "state": None,
+        "change": None,
+        "parts": [],
     }
 
 

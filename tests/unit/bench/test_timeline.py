@@ -29,6 +29,10 @@ def event(stage: str, kind: str, at: int) -> LifecycleEvent:
         "count": 1,
         "code": None,
         "by": None,
+        "since": None,
+        "state": None,
+        "change": None,
+        "parts": [],
     }
 
 

@@ -98,7 +98,8 @@ def event(kind: str, at: int = NOW, provider: str | None = None, **changes: Any)
     """An event of section 1 of one application; its id is made of all of it."""
     made: dict[str, Any] = {
         "at": at, "stage": "join", "kind": kind, "application_id": "a", "section": 1, "party": "53",
-        "provider": provider, "count": 500, "code": None, "by": None, **changes,
+        "provider": provider, "count": 500, "code": None, "by": None,
+        "since": None, "state": None, "change": None, "parts": [], **changes,
     }  # fmt: skip
     return {"event_id": str(sorted(made.items(), key=str)), **made}  # type: ignore[typeddict-item]
 

@@ -24,6 +24,10 @@ def event(number: int, at: int = 0, kind: str = "section_received", count: int =
         "count": count,
         "code": None,
         "by": None,
+        "since": None,
+        "state": None,
+        "change": None,
+        "parts": [],
     }
 
 
