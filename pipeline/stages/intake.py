@@ -37,7 +37,7 @@ from pipeline.domain.records import (
     SectionReceived,
 )
 from pipeline.stages import cataloguing, origins, topics
-from pipeline.stages.acts import Act, open_receipted, post_act, sign_act
+from pipeline.stages.acts import Act, open_receipted, post_act, sign_act, unverified
 from pipeline.stages.clock import local_date
 from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
 from pipeline.stages.events import EventLog
@@ -54,6 +54,8 @@ from pipeline.stages.suspicion import Suspicion
 TAG_SIZE = 16
 LONGEST_MANDATE = 400 * 24 * 3600 * 1000
 """How long (ms) after it came a mandate may still hold: what waits under it is kept as long."""
+LAPSES = frozenset({"expired", "certificate_expired", "certificate_revoked"})
+"""Faults of an act that honest senders run into, after an outage or a revocation, and that never heal: it is declined."""
 
 
 class Intake:
@@ -169,11 +171,7 @@ class Intake:
         if bundle.header.kind == "receipt":
             return [self._delivery(bundle, envelope.issuer, now)]
         if bundle.header.kind == "act":
-            act = self._opened_act(bundle, envelope.issuer, message.timestamp, now)
-            if has_long_number(str(act.record.get("reason", ""))):
-                self._decline(act, envelope, mailbag, events, now)
-                return []
-            return [_forwarded(act, events, message.timestamp)]
+            return self._act(bundle, envelope, mailbag, events, message.timestamp, now)
         if bundle.header.kind == "evidence" and bundle.header.requester == envelope.issuer:
             return [_evidence(bundle, message.timestamp)]
         if bundle.header.kind == "application" and bundle.header.requester == envelope.issuer:
@@ -199,6 +197,28 @@ class Intake:
         key = application_key(issuer, receipt["application_id"])
         return Output(topics.APPLICATIONS, key, framing.encode("DeliveryReceipted", record))
 
+    def _act(
+        self,
+        bundle: Bundle,
+        envelope: VerifiedEnvelope,
+        mailbag: Mailbag,
+        events: EventLog,
+        appended_at: int,
+        now: int,
+    ) -> list[Output]:
+        """A party's act, passed on; or declined, which settles it: what else is in its envelope does not wait for it."""
+        try:
+            act = self._opened_act(bundle, envelope.issuer, appended_at, now)
+        except InvalidMessage as error:
+            if error.code not in LAPSES:
+                raise
+            self._decline(unverified(bundle.records[0]), "act_lapsed", envelope, mailbag, events, now)
+            return []
+        if has_long_number(str(act.record.get("reason", ""))):
+            self._decline(act, "act_reason_number", envelope, mailbag, events, now)
+            return []
+        return [_forwarded(act, events, appended_at)]
+
     def _opened_act(self, bundle: Bundle, issuer: str, appended_at: int, now: int) -> Act:
         if len(bundle.records) != 1:
             raise InvalidMessage("act_count", "one act a bundle")
@@ -206,12 +226,14 @@ class Intake:
         trust = self._reference.trust
         return open_receipted(raw, trust, appended_at=appended_at, now=now, issuer=issuer, audience=CENTER)
 
-    def _decline(self, act: Act, envelope: VerifiedEnvelope, mailbag: Mailbag, events: EventLog, now: int) -> None:
-        """An act whose reason may name a person goes no further; its sender is told, signed, which one and why.
+    def _decline(
+        self, act: Act, code: str, envelope: VerifiedEnvelope, mailbag: Mailbag, events: EventLog, now: int
+    ) -> None:
+        """An act goes no further; whoever sent the envelope is told, signed, which one and why.
 
         A requester hears it about its application; anybody else, that the message was refused.
         """
-        party, found = act.issuer, fault("act_reason_number", digest=act.digest.hex())
+        party, found = envelope.issuer, fault(code, digest=act.digest.hex())
         if act.record.get("requester") == party:
             notice = ReviewNotice(
                 application_id=act.record["application_id"],
