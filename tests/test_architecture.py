@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "pipeline"
 LEVELS = (
     {"domain"},
-    {"settings", "crypto", "codec"},
+    {"settings", "crypto", "codec", "logs"},
     {"signer"},
     {"stages"},
     {"kafka"},

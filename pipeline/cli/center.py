@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 
 import click
 
+from pipeline import logs
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.crew import Crew
@@ -41,9 +41,10 @@ def run(stages: tuple[str, ...], processes: int, slot: int | None, bootstrap: st
     it fails. Start as many of these commands as you like: Kafka shares the work out. Workers of a stage on one machine
     find numbers of their own; on several machines give each a range of its own with --slot.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = stop_on_signals()
-    if len(stages) == 1 and processes == 1:
+    alone = len(stages) == 1 and processes == 1
+    logs.configure(f"center.{stages[0]}" if alone else "center")
+    if alone:
         from pipeline.app import run_stage
 
         run_stage(stages[0], Installation(data_dir()), bootstrap, stop, number=slot, extra=cluster.security("center"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from pipeline import logs
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.dossier_table import category_words
@@ -37,7 +37,7 @@ def run(party: str, bootstrap: str) -> None:
     """Run the adapter of one party until stopped: it sends, answers and receives."""
     from pipeline.app import run_province
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(f"party.{party}")
     run_province(
         party, Installation(data_dir()), bootstrap, stop_on_signals(), extra=cluster.security(common_name(party))
     )

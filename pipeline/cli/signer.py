@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 import click
 
+from pipeline import logs
 from pipeline.center.installation import Installation
 from pipeline.cli import options
 from pipeline.cli.output import emit
@@ -29,7 +28,7 @@ def run(party: str, users: tuple[str, ...]) -> None:
     """Listen on parties/<party>/signer.sock until stopped; workers find it there."""
     from pipeline.signer import daemon
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    logs.configure(f"signer.{party}", structured=False)
     installation = Installation(data_dir())
     stop = stop_on_signals()
     daemon.run(installation.identity_folder(party), installation.party(party) / SOCKET, users, stop.is_set)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.crypto import cbor, cose, merkle, signed
-from pipeline.crypto.bundles import Bundle, Parts, SealedBundle, interpret, split
+from pipeline.crypto.bundles import Bundle, Parts, SealedBundle, header_of, interpret, split
 from pipeline.crypto.certificates import uri_of
+from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Signer
 from pipeline.crypto.trust import Trust
+from pipeline.domain import tracing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, MINISTRY, PROVINCES
+from pipeline.domain.tracing import TraceContext
 
 SOFT_LIMIT = 512 * 1024
 HARD_LIMIT = 900 * 1024
@@ -55,9 +58,18 @@ class VerifiedEnvelope:
 
 
 def build(
-    bundles: Sequence[SealedBundle], signer: Signer, *, audience: str, now: int, cti: bytes | None = None
+    bundles: Sequence[SealedBundle],
+    signer: Signer,
+    *,
+    audience: str,
+    now: int,
+    cti: bytes | None = None,
+    traces: Mapping[bytes, TraceContext] | None = None,
 ) -> Envelope:
-    """Sign `bundles` (one or more) into an envelope. Raises ValueError when it is empty or over the hard limit."""
+    """Sign `bundles` (one or more) into an envelope. Raises ValueError when it is empty or over the hard limit.
+
+    `traces`: leaf → the span a bundle follows, where its header does not tell.
+    """
     if not bundles:
         raise ValueError("an envelope has one bundle or more")
     root = merkle.root([bundle.leaf for bundle in bundles], merkle.BUNDLE_NODE)
@@ -66,7 +78,8 @@ def build(
     value = cbor.head(4, 2) + cbor.dumps(sign1.raw) + cbor.byte_strings([bundle.raw for bundle in bundles])
     if len(value) > HARD_LIMIT:
         raise ValueError(f"envelope of {len(value)} bytes")
-    return Envelope(sign1.cti, value, sign1.digest, _cloud_event(signer.party, sign1))
+    headers = (*_cloud_event(signer.party, sign1), *_trace(bundles, sign1.cti, traces or {}).headers())
+    return Envelope(sign1.cti, value, sign1.digest, headers)
 
 
 def open_envelope(value: bytes, trust: Trust, *, audience: str, now: int) -> VerifiedEnvelope:
@@ -118,6 +131,16 @@ def claimed_issuer(value: bytes) -> str | None:
         return None
     start = at + len(_ISSUER)
     return next((party for text, party in _PARTIES if value.startswith(text, start)), None)
+
+
+def clear_headers(value: bytes) -> list[Header]:
+    """The bundles' headers of an envelope, nothing verified: for tools that trace where messages lie.
+
+    Raises InvalidMessage `size`, `envelope_invalid`, `header_invalid` or `cbor_invalid`.
+    """
+    if len(value) > HARD_LIMIT:
+        raise InvalidMessage("size", f"{len(value)} bytes")
+    return [header_of(raw) for raw in _outer(value)[1]]
 
 
 def pack(bundles: Sequence[SealedBundle], limit: int = SOFT_LIMIT) -> list[list[SealedBundle]]:
@@ -180,3 +203,12 @@ def _cloud_event(party: str, sign1: signed.SignedObject) -> tuple[tuple[str, byt
         ("ce_time", time.encode()),
         ("content-type", CONTENT_TYPE),
     )
+
+
+def _trace(bundles: Sequence[SealedBundle], cti: bytes, traces: Mapping[bytes, TraceContext]) -> TraceContext:
+    """The span of the application that an envelope carries; of several, or of none, a trace of the envelope's own."""
+    first = bundles[0].header
+    if not first.application_id or any(bundle.header.application_id != first.application_id for bundle in bundles):
+        return tracing.sealed(cti)
+    known = traces.get(bundles[0].leaf)
+    return known or tracing.of_bundle(first.kind, first.application_id, first.section, first.requester, first.provider)

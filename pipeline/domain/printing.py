@@ -7,11 +7,31 @@ bidirectional override turns a line around.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Final
 
 UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 """Unicode's categories of control and format characters, surrogates, line and paragraph separators."""
+
+LONGEST: Final = 200
+"""Characters of a text that `harmless` keeps, unless it is told otherwise."""
+
+_NUMBER = re.compile(r"\d{14,}[\dXx]?")  # an ID number has 18 digits (GB 11643), an older one 15; also in full width
+
+
+def harmless(detail: str, longest: int = LONGEST) -> str:
+    """`detail` on one line: what does not print (controls, bidi controls, line separators) escaped, long digits masked.
+
+    A detail is not supposed to quote what a stranger chose; where it does all the same, it can neither forge a line, nor
+    turn one around, nor carry an ID number into a log.
+    """
+    masked = _NUMBER.sub("(number)", detail[: 2 * longest])
+    if masked.isascii() and masked.isprintable():
+        text = masked
+    else:
+        text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in masked)
+    return text if len(text) <= longest else text[:longest] + "…"
 
 
 def visible(text: str, keep: str = "") -> str:

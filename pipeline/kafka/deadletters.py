@@ -6,8 +6,8 @@ from hashlib import sha256
 
 from pipeline.codec.framing import encode
 from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.printing import harmless
 from pipeline.domain.records import DeadLetter
-from pipeline.kafka.rejections import harmless
 from pipeline.stages.effects import Headers, Message, Output
 
 TOPIC = "hedx.deadletters"

@@ -19,11 +19,12 @@ from pipeline.crypto.trust_log import TrustLog
 from pipeline.domain.catalog import Release
 from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable, ViewLost
 from pipeline.domain.parties import CENTER, MINISTRY, PROVINCES
+from pipeline.domain.printing import harmless
 from pipeline.domain.records import LogHead
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.readers import LiveTable
-from pipeline.kafka.rejections import Rejections, harmless
+from pipeline.kafka.rejections import Rejections
 from pipeline.kafka.seen_file import SeenFile
 from pipeline.stages import topics
 from pipeline.stages.anchor import Anchor

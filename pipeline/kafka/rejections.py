@@ -9,17 +9,15 @@ others counted and told once a second.
 
 from __future__ import annotations
 
-import logging
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from time import monotonic
 
+from pipeline import logs
 from pipeline.crypto.envelopes import claimed_issuer
 from pipeline.domain.errors import InvalidMessage
+from pipeline.domain.printing import harmless
 from pipeline.stages.effects import Message
-
-log = logging.getLogger(__name__)
 
 EACH = 10
 """Lines a second for one code and one claimed issuer."""
@@ -27,24 +25,8 @@ TOGETHER = 100
 """Lines a second of one process, whatever the codes: there are 34 parties to claim to be, and many ways to fail."""
 SUMMARIES = 20
 """Kinds that a second's summary names; what is left is told in one line more."""
-LONGEST = 200
-"""Characters of a detail that are kept."""
-
-_NUMBER = re.compile(r"\d{14,}[\dXx]?")  # an ID number has 18 digits (GB 11643), an older one 15; also in full width
-
 Kind = tuple[str, str]
 """(code, claimed issuer or `?`)."""
-
-
-def harmless(detail: str) -> str:
-    """`detail` on one line: what does not print (controls, bidi controls, line separators) escaped, long digits masked.
-
-    A detail is not supposed to quote what a stranger chose; where it does all the same, it can neither forge a line, nor
-    turn one around, nor carry an ID number into a log.
-    """
-    masked = _NUMBER.sub("(number)", detail[: 2 * LONGEST])
-    text = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in masked)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 class Rejections:
@@ -56,6 +38,7 @@ class Rejections:
         self._until = 0.0
         self._written: Counter[Kind] = Counter()
         self._left_out: Counter[Kind] = Counter()
+        self._log = logs.logger(__name__).bind(stage=stage)
 
     def report(self, refused: Iterable[tuple[Message, InvalidMessage]]) -> None:
         """One WARNING line for each, as far as this second has room for them."""
@@ -78,15 +61,26 @@ class Rejections:
         """Tell what was left out, and start counting anew."""
         told = self._left_out.most_common(SUMMARIES)
         for (code, issuer), count in told:
-            log.warning("… and %s more rejected %s issuer=%s stage=%s", f"{count:,}", code, issuer, self._stage)
+            words = f"… and {count:,} more rejected {code} issuer={issuer} stage={self._stage}"
+            self._log.warning("rejected_more", words=words, code=code, issuer=issuer, count=count)
         rest = self._left_out.total() - sum(count for _, count in told)
         if rest:
             kinds = len(self._left_out) - len(told)
-            log.warning("… and %s more rejected, of %d other kinds, stage=%s", f"{rest:,}", kinds, self._stage)
+            words = f"… and {rest:,} more rejected, of {kinds} other kinds, stage={self._stage}"
+            self._log.warning("rejected_more", words=words, count=rest)
         self._written.clear()
         self._left_out.clear()
 
     def _line(self, message: Message, error: InvalidMessage, issuer: str) -> None:
         place = f"{message.topic}/{message.partition}/{message.offset}"
-        line = f"rejected {error.code} {place} issuer={issuer} stage={self._stage} {harmless(error.detail)}"
-        log.warning("%s", line.rstrip())
+        detail = harmless(error.detail)
+        self._log.warning(
+            "rejected",
+            words=f"rejected {error.code} {place} issuer={issuer} stage={self._stage} {detail}".rstrip(),
+            code=error.code,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            issuer=issuer,
+            detail=detail or None,
+        )

@@ -20,9 +20,9 @@ from pipeline.domain import lifecycle
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.lifecycle import Event, Facts
 from pipeline.domain.parties import CENTER
+from pipeline.domain.printing import harmless
 from pipeline.domain.records import Application, LifecycleState, Mandate
 from pipeline.kafka.allowance import Allowance
-from pipeline.kafka.rejections import harmless
 from pipeline.province import access, outbox, parking
 from pipeline.province.case_keys import CaseKeyFolder
 from pipeline.province.database import transaction

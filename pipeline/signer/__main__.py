@@ -27,10 +27,12 @@ def main(arguments: list[str]) -> int:
     hardening.end_with_parent()
     locked = hardening.harden()
     # only now what reads keys
+    from pipeline import logs
     from pipeline.domain.errors import ConfigError
     from pipeline.signer.process import open_server
 
     try:
+        logs.configure("signer", structured=False)
         server = open_server(Path(folder), locked=locked)
     except ConfigError as error:
         sys.stderr.write(f"signer: {error}\n")

@@ -20,7 +20,6 @@ LOOK = 60.0
 
 def open_server(directory: Path, *, locked: bool) -> Server:
     """Read the keys in `directory` and serve them. The process must be hardened before. Raises ConfigError."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     threading.stack_size(512 * 1024)  # of locked memory a thread
     keyring = Keyring(directory, lambda: time.time_ns() // 1_000_000)
     threading.Thread(target=_follow, args=(keyring,), name="let go", daemon=True).start()

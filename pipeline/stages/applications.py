@@ -93,6 +93,7 @@ class Applications:
         )
         for message in batch.messages:
             trial = work.fork()
+            trial.events.follow(message.headers)
             try:
                 self._receive(message, trial)
             except NotAllowed as error:

@@ -23,6 +23,7 @@ from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.lifecycle import Event, Facts, Transition
 from pipeline.domain.parties import CENTER, InboxKind
 from pipeline.domain.records import ApplicationState, Change, DeskItem, EventPart, RecheckEnded, SectionReceived
+from pipeline.domain.tracing import TraceContext
 from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
 from pipeline.stages.effects import Output, Overlay, timer_due, timer_key, timer_subject
@@ -66,7 +67,7 @@ class Casework:
         self.overlay.changes.update(message.overlay.changes)
         self.mailbag.merge(message.mailbag)
         self.events.merge(message.events)
-        self.outputs += message.outputs
+        self.outputs += message.events.traced(message.outputs)
 
     def weigh(self) -> int:
         """What it will write, in bytes, about: outputs, changes and post, each record with its framing."""
@@ -279,7 +280,8 @@ class Case:
         state = self.state
         requester = state["requester"]
         notice = Notice(kind, requester, requester, state["application_id"], state["mandate_digest"])
-        self.work.mailbag.add(requester, "responses", post(notice, objects, CENTER, self.work.entropy))
+        bundle = post(notice, objects, CENTER, self.work.entropy)
+        self.work.mailbag.add(requester, "responses", bundle, trace=self._newest())
 
     def act(self, typ: str, record: Mapping[str, Any], to: str, inbox: InboxKind) -> bytes:
         """Sign an act of the center for `to` and post it; returns the signed object."""
@@ -290,7 +292,10 @@ class Case:
     def relay(self, raw: bytes, to: str, inbox: InboxKind) -> None:
         """Post a signed act, a party's own or the center's, to `to`."""
         bundle = post_act(raw, CENTER, to, self.state["requester"], self.state["application_id"], self.work.entropy)
-        self.work.mailbag.add(to, inbox, bundle)
+        self.work.mailbag.add(to, inbox, bundle, trace=self._newest())
+
+    def _newest(self) -> TraceContext:
+        return self.work.events.newest(self.state["application_id"], self.state["requester"])
 
 
 def desk_key(key: bytes) -> bytes:

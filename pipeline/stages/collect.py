@@ -9,9 +9,12 @@ from pipeline.codec import framing
 from pipeline.crypto import envelopes
 from pipeline.crypto.bundles import Bundle
 from pipeline.crypto.envelopes import VerifiedEnvelope
+from pipeline.crypto.headers import Header
+from pipeline.domain import tracing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.domain.records import AnswerArrived, Watermark
+from pipeline.domain.tracing import TraceContext
 from pipeline.stages import topics
 from pipeline.stages.effects import Batch, Effects, Message, Output, Overlay, State
 from pipeline.stages.events import EventLog
@@ -93,7 +96,9 @@ class Collect:
             appended_at=appended_at,
         )
         key = section_key(header.requester, header.application_id, header.section)
-        return Output(topics.JOIN, key, framing.encode("AnswerArrived", record))
+        return Output(
+            topics.JOIN, key, framing.encode("AnswerArrived", record), _collected(header, bundle.leaf).headers()
+        )
 
     def _watermarks(self, batch: Batch) -> list[Output]:
         newest: dict[int, int] = {}
@@ -116,3 +121,17 @@ class Collect:
             for source, time in sorted(newest.items())
             for partition in range(self._join_partitions)
         ]
+
+
+def _collected(header: Header, leaf: bytes) -> TraceContext:
+    """The span of forwarding a bundle: no event says so, the record's own header does."""
+    event = tracing.event_id(
+        "collect",
+        "collected",
+        application_id=header.application_id,
+        section=header.section,
+        party=header.requester,
+        provider=header.provider,
+        subject=leaf,
+    )
+    return tracing.happened(header.application_id, event)

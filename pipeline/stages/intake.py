@@ -90,7 +90,7 @@ class Intake:
                 effects.dead.append((message, error))
         for progress in batch.owned if not batch.messages else ():
             forget_expired(state, overlay, progress.partition, batch.now)
-        effects.outputs += mailbag.outputs() + events.outputs()
+        effects.outputs = events.traced(effects.outputs) + mailbag.outputs() + events.outputs()
         effects.changes = overlay.changes
         return effects
 
@@ -271,7 +271,7 @@ class Intake:
             effects.refused.append((message, error))
         if not record["faults"]:
             record["bundle"] = bundle.raw
-        events.add(
+        span = events.add(
             "section_received",
             application_id=header.application_id,
             section=header.section,
@@ -280,7 +280,8 @@ class Intake:
             code=record["faults"][0]["code"] if record["faults"] else None,
             since=message.timestamp,
         )
-        return Output(topics.APPLICATIONS, key, framing.encode("SectionReceived", record))
+        headers = () if span is None else span.headers()
+        return Output(topics.APPLICATIONS, key, framing.encode("SectionReceived", record), headers)
 
     def _unreadable(self, bundle: Bundle, appended_at: int) -> SectionReceived:
         header = bundle.header

@@ -16,7 +16,7 @@ from pipeline.crypto import bundles, relay
 from pipeline.crypto.bundles import SealedBundle, header_of
 from pipeline.crypto.headers import Header
 from pipeline.crypto.keys import Identity
-from pipeline.domain import counting, joining, pressing
+from pipeline.domain import counting, joining, pressing, tracing
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.joining import Arrival
 from pipeline.domain.parties import CENTER
@@ -32,6 +32,7 @@ from pipeline.domain.records import (
     SectionWithdrawn,
     Watermark,
 )
+from pipeline.domain.tracing import TraceContext
 from pipeline.stages import overdue, topics
 from pipeline.stages.bounds import DIGEST, PARTITIONS, PERSONS, SECTIONS, TIMES, WORDS, within
 from pipeline.stages.effects import (
@@ -64,7 +65,10 @@ class _Section:
     key: bytes
     state: JoinState
     due: int | None  # its timer as stored
-    fresh: list[SealedBundle] = field(default_factory=list)  # bundles to relay, accepted in this step
+    fresh: list[tuple[SealedBundle, TraceContext | None]] = field(
+        default_factory=list
+    )  # to relay, accepted in this step
+    trace: TraceContext | None = None  # the span that last changed it in this step
     ended: bool = False  # its supplement window is over
 
 
@@ -145,6 +149,7 @@ class _Run:
 
     def receive(self, message: Message) -> None:
         """Route one record by its schema."""
+        self._events.follow(message.headers)
         name, record = framing.decode(message.value or b"")
         if name == "AnswerArrived":
             self._answer(message.partition, record)  # type: ignore[arg-type]
@@ -175,7 +180,8 @@ class _Run:
         """Write every touched section back, with what its requester gets."""
         for section in self._sections.values():
             self._settle(section, self._low(section.partition))
-        self.effects.outputs += self._mailbag.outputs() + self._events.outputs()
+        own = self._events.traced(self.effects.outputs)
+        self.effects.outputs = own + self._mailbag.outputs() + self._events.outputs()
         self.effects.changes = self._overlay.changes
         return self.effects
 
@@ -190,7 +196,9 @@ class _Run:
         if self._load(partition, key) is not None:
             self._note("expectation_repeated", record["application_id"], record["section"], record["requester"])
             return
-        self._sections[partition, key] = _Section(partition, key, joining.open_section(record, self._now), None)
+        state = joining.open_section(record, self._now)
+        trace = self._events.newest(record["application_id"], record["requester"])
+        self._sections[partition, key] = _Section(partition, key, state, None, trace=trace)
 
     def _answer(self, partition: int, record: AnswerArrived) -> None:
         within(record, appended_at=TIMES)
@@ -214,13 +222,11 @@ class _Run:
             appended_at=record["appended_at"],
         )
         arrival = joining.receive(section.state, reference)
-        if arrival is Arrival.ACCEPTED:
-            section.fresh.append(self._stage.relayed(record, header))
-        elif arrival not in _QUIETLY_DROPPED:
+        if arrival is not Arrival.ACCEPTED and arrival not in _QUIETLY_DROPPED:
             if arrival is Arrival.PARTLY_CLOSED:  # it crossed the extension; its open rows must not be lost
                 pressing.ask_soon(section.state, self._now)
             raise InvalidMessage(f"answer_{arrival.value}", f"{header.application_id}/{header.section}")
-        self._events.add(
+        span = self._events.add(
             f"answer_{arrival.value}",
             subject=record["digest"],
             application_id=header.application_id,
@@ -232,6 +238,9 @@ class _Run:
             since=record["appended_at"],
             parts=counting.answered(section.state, reference) if arrival is Arrival.ACCEPTED else (),
         )
+        if arrival is Arrival.ACCEPTED:
+            section.fresh.append((self._stage.relayed(record, header), span))
+            section.trace = span
 
     def _withdraw(self, partition: int, record: SectionWithdrawn) -> None:
         """The section closes with what it has; one that is closed, or whole and gone, is left as it is (Art. 10)."""
@@ -264,7 +273,10 @@ class _Run:
         """The section that `record` changes; None when it is answered in full, or its supplement window is over."""
         within(record, requester=WORDS, application_id=WORDS, section=SECTIONS, **limits)
         key = section_key(record["requester"], record["application_id"], record["section"])
-        return self._load(partition, key)
+        section = self._load(partition, key)
+        if section is not None:
+            section.trace = self._events.newest(record["application_id"], record["requester"])
+        return section
 
     def _watermark(self, partition: int, record: Watermark) -> None:
         within(record, source=PARTITIONS, sources=PARTITIONS, time=TIMES)
@@ -298,8 +310,8 @@ class _Run:
         expected = section.state["expected"]
         partition = self._stage.route(expected["requester"], section.key)
         fresh, section.fresh = section.fresh, []
-        for bundle in fresh:
-            self._mailbag.add(expected["requester"], "responses", bundle, partition)
+        for bundle, trace in fresh:
+            self._mailbag.add(expected["requester"], "responses", bundle, partition, trace=trace)
         deadline = joining.closes_at(section.state)
         if section.state["version"] == 0 and (deadline is None or low > deadline):
             first = self._certify(section, partition)
@@ -344,17 +356,7 @@ class _Run:
             expected["section"],
             expected["sections"],
         )
-        self._mailbag.add(requester, "responses", post(notice, [raw], CENTER, self._stage.entropy), partition)
-        certified = SectionCertified(
-            application_id=application_id,
-            requester=requester,
-            section=expected["section"],
-            version=state["version"],
-            certificate=raw,
-        )
-        key = application_key(requester, application_id)
-        self.effects.outputs.append(Output(topics.APPLICATIONS, key, framing.encode("SectionCertified", certified)))
-        self._events.add(
+        span = self._events.add(
             "section_closed" if state["version"] == 1 else "section_supplemented",
             subject=state["version"].to_bytes(4, "big"),
             application_id=application_id,
@@ -364,7 +366,21 @@ class _Run:
             parts=counting.supplemented(state, late)
             if late
             else counting.changed(before, certificate, expected["suspended"]),
+            parent=section.trace or tracing.sent(application_id, requester),
         )
+        bundle = post(notice, [raw], CENTER, self._stage.entropy)
+        self._mailbag.add(requester, "responses", bundle, partition, trace=span)
+        certified = SectionCertified(
+            application_id=application_id,
+            requester=requester,
+            section=expected["section"],
+            version=state["version"],
+            certificate=raw,
+        )
+        key = application_key(requester, application_id)
+        value = framing.encode("SectionCertified", certified)
+        headers = () if span is None else span.headers()
+        self.effects.outputs.append(Output(topics.APPLICATIONS, key, value, headers))
         return certificate
 
     def _save(self, section: _Section) -> None:

@@ -6,6 +6,7 @@ from pipeline.crypto import envelopes
 from pipeline.crypto.bundles import SealedBundle
 from pipeline.crypto.keys import Signer
 from pipeline.domain.parties import InboxKind, inbox
+from pipeline.domain.tracing import TraceContext
 from pipeline.stages.effects import Output
 
 
@@ -16,10 +17,24 @@ class Mailbag:
         self._signer = signer
         self._now = now
         self._bundles: dict[tuple[str, InboxKind, int | None], list[SealedBundle]] = {}
+        self._traces: dict[bytes, TraceContext] = {}  # by leaf
 
-    def add(self, to: str, kind: InboxKind, bundle: SealedBundle, partition: int | None = None) -> None:
-        """Post `bundle` to party `to`'s `requests` or `responses`; `partition` None: by envelope id."""
+    def add(
+        self,
+        to: str,
+        kind: InboxKind,
+        bundle: SealedBundle,
+        partition: int | None = None,
+        *,
+        trace: TraceContext | None = None,
+    ) -> None:
+        """Post `bundle` to party `to`'s `requests` or `responses`; `partition` None: by envelope id.
+
+        `trace`: the span it follows; by default what its header tells.
+        """
         self._bundles.setdefault((to, kind, partition), []).append(bundle)
+        if trace is not None:
+            self._traces[bundle.leaf] = trace
 
     def fork(self) -> Mailbag:
         """An empty bag of the same sender, to be merged or thrown away."""
@@ -29,6 +44,7 @@ class Mailbag:
         """Take over what another bag holds."""
         for place, bundles in other._bundles.items():  # its own kind
             self._bundles.setdefault(place, []).extend(bundles)
+        self._traces |= other._traces
 
     def weigh(self) -> int:
         """Bytes of the bundles in it."""
@@ -39,6 +55,6 @@ class Mailbag:
         written: list[Output] = []
         for (to, kind, partition), bundles in self._bundles.items():
             for group in envelopes.pack(bundles):
-                envelope = envelopes.build(group, self._signer, audience=to, now=self._now)
+                envelope = envelopes.build(group, self._signer, audience=to, now=self._now, traces=self._traces)
                 written.append(Output(inbox(to, kind), envelope.id, envelope.value, envelope.headers, partition))
         return written

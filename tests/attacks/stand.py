@@ -8,6 +8,7 @@ anything that others than its owners can read.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import uuid
@@ -37,6 +38,7 @@ from pipeline.domain.errors import ConfigError, InvalidMessage, NotReady
 from pipeline.domain.parties import CENTER, InboxKind, inbox
 from pipeline.domain.records import Application, LogHead, LogLeaf, TrustEntry
 from pipeline.kafka.reference import LiveReference
+from pipeline.logs import FIELDS, Lines
 from pipeline.province import access, sealed_rows
 from pipeline.province.database import access_log
 from pipeline.province.filing import Filing
@@ -400,6 +402,7 @@ class Stand:
         for record in caplog.records:
             text = record.getMessage()
             assert text.isprintable(), "a line of the log is one line"
+            _as_json(record)
             if match := _LINE.match(text):
                 lines.add((match[1], match[6]))
             elif match := _REFUSED.match(text):
@@ -494,7 +497,7 @@ class Stand:
         places: list[tuple[str, bytes]] = []
         values: list[tuple[str, bytes]] = []
         for record in caplog.get_records("call"):
-            text = record.getMessage() + (record.exc_text or "") + repr(record.args)
+            text = record.getMessage() + (record.exc_text or "") + repr(record.args) + _as_json(record)
             places.append((f"log of {record.name}", text.encode() + text.encode("gb18030", "replace")))
         for topic, logs in self.network.broker._topics.items():
             for partition, messages in enumerate(logs):
@@ -515,6 +518,16 @@ class Stand:
         assert any(path.name == "store.db" for path in files)
         words = self._long + forms(self.private + self.secrets())
         return found_in([(path.name, path.read_bytes()) for path in files], words)
+
+
+def _as_json(record: logging.LogRecord) -> str:
+    """The record as a process writes it with HEDX_LOG=json: one line, one object, of known fields and words only."""
+    line = Lines("attacked", as_json=True).format(record)
+    assert line.isprintable(), "one line, whatever a value holds"
+    found = json.loads(line)
+    assert found.keys() <= FIELDS | {"time", "level", "logger", "process", "event", "traceback"}, "nothing was dropped"
+    assert found["process"] == "attacked"
+    return line
 
 
 def feed(reader: LiveReference, outputs: Iterable[Output]) -> None:

@@ -28,7 +28,6 @@ from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.allowance import MOST, WITHHELD
 from pipeline.kafka.memory import MemoryWorker
 from pipeline.kafka.rejections import EACH, TOGETHER
-from pipeline.kafka.rejections import log as rejection_log
 from pipeline.stages import topics
 from pipeline.stages.effects import Effects, Message, Output, Overlay
 from pipeline.stages.events import EventLog
@@ -71,6 +70,7 @@ class Lines(logging.Handler):
 def lines() -> Iterator[Lines]:
     """The lines of this test."""
     handler = Lines()
+    rejection_log = logging.getLogger("pipeline.kafka.rejections")
     rejection_log.addHandler(handler)
     yield handler
     rejection_log.removeHandler(handler)

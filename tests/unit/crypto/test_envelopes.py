@@ -10,9 +10,19 @@ import pytest
 
 from pipeline.crypto import cbor, envelopes, merkle, signed
 from pipeline.crypto.bundles import SealedBundle, clear_bundle
-from pipeline.crypto.envelopes import HARD_LIMIT, Envelope, VerifiedEnvelope, build, claimed_issuer, open_envelope, pack
+from pipeline.crypto.envelopes import (
+    HARD_LIMIT,
+    Envelope,
+    VerifiedEnvelope,
+    build,
+    claimed_issuer,
+    clear_headers,
+    open_envelope,
+    pack,
+)
 from pipeline.crypto.relay import open_relay, relay_record
 from pipeline.crypto.trust import Trust
+from pipeline.domain import tracing
 from pipeline.domain.errors import InvalidMessage
 from tests.unit.crypto.exchange import DAY, NOW, authority, entry, header, identity, receipt, refusal, sealed, trust
 
@@ -53,7 +63,39 @@ def test_headers_are_cloud_events() -> None:
         "ce_type": b"hedx/1/envelope",
         "ce_time": b"2027-01-15T08:00:00Z",
         "content-type": b"application/vnd.hedx.envelope+cbor",
+        "traceparent": tracing.sent("a7b9e030-8045-4e07-8e07-5e07a7b9e030", "37").header(),
     }
+
+
+def test_an_envelope_of_one_application_has_its_trace() -> None:
+    """Its trace id is the application's; the span is what its first bundle follows, told or by its header."""
+    bundle = sealed([b"a"])[0]
+    requester, application_id = bundle.header.requester, bundle.header.application_id
+    alone = build([bundle], identity("37").signer, audience="center", now=NOW)
+    assert tracing.read(alone.headers) == tracing.sent(application_id, requester)
+    told = tracing.TraceContext(tracing.trace_of(application_id), b"7" * 8)
+    traced = build([bundle], identity("37").signer, audience="center", now=NOW, traces={bundle.leaf: told})
+    assert tracing.read(traced.headers) == told
+
+
+def test_an_envelope_of_several_applications_has_a_trace_of_its_own() -> None:
+    """So has one of none: no application's trace is told of what others have in it."""
+    other = sealed([b"a"], application_id="4d7d2d4c-7d5b-4f6e-9f0e-2b6f1c1f9a01")[0]
+    nobodys = clear_bundle(header("receipt", application_id="", section=0, sections=0), [b"receipt"])
+    for bundles in ([receipt(), other], [nobodys], [receipt(), nobodys]):
+        made = build(bundles, identity("37").signer, audience="center", now=NOW)
+        assert tracing.read(made.headers) == tracing.sealed(made.id)
+        assert tracing.sealed(made.id).trace_id == made.id
+
+
+def test_clear_headers_are_read_without_a_key() -> None:
+    """What tools trace by; of what is no envelope there are none, and the refusal says why."""
+    made = envelope(*many(2), sealed([b"a", b"b"], bundle_id=b"s" * 16)[0])
+    found = clear_headers(made.value)
+    assert [one.kind for one in found] == ["receipt", "receipt", "application"]
+    assert {one.application_id for one in found} == {"a7b9e030-8045-4e07-8e07-5e07a7b9e030"}
+    assert refusal(lambda: clear_headers(b"no envelope")) == "cbor_invalid"
+    assert refusal(lambda: clear_headers(bytes(HARD_LIMIT + 1))) == "size"
 
 
 def test_every_flipped_bit_is_refused() -> None:

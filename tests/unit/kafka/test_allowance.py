@@ -13,6 +13,7 @@ from pipeline.codec import framing
 from pipeline.crypto import envelopes
 from pipeline.crypto.authority import create_authority, issue
 from pipeline.crypto.bundles import SealedBundle
+from pipeline.crypto.headers import Header
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.records import LifecycleEvent
 from pipeline.kafka.allowance import (
@@ -56,7 +57,7 @@ def events(outputs: Sequence[Output]) -> list[LifecycleEvent]:
 def envelope() -> bytes:
     """What 山东 could have sent."""
     identity = issue(create_authority(NOW), "37", NOW)
-    bundle = SealedBundle(b"", b"\0" * 32, 0, None)  # type: ignore[arg-type]
+    bundle = SealedBundle(b"", b"\0" * 32, 0, Header("receipt", bytes(16), "37", "center", "37"))
     return envelopes.build([bundle], identity.signer, audience="center", now=NOW).value
 
 

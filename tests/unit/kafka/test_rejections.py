@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import unicodedata
@@ -13,9 +14,11 @@ import pytest
 from pipeline.crypto import envelopes
 from pipeline.crypto.authority import create_authority, issue
 from pipeline.crypto.bundles import SealedBundle
+from pipeline.crypto.headers import Header
 from pipeline.domain.errors import InvalidMessage
-from pipeline.kafka import rejections
-from pipeline.kafka.rejections import EACH, LONGEST, SUMMARIES, TOGETHER, Rejections, harmless
+from pipeline.domain.printing import LONGEST, harmless
+from pipeline.kafka.rejections import EACH, SUMMARIES, TOGETHER, Rejections
+from pipeline.logs import Lines
 from pipeline.stages.effects import Message
 
 NOW = 1_795_150_800_000
@@ -37,16 +40,16 @@ def lines() -> Iterator[list[str]]:
     written: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: written.append(record.getMessage())  # type: ignore[method-assign]
-    rejections.log.addHandler(handler)
+    logging.getLogger("pipeline.kafka.rejections").addHandler(handler)
     yield written
-    rejections.log.removeHandler(handler)
+    logging.getLogger("pipeline.kafka.rejections").removeHandler(handler)
 
 
 @pytest.fixture(scope="module")
 def envelope() -> bytes:
     """An envelope that 山东 signed."""
     identity = issue(create_authority(NOW), "37", NOW)
-    bundle = SealedBundle(b"", b"\0" * 32, 0, None)  # type: ignore[arg-type]
+    bundle = SealedBundle(b"", b"\0" * 32, 0, Header("receipt", bytes(16), "37", "center", "37"))
     return envelopes.build([bundle], identity.signer, audience="center", now=NOW).value
 
 
@@ -66,6 +69,18 @@ def test_a_line_says_code_place_and_claimed_issuer(envelope: bytes, caplog: pyte
         "rejected size hedx.center.requests/2/7 issuer=? stage=intake 9 bytes",
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    shape = Lines("center.intake.0", as_json=True)
+    first, second = [json.loads(shape.format(record)) for record in caplog.records]
+    assert {name: value for name, value in first.items() if name not in ("time", "level", "logger", "process")} == {
+        "event": "rejected",
+        "stage": "intake",
+        "code": "expired",
+        "topic": "hedx.center.requests",
+        "partition": 2,
+        "offset": 7,
+        "issuer": "37",
+    }
+    assert second["detail"] == "9 bytes"
 
 
 def test_an_issuer_that_is_no_party_is_not_quoted(envelope: bytes, lines: list[str]) -> None:
