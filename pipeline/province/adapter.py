@@ -29,6 +29,7 @@ from pipeline.province import outbox
 from pipeline.province.database import connect, transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
 from pipeline.province.keeper import Keeper
+from pipeline.province.observing import UNOBSERVED, AdapterObserver
 from pipeline.province.sources import Sources
 from pipeline.province.store import Store
 from pipeline.signer.remote import RemoteIdentity
@@ -71,7 +72,9 @@ class Adapter:
         sources: Sources | None,
         *,
         extra: Extra | None = None,
+        observer: AdapterObserver = UNOBSERVED,
     ) -> None:
+        self._observer = observer
         self._bootstrap = bootstrap
         self._identity = identity
         self._reference = reference
@@ -121,12 +124,13 @@ class Adapter:
 
     def _answer(self) -> None:
         store = Store(connect(self._database), self._identity)
-        desk = AnswerDesk(Answerer(self._identity, self._reference), self._sources, store, wall_clock)
+        answerer = Answerer(self._identity, self._reference)
+        desk = AnswerDesk(answerer, self._sources, store, wall_clock, self._observer)
         self._serve("requests", "answer", desk, store)
 
     def _deliver(self) -> None:
         store = Store(connect(self._database), self._identity)
-        desk = DeliveryDesk(Deliver(self._identity, self._reference), store, wall_clock)
+        desk = DeliveryDesk(Deliver(self._identity, self._reference), store, wall_clock, self._observer)
         self._serve("responses", "deliver", desk, store)
 
     def _serve(self, kind: str, role: str, desk: _Desk, store: Store) -> None:
@@ -143,6 +147,7 @@ class Adapter:
                 if time.monotonic() > next_cleaning:
                     store.forget_expired(wall_clock())
                     next_cleaning = time.monotonic() + FORGET_EVERY
+                self._observer.turned(role)
         finally:
             desk.rejections.flush()
             reader.close()
@@ -167,7 +172,9 @@ class Adapter:
         runner = OutboxRunner(connection, self._identity, poster.send)
         try:
             while not self._stop.is_set():
-                self._idle(runner, runner.turn(wall_clock()))
+                seconds = runner.turn(wall_clock())
+                self._observer.turned("outbox")
+                self._idle(runner, seconds)
         finally:
             poster.close()
             connection.close()
@@ -178,6 +185,7 @@ class Adapter:
         try:
             while not self._stop.is_set():
                 keeper.turn(wall_clock())
+                self._observer.turned("keeper")
                 self._stop.wait(KEEP_EVERY)
         finally:
             poster.close()

@@ -138,6 +138,11 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection to a store that is there, for looking at it while others work: it cannot write, and nobody waits for it."""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5, isolation_level=None)
+
+
 @contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Everything read inside is of one moment; nobody who writes waits for it."""

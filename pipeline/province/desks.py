@@ -6,11 +6,13 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from time import perf_counter
 
 from pipeline.domain.errors import HedxError, InvalidMessage, Retryable
 from pipeline.kafka.attempts import NOT_THE_MESSAGES
 from pipeline.kafka.rejections import Rejections
 from pipeline.province import parking
+from pipeline.province.observing import UNOBSERVED, AdapterObserver
 from pipeline.province.sources import Sources
 from pipeline.province.store import Positions, Store
 from pipeline.stages.answer import Answerer, Found, Need, Question, period_of
@@ -26,6 +28,7 @@ TAKEN_UP_AT_ONCE = 20
 """Parked requests that one transaction takes up at most."""
 
 Clock = Callable[[], int]
+Report = Callable[[Sequence[tuple[Message, InvalidMessage]]], None]
 Work = Callable[[Sequence[Message], Positions], None]
 
 
@@ -35,7 +38,7 @@ def one_by_one(
     messages: Sequence[Message],
     positions: Positions,
     clock: Clock,
-    rejections: Rejections,
+    report: Report,
 ) -> None:
     """Work on a batch; when it fails, on each message alone, so that one message stops nobody else's.
 
@@ -50,12 +53,12 @@ def one_by_one(
         if len(messages) > 1:
             for message in messages:
                 after = {(message.topic, message.partition): message.offset + 1}
-                one_by_one(work, store, [message], after, clock, rejections)
+                one_by_one(work, store, [message], after, clock, report)
             store.apply(LocalEffects(), positions, clock())
             return
         error = InvalidMessage("stage_failed", _place(failure))
         store.apply(LocalEffects(dead=[(messages[0], error)]), positions, clock())
-        rejections.report([(messages[0], error)])
+        report([(messages[0], error)])
 
 
 def _place(failure: Exception) -> str:
@@ -75,7 +78,15 @@ def _alarm(effects: LocalEffects) -> None:
 class AnswerDesk:
     """Works through hedx.<party>.requests: one bulk look-up per resource and batch, one database transaction."""
 
-    def __init__(self, answerer: Answerer, sources: Sources | None, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        answerer: Answerer,
+        sources: Sources | None,
+        store: Store,
+        clock: Clock,
+        observer: AdapterObserver = UNOBSERVED,
+    ) -> None:
+        self._observer = observer
         self._answerer = answerer
         self._sources = sources
         self._store = store
@@ -124,6 +135,7 @@ class AnswerDesk:
             refused = replace(questions[0], queries=[], persons=[], refusal=error)
             effects.posts += self._answerer.reply([refused], {})
         self._store.apply(effects, {}, now)
+        self._observer.answered(questions, effects.posts)
 
     def _answer(self, questions: Sequence[Question], effects: LocalEffects, now: int) -> None:
         """Look everything up, park what has to wait, seal the rest."""
@@ -134,21 +146,30 @@ class AnswerDesk:
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Answer a batch. Raises Retryable, nothing stored, when a database does not answer."""
-        one_by_one(self._work, self._store, messages, positions, self._clock, self.rejections)
+        one_by_one(self._work, self._store, messages, positions, self._clock, self._report)
 
     def _work(self, messages: Sequence[Message], positions: Positions) -> None:
         now = self._clock()
         questions, effects = self._answerer.open(self._store, Batch(messages, now))
         self._answer(questions, effects, now)
         self._store.apply(effects, positions, now)
-        self.rejections.report((*effects.dead, *effects.refused))
+        self._observer.answered(questions, effects.posts)
+        self._report((*effects.dead, *effects.refused))
         _alarm(effects)
+
+    def _report(self, refused: Sequence[tuple[Message, InvalidMessage]]) -> None:
+        self.rejections.report(refused)
+        self._observer.refused(self._answerer.name, refused)
 
     def _look_up(self, need: Need, subjects: Sequence[str]) -> Found:
         category = need[0]
         if self._sources is None:
             return Found({}, {}, None, "category_not_offered", "", "")
-        result = self._sources.lookup(category, period_of(need), subjects)
+        started = perf_counter()
+        try:
+            result = self._sources.lookup(category, period_of(need), subjects)
+        finally:
+            self._observer.looked_up(category, perf_counter() - started)
         if result.refused_all is not None:
             return Found({}, {}, None, result.refused_all, "", "")
         standing = self._sources.standing(category)
@@ -195,7 +216,8 @@ def _access(question: Question) -> Access:
 class DeliveryDesk:
     """Works through hedx.<party>.responses: results into the store, offsets in the same transaction."""
 
-    def __init__(self, deliver: Deliver, store: Store, clock: Clock) -> None:
+    def __init__(self, deliver: Deliver, store: Store, clock: Clock, observer: AdapterObserver = UNOBSERVED) -> None:
+        self._observer = observer
         self._deliver = deliver
         self._store = store
         self._clock = clock
@@ -212,11 +234,15 @@ class DeliveryDesk:
 
     def work(self, messages: Sequence[Message], positions: Positions) -> None:
         """Store what a batch brought."""
-        one_by_one(self._work, self._store, messages, positions, self._clock, self.rejections)
+        one_by_one(self._work, self._store, messages, positions, self._clock, self._report)
 
     def _work(self, messages: Sequence[Message], positions: Positions) -> None:
         now = self._clock()
         effects = self._deliver.step(self._store, Batch(messages, now))
         self._store.apply(effects, positions, now)
-        self.rejections.report((*effects.dead, *effects.refused))
+        self._report((*effects.dead, *effects.refused))
         _alarm(effects)
+
+    def _report(self, refused: Sequence[tuple[Message, InvalidMessage]]) -> None:
+        self.rejections.report(refused)
+        self._observer.refused(self._deliver.name, refused)

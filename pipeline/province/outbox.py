@@ -56,6 +56,12 @@ def unsettled(connection: sqlite3.Connection) -> int:
     return count
 
 
+def oldest(connection: sqlite3.Connection) -> int | None:
+    """When (ms) the oldest envelope that is not receipted was sealed; None when there is none."""
+    until: int | None = connection.execute("SELECT min(expires_at) FROM outbox_envelope").fetchone()[0]
+    return None if until is None else until - MAX_LIFETIME
+
+
 def seal(connection: sqlite3.Connection, signer: Signer, now: int) -> int:
     """Pack waiting bundles into envelopes, inside the caller's transaction. Returns how many bundles were packed."""
     rows = connection.execute(

@@ -45,7 +45,7 @@ def test_a_failing_message_is_put_aside_and_the_others_are_worked_on(store: Stor
         store.apply(LocalEffects(), positions, NOW)
 
     batch = [message(0, b"a"), message(1, POISON), message(2, b"b")]
-    one_by_one(work, store, batch, {("hedx.37.requests", 0): 3}, lambda: NOW, Rejections("answer"))
+    one_by_one(work, store, batch, {("hedx.37.requests", 0): 3}, lambda: NOW, Rejections("answer").report)
     assert done == [b"a", b"b"]
     [letter] = store.connection.execute("SELECT offset, code, detail, value FROM dead_letter").fetchall()
     assert (letter[0], letter[1], letter[3]) == (1, "stage_failed", POISON)
@@ -72,6 +72,8 @@ def test_what_is_no_messages_fault_passes_through(store: Store, fault: Exception
         raise fault
 
     with pytest.raises(type(fault)):
-        one_by_one(work, store, [message(0, b"a")], {("hedx.37.requests", 0): 1}, lambda: NOW, Rejections("answer"))
+        one_by_one(
+            work, store, [message(0, b"a")], {("hedx.37.requests", 0): 1}, lambda: NOW, Rejections("answer").report
+        )
     assert store.connection.execute("SELECT count(*) FROM dead_letter").fetchone()[0] == 0
     assert store.positions("hedx.37.requests") == {}
