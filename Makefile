@@ -13,10 +13,10 @@ SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/test_archit
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help setup .venv kafka demo test test-docker lint chaos fuzz courses bench lock clean
+.PHONY: help setup .venv kafka demo test test-docker lint chaos cluster compose-config package fuzz courses bench lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv kafka  ## Python packages and Kafka, nothing more
 
@@ -29,14 +29,23 @@ demo: setup  ## Kafka, the center and three provinces; the sample application; i
 
 # The first run shares its tests out to all cores; the second has what measures time or starts an exchange of processes.
 test: setup lint  ## Lint, types and all tests, on a real broker
-	$(BIN)/python -m pytest -q -m "not chaos" -n auto $(SHARED)
-	$(BIN)/python -m pytest -q -m "not chaos" $(addprefix --ignore=,$(SHARED))
+	$(BIN)/python -m pytest -q -m "not chaos and not cluster and not package" -n auto $(SHARED)
+	$(BIN)/python -m pytest -q -m "not chaos and not cluster and not package" $(addprefix --ignore=,$(SHARED))
 
 test-docker: .venv lint  ## The same tests on apache/kafka in a container (needs a Docker engine)
-	HEDX_BROKER=docker $(BIN)/python -m pytest -q -m "not chaos"
+	HEDX_BROKER=docker $(BIN)/python -m pytest -q -m "not chaos and not cluster and not package"
 
 chaos: setup  ## Kill every stage three times mid-run
 	$(BIN)/python -m pytest -q -m chaos
+
+cluster: setup  ## Three brokers: one lost, a rolling restart, a back-up restored; a few minutes
+	$(BIN)/python -m pytest -q --timeout 600 tests/kafka/test_cluster.py
+
+compose-config:  ## What deploy/compose.yaml comes to, by docker-compose, without an engine
+	@docker-compose --env-file deploy/compose.env.example --file deploy/compose.yaml config
+
+package: .venv  ## The wheel, installed as the image does: from requirements-prod.lock into an environment of its own
+	$(BIN)/python -m pytest -q --timeout 600 -m package tests/deploy/test_package.py
 
 fuzz: .venv  ## Every decoder under atheris, ten minutes in all (FUZZ_SECONDS changes that)
 	$(BIN)/python -m tests.fuzz.run --seconds $${FUZZ_SECONDS:-600}
@@ -70,6 +79,8 @@ lock: .venv  ## Resolve the newest versions that pyproject.toml allows and pin t
 	$(BIN)/python -m pip install --quiet uv
 	$(COMPILE) --upgrade --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade requirements-java.in -o requirements-java.lock
+	$(COMPILE) --no-annotate --constraints requirements.lock --extra tracing pyproject.toml -o requirements-prod.lock
+	$(COMPILE) --no-annotate --constraints requirements.lock requirements-build.in -o requirements-build.lock
 
 clean:  ## Stop the broker; remove what make and hedx made here
 	@if [ -x $(BIN)/hedx ]; then $(BIN)/hedx broker stop >/dev/null; fi

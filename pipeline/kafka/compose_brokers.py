@@ -1,4 +1,4 @@
-"""The three brokers of deploy/compose.yaml: `python -m pipeline.kafka.compose_brokers` prints deploy/kafka/brokers.yaml.
+"""The three brokers of deploy/compose.yaml: `python -m pipeline.kafka.compose_brokers` writes deploy/kafka/brokers.yaml.
 
 The same rules of the exchange and of security as the embedded broker's and the machines' (`properties`), as the image
 `apache/kafka` takes them: in its environment. Any one variable switches all defaults of that image off, so they are complete.
@@ -7,11 +7,12 @@ The same rules of the exchange and of security as the embedded broker's and the 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from pipeline.kafka.dockerised import IMAGE
-from pipeline.kafka.properties import as_environment, exchange, replicated, secured
+from pipeline.kafka.java import DEPLOYMENT
+from pipeline.kafka.properties import as_environment, as_file, exchange, replicated, secured
+from pipeline.kafka.security import java_security
 
 NODES = (1, 2, 3)
 PRINCIPAL = Path("/etc/hedx/principals/broker")
@@ -23,8 +24,12 @@ PUBLIC_HOST = "kafka.hedx.example"
 
 HEADER = """\
 # The environment of the three brokers, for deploy/compose.yaml (`extends`). Made, not written:
-# `python -m pipeline.kafka.compose_brokers > deploy/kafka/brokers.yaml`. Secrets are in none of it: Kafka reads the
-# passphrase from the mounted folder (`config.providers`; `$$` is compose's way to write `$`).
+# `python -m pipeline.kafka.compose_brokers`. Secrets are in none of it: Kafka reads the passphrase from the mounted
+# folder (`config.providers`; `$$` is compose's way to write `$`).
+"""
+CLIENT_HEADER = """\
+# With this a broker's health check (deploy/compose.yaml) asks the broker as itself. Made by
+# `python -m pipeline.kafka.compose_brokers`.
 """
 
 
@@ -53,6 +58,11 @@ def compose_properties(node: int) -> dict[str, str]:
     }
 
 
+def client_text() -> str:
+    """deploy/kafka/client.properties: what Kafka's tools take inside a broker's container."""
+    return CLIENT_HEADER + as_file({"security.protocol": "SSL", **java_security(PRINCIPAL)})
+
+
 def text() -> str:
     """deploy/kafka/brokers.yaml."""
     lines = [HEADER + "services:"]
@@ -65,4 +75,5 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    (DEPLOYMENT / "brokers.yaml").write_text(text(), encoding="utf-8")
+    (DEPLOYMENT / "client.properties").write_text(client_text(), encoding="utf-8")

@@ -68,8 +68,9 @@ def test_the_containers_have_the_machines_settings() -> None:
 
 
 def test_shipped_environment_of_the_containers_is_the_generated_one() -> None:
-    """deploy/kafka/brokers.yaml is what `python -m pipeline.kafka.compose_brokers` prints."""
+    """deploy/kafka/brokers.yaml and client.properties are what `python -m pipeline.kafka.compose_brokers` writes."""
     assert (DEPLOYMENT / "brokers.yaml").read_text() == compose_brokers.text()
+    assert (DEPLOYMENT / "client.properties").read_text() == compose_brokers.client_text()
 
 
 def principal_of(subject: str) -> str:
