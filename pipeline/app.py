@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from pipeline.center.installation import Installation
+from pipeline.crypto.certificates import common_name
 from pipeline.crypto.enrolment import known_requests
 from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError
@@ -26,6 +28,7 @@ from pipeline.kafka.stores import DictStore, RocksStore, Store
 from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
+from pipeline.ops.exposing import exposed
 from pipeline.province import keeper
 from pipeline.province.calendar_files import load_calendar
 from pipeline.province.rule_files import load_rule_book
@@ -40,6 +43,12 @@ from pipeline.stages.join import Join
 from pipeline.stages.names import STAGES
 from pipeline.stages.reference import Reference
 from pipeline.stages.trust_tables import Requests
+
+if TYPE_CHECKING:  # loaded where figures are wanted, and nowhere else
+    from prometheus_client import CollectorRegistry
+
+    from pipeline.ops.metrics_worker import WorkerMetrics
+    from pipeline.province.observing import AdapterObserver
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +122,10 @@ def run_stage(
         acquire_slot(installation.slots, name) if number is None else Slot(number) as slot,
         identity_for(installation, CENTER) as center,
         reference_for(installation, bootstrap, extra, party=CENTER) as reference,
+        figures_of(f"center.{name}.{slot.number}", installation, CENTER, reference) as registry,
     ):
         stage = build_stage(name, center, installation, bootstrap, reference, extra)
+        metrics = None if registry is None else _worker_metrics(registry, name)
         store: Store = (
             RocksStore(installation.state / f"{name}.{slot.number}") if name == "applications" else DictStore()
         )
@@ -126,7 +137,10 @@ def run_stage(
             group=f"hedx.center.{name}",
             extra=extra,
             checkpoint=checkpoint,
+            observer=metrics,
         )
+        if metrics is not None:
+            metrics.watch(worker.view)
         settle_memory()
         worker.run(stop)
 
@@ -137,6 +151,7 @@ def run_province(
     """Run a party's adapter in this process until `stop` is set."""
     # here, since the center's processes have no use for what databases need: a third of their start and memory
     from pipeline.province.adapter import Adapter
+    from pipeline.province.observing import UNOBSERVED
     from pipeline.province.sources import open_sources
 
     url = installation.database_url(party)
@@ -144,10 +159,40 @@ def run_province(
     with (
         identity_for(installation, party) as identity,
         reference_for(installation, bootstrap, extra, party=party) as reference,
+        figures_of(f"party.{party}", installation, party, reference) as registry,
     ):
-        adapter = Adapter(bootstrap, identity, reference, installation.store(party), sources, extra=extra)
+        store = installation.store(party)
+        observer = UNOBSERVED if registry is None else _adapter_metrics(registry, party, store)
+        adapter = Adapter(bootstrap, identity, reference, store, sources, extra=extra, observer=observer)
         settle_memory()
         adapter.run(stop)
+
+
+@contextmanager
+def figures_of(
+    process: str, installation: Installation, party: str, reference: LiveReference
+) -> Iterator[CollectorRegistry | None]:
+    """The registry of a worker's or an adapter's own figures, served while the block runs; None where nobody asked for them."""
+
+    def newest_list() -> bytes | None:
+        held = reference.trust.revocation_list
+        return None if held is None else held["crl"]
+
+    principals = [common_name(party)]
+    with exposed(process, installation, party=party, principals=principals, newest_list=newest_list) as registry:
+        yield registry
+
+
+def _worker_metrics(registry: CollectorRegistry, stage: str) -> WorkerMetrics:
+    from pipeline.ops.metrics_worker import WorkerMetrics
+
+    return WorkerMetrics(registry, stage)
+
+
+def _adapter_metrics(registry: CollectorRegistry, party: str, store: Path) -> AdapterObserver:
+    from pipeline.ops.metrics_adapter import AdapterMetrics
+
+    return AdapterMetrics(registry, party, store)
 
 
 def publish_seal_keys(identity_folder: Path, bootstrap: str, extra: Extra | None = None) -> list[int]:

@@ -9,7 +9,7 @@ import click
 from pipeline import logs
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
-from pipeline.cli.crew import Crew
+from pipeline.cli.crew import Crew, crew_figures
 from pipeline.cli.dossier_table import show_dossiers, show_statuses
 from pipeline.cli.output import emit
 from pipeline.cli.stopping import stop_on_signals
@@ -49,7 +49,7 @@ def run(stages: tuple[str, ...], processes: int, slot: int | None, bootstrap: st
 
         run_stage(stages[0], Installation(data_dir()), bootstrap, stop, number=slot, extra=cluster.security("center"))
         return
-    with Crew() as crew:
+    with Crew() as crew, crew_figures("center", Installation(data_dir()), crew):
         for stage in stages or STAGES:
             for number in range(processes):
                 own = () if slot is None else ("--slot", str(slot + number))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli import options
-from pipeline.cli.crew import Crew
+from pipeline.cli.crew import Crew, crew_figures
 from pipeline.cli.dossier_table import show_dossiers, show_statuses
 from pipeline.cli.exits import Exit
 from pipeline.cli.facts import in_words
@@ -155,6 +155,7 @@ def exchange(folder: Path, *, founded: bool = True) -> Iterator[Running]:
         with _step("topics, trust entries" + (", catalog release 1" if founded else "")):
             equip(broker.bootstrap, prepared.installation, parties, entries_of(prepared.sample) if founded else ())
         crew = stack.enter_context(Crew(folder / "logs"))
+        stack.enter_context(crew_figures("demo", prepared.installation, crew))
         with _step(f"the center's four stages and {len(parties)} adapters"):
             start_all(crew, broker.bootstrap, parties)
         yield Running(folder, broker.bootstrap, prepared, crew)
