@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from pipeline import logs
 from pipeline.center.installation import Installation
 from pipeline.crypto.certificates import common_name
 from pipeline.crypto.enrolment import known_requests
@@ -21,6 +22,9 @@ from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.clients import Extra, admin_config, murmur2_partition, producer_config
+from pipeline.kafka.hoplog import HopLog
+from pipeline.kafka.hops import Hopping, Hops
+from pipeline.kafka.observing import Observers
 from pipeline.kafka.posting import Poster
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.slots import Slot, acquire_slot
@@ -29,6 +33,7 @@ from pipeline.kafka.tailing import partitions_of
 from pipeline.kafka.transactions import Checkpoint, no_checkpoint
 from pipeline.kafka.worker import TransactionalWorker
 from pipeline.ops.exposing import exposed
+from pipeline.ops.spans import open_spans
 from pipeline.province import keeper
 from pipeline.province.calendar_files import load_calendar
 from pipeline.province.rule_files import load_rule_book
@@ -123,6 +128,7 @@ def run_stage(
         identity_for(installation, CENTER) as center,
         reference_for(installation, bootstrap, extra, party=CENTER) as reference,
         figures_of(f"center.{name}.{slot.number}", installation, CENTER, reference) as registry,
+        hopping_of(f"center.{name}.{slot.number}") as hopping,
     ):
         stage = build_stage(name, center, installation, bootstrap, reference, extra)
         metrics = None if registry is None else _worker_metrics(registry, name)
@@ -137,7 +143,7 @@ def run_stage(
             group=f"hedx.center.{name}",
             extra=extra,
             checkpoint=checkpoint,
-            observer=metrics,
+            observer=Observers([one for one in (metrics, hopping) if one]),
         )
         if metrics is not None:
             metrics.watch(worker.view)
@@ -160,12 +166,33 @@ def run_province(
         identity_for(installation, party) as identity,
         reference_for(installation, bootstrap, extra, party=party) as reference,
         figures_of(f"party.{party}", installation, party, reference) as registry,
+        hopping_of(f"party.{party}") as hopping,
     ):
         store = installation.store(party)
         observer = UNOBSERVED if registry is None else _adapter_metrics(registry, party, store)
-        adapter = Adapter(bootstrap, identity, reference, store, sources, extra=extra, observer=observer)
+        adapter = Adapter(
+            bootstrap, identity, reference, store, sources, extra=extra, observer=observer, hopping=hopping
+        )
         settle_memory()
         adapter.run(stop)
+
+
+@contextmanager
+def hopping_of(process: str) -> Iterator[Hopping]:
+    """Who is told of applications' hops: the log, at INFO and below, and a collector of spans, where one is named.
+
+    Raises ConfigError when spans are asked for and the extra is not installed.
+    """
+    logs.rename(process)
+    told: list[Hops] = [lines] if (lines := HopLog()).wanted else []
+    spans = open_spans(process)
+    if spans is not None:
+        told.append(spans)
+    try:
+        yield Hopping(told)
+    finally:
+        if spans is not None:
+            spans.close()
 
 
 @contextmanager

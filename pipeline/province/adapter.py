@@ -20,12 +20,13 @@ from pipeline.crypto.keys import Identity
 from pipeline.domain.errors import ConfigError, Retryable
 from pipeline.domain.parties import inbox
 from pipeline.kafka.clients import Extra
-from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.clock import real_clock, wall_clock
+from pipeline.kafka.hops import Hopping
 from pipeline.kafka.inboxes import Inbox
 from pipeline.kafka.posting import Poster
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.rejections import Rejections
-from pipeline.province import outbox
+from pipeline.province import hops, outbox
 from pipeline.province.database import connect, transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
 from pipeline.province.keeper import Keeper
@@ -73,8 +74,10 @@ class Adapter:
         *,
         extra: Extra | None = None,
         observer: AdapterObserver = UNOBSERVED,
+        hopping: Hopping | None = None,
     ) -> None:
         self._observer = observer
+        self._hopping = hopping
         self._bootstrap = bootstrap
         self._identity = identity
         self._reference = reference
@@ -125,12 +128,12 @@ class Adapter:
     def _answer(self) -> None:
         store = Store(connect(self._database), self._identity)
         answerer = Answerer(self._identity, self._reference)
-        desk = AnswerDesk(answerer, self._sources, store, wall_clock, self._observer)
+        desk = AnswerDesk(answerer, self._sources, store, wall_clock, self._observer, self._hopping)
         self._serve("requests", "answer", desk, store)
 
     def _deliver(self) -> None:
         store = Store(connect(self._database), self._identity)
-        desk = DeliveryDesk(Deliver(self._identity, self._reference), store, wall_clock, self._observer)
+        desk = DeliveryDesk(Deliver(self._identity, self._reference), store, wall_clock, self._observer, self._hopping)
         self._serve("responses", "deliver", desk, store)
 
     def _serve(self, kind: str, role: str, desk: _Desk, store: Store) -> None:
@@ -169,7 +172,7 @@ class Adapter:
     def _outbox(self) -> None:
         connection = connect(self._database)
         poster = Poster(self._bootstrap, extra=self._extra)
-        runner = OutboxRunner(connection, self._identity, poster.send)
+        runner = OutboxRunner(connection, self._identity, poster.send, self._hopping)
         try:
             while not self._stop.is_set():
                 seconds = runner.turn(wall_clock())
@@ -230,8 +233,13 @@ class OutboxRunner:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, identity: Identity, send: Callable[[Sequence[Output]], None]
+        self,
+        connection: sqlite3.Connection,
+        identity: Identity,
+        send: Callable[[Sequence[Output]], None],
+        hopping: Hopping | None = None,
     ) -> None:
+        self._hopping = hopping
         self._connection = connection
         self._identity = identity
         self._send = send
@@ -261,6 +269,7 @@ class OutboxRunner:
         due = outbox.due(self._connection, now)
         if not due:
             return max(0, lingering) / 1000 if waiting else IDLE
+        began, started = real_clock(), time.perf_counter()
         try:
             self._send(due)
         except Retryable as trouble:
@@ -268,6 +277,10 @@ class OutboxRunner:
             return PAUSE
         with transaction(self._connection) as db:
             outbox.sent(db, due, now)
+        if self._hopping:
+            seconds = time.perf_counter() - started
+            self._hopping.hopped(list(hops.of_sending(due, now)), began, seconds)
+            self._hopping.carried("outbox", (), due, began, seconds)
         return 0.0
 
     def is_changed(self) -> bool:

@@ -10,8 +10,10 @@ from time import perf_counter
 
 from pipeline.domain.errors import HedxError, InvalidMessage, Retryable
 from pipeline.kafka.attempts import NOT_THE_MESSAGES
+from pipeline.kafka.clock import real_clock
+from pipeline.kafka.hops import Hopping
 from pipeline.kafka.rejections import Rejections
-from pipeline.province import parking
+from pipeline.province import hops, parking
 from pipeline.province.observing import UNOBSERVED, AdapterObserver
 from pipeline.province.sources import Sources
 from pipeline.province.store import Positions, Store
@@ -75,6 +77,12 @@ def _alarm(effects: LocalEffects) -> None:
             log.error("ALARM act_unfounded: the center states what the parties did not sign: %s", place)
 
 
+def _sound(messages: Sequence[Message], effects: LocalEffects) -> list[Message]:
+    """The messages of which nothing was put aside."""
+    dead = {id(message) for message, _ in effects.dead}
+    return [message for message in messages if id(message) not in dead]
+
+
 class AnswerDesk:
     """Works through hedx.<party>.requests: one bulk look-up per resource and batch, one database transaction."""
 
@@ -85,8 +93,10 @@ class AnswerDesk:
         store: Store,
         clock: Clock,
         observer: AdapterObserver = UNOBSERVED,
+        hopping: Hopping | None = None,
     ) -> None:
         self._observer = observer
+        self._hopping = hopping
         self._answerer = answerer
         self._sources = sources
         self._store = store
@@ -136,6 +146,8 @@ class AnswerDesk:
             effects.posts += self._answerer.reply([refused], {})
         self._store.apply(effects, {}, now)
         self._observer.answered(questions, effects.posts)
+        if self._hopping:
+            self._hopping.hopped(list(hops.of_answers(effects.posts, now)), real_clock(), 0.0)
 
     def _answer(self, questions: Sequence[Question], effects: LocalEffects, now: int) -> None:
         """Look everything up, park what has to wait, seal the rest."""
@@ -149,11 +161,15 @@ class AnswerDesk:
         one_by_one(self._work, self._store, messages, positions, self._clock, self._report)
 
     def _work(self, messages: Sequence[Message], positions: Positions) -> None:
-        now = self._clock()
+        now, began, started = self._clock(), real_clock(), perf_counter()
         questions, effects = self._answerer.open(self._store, Batch(messages, now))
         self._answer(questions, effects, now)
         self._store.apply(effects, positions, now)
         self._observer.answered(questions, effects.posts)
+        if self._hopping:
+            seconds = perf_counter() - started
+            self._hopping.hopped(list(hops.of_answers(effects.posts, now)), began, seconds)
+            self._hopping.carried(self._answerer.name, _sound(messages, effects), (), began, seconds)
         self._report((*effects.dead, *effects.refused))
         _alarm(effects)
 
@@ -216,8 +232,16 @@ def _access(question: Question) -> Access:
 class DeliveryDesk:
     """Works through hedx.<party>.responses: results into the store, offsets in the same transaction."""
 
-    def __init__(self, deliver: Deliver, store: Store, clock: Clock, observer: AdapterObserver = UNOBSERVED) -> None:
+    def __init__(
+        self,
+        deliver: Deliver,
+        store: Store,
+        clock: Clock,
+        observer: AdapterObserver = UNOBSERVED,
+        hopping: Hopping | None = None,
+    ) -> None:
         self._observer = observer
+        self._hopping = hopping
         self._deliver = deliver
         self._store = store
         self._clock = clock
@@ -237,11 +261,15 @@ class DeliveryDesk:
         one_by_one(self._work, self._store, messages, positions, self._clock, self._report)
 
     def _work(self, messages: Sequence[Message], positions: Positions) -> None:
-        now = self._clock()
+        now, began, started = self._clock(), real_clock(), perf_counter()
         effects = self._deliver.step(self._store, Batch(messages, now))
         self._store.apply(effects, positions, now)
         self._report((*effects.dead, *effects.refused))
         _alarm(effects)
+        if self._hopping:
+            seconds, sound = perf_counter() - started, _sound(messages, effects)
+            self._hopping.hopped(list(hops.of_delivery(self._deliver.party, effects, sound, now)), began, seconds)
+            self._hopping.carried(self._deliver.name, sound, (), began, seconds)
 
     def _report(self, refused: Sequence[tuple[Message, InvalidMessage]]) -> None:
         self.rejections.report(refused)

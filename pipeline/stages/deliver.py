@@ -57,6 +57,11 @@ class Deliver:
         effects.posts += self._receipts(effects.delivered, batch.now)
         return effects
 
+    @property
+    def party(self) -> str:
+        """Whose results these are."""
+        return self._identity.party
+
     def is_suspended(self) -> bool:
         """Whether the center has suspended this party."""
         trust, party = self._reference.trust, self._identity.party
@@ -177,6 +182,7 @@ class Deliver:
             outcome=header.outcome or "done",
             answers=answers,
             relay=outer.records[0] if filed.reply_key is None else None,
+            code=header.code,
         )
 
     def _witness(self, raw: bytes) -> Witness:

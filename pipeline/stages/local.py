@@ -64,6 +64,7 @@ class Delivered:
     outcome: str
     answers: list[tuple[int, bytes]]
     relay: bytes | None = None
+    code: str | None = None  # why there are none, in the provider's word
 
 
 @dataclass(frozen=True, slots=True)
