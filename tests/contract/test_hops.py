@@ -142,7 +142,11 @@ HOSTILE = [
 
 @pytest.mark.parametrize("headers", HOSTILE, ids=["another's", "huge", "empty", "zero", "many", "odd", "none"])
 def test_what_a_party_writes_into_headers_changes_nothing(
-    network: TracedNetwork, sample: Sample, told: Told, headers: tuple[tuple[str, bytes], ...]
+    network: TracedNetwork,
+    sample: Sample,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
+    headers: tuple[tuple[str, bytes], ...],
 ) -> None:
     """Sent with a hostile trace context, an application has the very tree that its content gives it."""
     produce = network.broker.produce
@@ -150,7 +154,9 @@ def test_what_a_party_writes_into_headers_changes_nothing(
     def tampered(topic: str, key: bytes, value: bytes, _: object, partition: int | None = None) -> object:
         return produce(topic, key, value, headers, partition)
 
-    network.broker.produce = tampered  # type: ignore[method-assign, assignment]  # what parties send, the center's do not
+    monkeypatch.setattr(
+        network.broker, "produce", tampered
+    )  # what parties send; what the center sends is a transaction
     network.file(sample.application, sample.persons)
     network.run()
     hops = told.of(sample.application["application_id"])
@@ -160,14 +166,16 @@ def test_what_a_party_writes_into_headers_changes_nothing(
 
 
 def test_a_span_of_its_own_trace_that_a_party_made_up_is_not_followed(
-    network: TracedNetwork, sample: Sample, told: Told
+    network: TracedNetwork, sample: Sample, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The right trace and a span that nobody has: what a party's envelope follows is told by its bundles."""
     made_up = tracing.TraceContext(tracing.trace_of(sample.application["application_id"]), b"madeup!!")
     produce = network.broker.produce
-    network.broker.produce = (  # type: ignore[method-assign]
-        lambda topic, key, value, _=(), partition=None: produce(topic, key, value, made_up.headers(), partition)
-    )
+
+    def tampered(topic: str, key: bytes, value: bytes, _: object, partition: int | None = None) -> object:
+        return produce(topic, key, value, made_up.headers(), partition)
+
+    monkeypatch.setattr(network.broker, "produce", tampered)
     network.file(sample.application, sample.persons)
     network.run()
     hops = told.of(sample.application["application_id"])
