@@ -5,14 +5,27 @@ A check takes `Facts` and yields findings; `CHECKS` is the list of them, in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-DAY = 24 * 3600 * 1000
-Severity = Literal["notice", "warning", "alarm"]
-LIMITS: tuple[tuple[int, Severity], ...] = ((7, "alarm"), (30, "warning"), (60, "notice"))
-"""Days left of a certificate, from which on it is told, and how loudly."""
+from pipeline.ops.health_checks import DAY, LIMITS, SEEN_CHECKS
+from pipeline.ops.health_seen import Finding, Seen, Severity
+
+__all__ = [
+    "CHECKS",
+    "CRL_AGE",
+    "DAY",
+    "LIMITS",
+    "ROTATION",
+    "SEEN_CHECKS",
+    "Facts",
+    "Finding",
+    "Seen",
+    "Severity",
+    "examine",
+    "is_healthy",
+]
+
 ROTATION = 3 * DAY
 """A seal key's successor is made so long before its end: one that is nearer to its end has not been rotated."""
 CRL_AGE = 2 * DAY
@@ -70,7 +83,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the checks look at."""
+    """All that the checks look at; `seen`: what the probes of `hedx doctor` saw beyond this folder."""
 
     now: int
     certificates: Sequence[HeldCertificate] = ()
@@ -78,16 +91,7 @@ class Facts:
     seal_keys: Sequence[HeldSealKey] = ()
     files: Sequence[HeldFile] = ()
     pending: Sequence[Pending] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to know. `code` is stable; `args` fill the words for it (`ops.health_words`)."""
-
-    code: str
-    severity: Severity
-    subject: str
-    args: Mapping[str, object] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
 
 
 Check = Callable[[Facts], Iterable[Finding]]
@@ -172,9 +176,10 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(facts: Facts, checks: Sequence[Check] = CHECKS) -> list[Finding]:
-    """All findings, the gravest first."""
+    """All findings, the gravest first; `checks`: those over the installation's own files."""
     order = {"alarm": 0, "warning": 1, "notice": 2}
     found = [finding for check in checks for finding in check(facts)]
+    found += [finding for look in SEEN_CHECKS for finding in look(facts.seen, facts.now)]
     return sorted(found, key=lambda finding: order[finding.severity])
 
 

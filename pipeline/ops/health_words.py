@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.domain.wording import Language
 from pipeline.ops.health import Finding
+from pipeline.ops.health_words_seen import SEEN_FINDINGS
 
 Words = tuple[str, str]
 
@@ -90,6 +91,7 @@ FINDINGS: Final[dict[str, tuple[Words, Words]]] = {
         ("{party} 的{usage}证书请求已等待 {days} 天", "{party}: the request for a {usage} certificate has waited for {days} days"),
         ("向中心催办，或用 hedx party install 安装已收到的证书", "ask the center, or hedx party install what has come"),
     ),
+    **SEEN_FINDINGS,
 }  # fmt: skip
 """Code → what is the matter, and the cure."""
 

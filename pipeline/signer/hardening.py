@@ -24,7 +24,7 @@ def harden() -> bool:
     os.umask(0o077)
     _prctl(_PR_SET_DUMPABLE, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    return _may_lock() and _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0
+    return may_lock() and _libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0
 
 
 def end_with_parent() -> None:
@@ -49,7 +49,7 @@ def _prctl(option: int, argument: int) -> int:
     return result
 
 
-def _may_lock() -> bool:
+def may_lock() -> bool:
     """Whether locking can never run out: under a limit, some later allocation would fail instead."""
     if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
         return True

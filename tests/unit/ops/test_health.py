@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import Formatter
+
 import pytest
 
 from pipeline.ops.health import (
@@ -127,8 +129,8 @@ def test_the_gravest_comes_first() -> None:
 @pytest.mark.parametrize("code", FINDINGS)
 def test_every_finding_has_words_and_a_cure(code: str) -> None:
     """In both languages, with every placeholder filled."""
-    args = {"party": "37", "usage": "sign", "serial": "ab", "days": 3, "number": 4, "mode": "644"}
-    finding = Finding(code, "alarm", "37 sign", args)
+    names = {name for words in FINDINGS[code] for text in words for _, name, _, _ in Formatter().parse(text) if name}
+    finding = Finding(code, "alarm", "37 sign", dict.fromkeys(names, "sign"))
     texts = [say(finding, lang) for say in (told, cure) for lang in ("zh", "en")]
     assert len(set(texts)) == 4
     assert all(text and "{" not in text for text in texts)
