@@ -34,6 +34,7 @@ COMMANDS = {
     "ca": "The certificate authority: issue, renew, revoke, publish.",
     "party": "Parties: keys and requests, joining, addresses, suspension.",
     "doctor": "What is about to expire, or wrong, and what to do about it.",
+    "console": "The operators' web page, over mutual TLS.",
     "dlq": "Dead letters: list, show, replay, discard.",
     "watch": "Count lifecycle events by stage and minute.",
     "bench": "Benchmarks; each prints its ratio to the limit measured in the same run.",
