@@ -33,6 +33,7 @@ COMMANDS = {
     "signer": "A party's private keys in a process of their own.",
     "ca": "The certificate authority: issue, renew, revoke, publish.",
     "party": "Parties: keys and requests, joining, addresses, suspension.",
+    "metrics": "Figures of every process: their names, and a Prometheus that collects them.",
     "doctor": "What is about to expire, or wrong, and what to do about it.",
     "console": "The operators' web page, over mutual TLS.",
     "dlq": "Dead letters: list, show, replay, discard.",
