@@ -43,10 +43,12 @@ def exposed(
 
     registry = CollectorRegistry()
     certificates = partial(in_use, installation, party, [*principals, MONITOR])
-    process_metrics(registry, certificates, newest_list or installation.newest_crl)
+    known_list = newest_list or installation.newest_crl
+    process_metrics(registry, certificates, known_list)
     folder = targets_folder(installation.folder)
+    routes, monitor = {"/metrics": metrics_route(registry)}, installation.transport(MONITOR)
     with (
-        Serving(address, {"/metrics": metrics_route(registry)}, installation.transport(MONITOR)) as serving,
+        Serving(address, routes, monitor, newest_list=known_list) as serving,
         announced(folder, process, serving.address, labels),
     ):
         yield registry

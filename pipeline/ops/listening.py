@@ -68,14 +68,25 @@ def security_of(address: Address, folder: Path) -> ssl.SSLContext | None:
     return None
 
 
-def may_read(certificate: bytes | None) -> bool:
-    """Whether the holder of this client certificate (DER, verified by TLS) may read figures."""
+def may_read(certificate: bytes | None, revocation_list: bytes | None = None) -> bool:
+    """Whether the holder of this client certificate (DER, verified by TLS) may read figures.
+
+    `revocation_list`: the newest that is known and was verified (DER). TLS itself reads none.
+    """
     if certificate is None:
         return False
     try:
-        return peer_principal(certificate) in READERS
+        return peer_principal(certificate) in READERS and not is_revoked(certificate, revocation_list)
     except InvalidMessage:
         return False
+
+
+def is_revoked(certificate: bytes, revocation_list: bytes | None) -> bool:
+    """Whether a verified list (DER) names this certificate (DER)."""
+    if revocation_list is None:
+        return False
+    serial = x509.load_der_x509_certificate(certificate).serial_number
+    return x509.load_der_x509_crl(revocation_list).get_revoked_certificate_by_serial_number(serial) is not None
 
 
 def callable_at(address: Address, folder: Path) -> Address:

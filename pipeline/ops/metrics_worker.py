@@ -65,10 +65,9 @@ class WorkerMetrics:
                 self._message_bytes.observe(_size(message))
                 self._latency.observe(max(0, now - message.timestamp) / 1000)
         self._written(work)
-        for _, error in work.effects.dead:
-            self._dead.labels(self._stage, bounded(error.code)).inc()
-        for _, error in work.effects.refused:
-            self._refused.labels(self._stage, bounded(error.code)).inc()
+        for metric, letters in ((self._dead, work.effects.dead), (self._refused, work.effects.refused)):
+            for code, number in Counter(bounded(error.code) for _, error in letters).items():
+                metric.labels(self._stage, code).inc(number)
 
     def restored(self, restored: Restored) -> None:
         """State was read back."""

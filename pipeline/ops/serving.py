@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 Route = Callable[[], tuple[str, bytes]]
 """What a path answers: content type and body. It is called in the connection's thread."""
 
+NewestList = Callable[[], bytes | None]
+"""The newest revocation list that is known and was verified (DER)."""
+
 MOST = 32
 """Connections at a time; one more is closed as soon as it comes."""
 SILENCE = 5.0
@@ -52,10 +55,15 @@ def healthz() -> tuple[str, bytes]:
     return "text/plain; charset=utf-8", b"ok\n"
 
 
+def no_list() -> bytes | None:
+    """None is known."""
+    return None
+
+
 class Serving:
     """Serves `routes` (path → route, `/healthz` added) at `address` from its start until it is closed.
 
-    `folder`: of the principal `monitor`. Raises ConfigError when the address cannot be had or the folder not be used.
+    `folder`: of the principal `monitor`. `newest_list`: gives the revocation list (DER) to hold readers against. Raises ConfigError when the address cannot be had or the folder not be used.
     """
 
     def __init__(
@@ -64,13 +72,15 @@ class Serving:
         routes: Mapping[str, Route],
         folder: Path,
         *,
+        newest_list: NewestList = no_list,
         most: int = MOST,
         silence: float = SILENCE,
         longest: float = LONGEST,
     ) -> None:
         self.context = security_of(address, folder)
         try:
-            self._server = _Server(address, {"/healthz": healthz, **routes}, self.context, most, silence, longest)
+            everything = {"/healthz": healthz, **routes}
+            self._server = _Server(address, everything, self.context, newest_list, most, silence, longest)
         except OSError as error:
             raise ConfigError(f"{address} cannot be listened on: {error.strerror or error}") from error
         bound = Address(address.host, self._server.socket.getsockname()[1])
@@ -111,6 +121,7 @@ class _Server(ThreadingMixIn, TCPServer):
         address: Address,
         routes: Mapping[str, Route],
         context: ssl.SSLContext | None,
+        newest_list: NewestList,
         most: int,
         silence: float,
         longest: float,
@@ -118,6 +129,7 @@ class _Server(ThreadingMixIn, TCPServer):
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self.routes = routes
         self.context = context
+        self.newest_list = newest_list
         self.silence = silence
         self._longest = longest
         self._places = threading.BoundedSemaphore(most)
@@ -200,9 +212,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        if isinstance(self.connection, ssl.SSLSocket) and not may_read(self.connection.getpeercert(binary_form=True)):
-            self.send_error(HTTPStatus.FORBIDDEN)
-            return
+        if isinstance(self.connection, ssl.SSLSocket):
+            certificate = self.connection.getpeercert(binary_form=True)
+            if not may_read(certificate, self.server.newest_list()):
+                self.send_error(HTTPStatus.FORBIDDEN)
+                return
         path = self.path.partition("?")[0]
         route = self.server.routes.get(path)
         if route is None:

@@ -9,16 +9,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.center.installation import Installation, set_up
+from pipeline.crypto.authority_files import load_authority
+from pipeline.crypto.revocation import build_crl
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.security import ssl_context
 from pipeline.ops.listening import Address, callable_at, parse_address
 from pipeline.ops.serving import Serving, metrics_route
 
+NOW, DAY = wall_clock(), 24 * 3600 * 1000
 LOOPBACK = Address("127.0.0.1", 0)
 ANY = "0.0.0.0"  # noqa: S104 - never bound here
 
@@ -83,6 +87,27 @@ def test_a_party_reads_none(ask: Ask, path: str) -> None:
     """Its certificate is of the exchange, and gets 403 whatever it asks for."""
     answer = ask(path, "P37")
     assert (answer.status, answer.read()) == (403, b"403 Forbidden\n")
+
+
+def test_a_revoked_certificate_reads_none(installation: Installation) -> None:
+    """As soon as the list is known: TLS itself reads none, and goes on shaking hands with it."""
+    folder, context = installation.transport("ops"), ssl_context(installation.transport("ops"))
+    serial = x509.load_pem_x509_certificate((folder / "tls.pem").read_bytes()).serial_number
+    authority, lists = load_authority(installation.authority), list[bytes]()
+    with Serving(
+        LOOPBACK, {}, installation.transport("monitor"), newest_list=lambda: lists[-1] if lists else None
+    ) as server:
+
+        def status() -> int:
+            connection = http.client.HTTPSConnection("127.0.0.1", server.address.port, timeout=10, context=context)
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status
+
+        assert status() == 200
+        lists.append(build_crl(authority, [(serial + 1, NOW, None)], number=1, now=NOW, lifetime=DAY))
+        assert status() == 200
+        lists.append(build_crl(authority, [(serial, NOW, None)], number=2, now=NOW, lifetime=DAY))
+        assert status() == 403
 
 
 def test_without_a_certificate_the_handshake_is_refused(serving: Serving, installation: Installation) -> None:
