@@ -1,97 +1,136 @@
-"""`hedx watch`: lifecycle events by minute and stage, as they come."""
+"""`hedx watch`: what is going on, from lifecycle events: on the terminal, in a pipe, or over HTTP for the console and Prometheus."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
-from pathlib import Path
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import click
 from rich.live import Live
-from rich.table import Table
 
 from pipeline.cli import cluster, options
-from pipeline.cli.output import console, emit, remark, table
-from pipeline.ops.tally import Row, Tally
-from pipeline.ops.watch import Watch
+from pipeline.cli.output import console, emit, remark
+from pipeline.cli.watch_screen import Document, document, drawn, lines
+from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.security import is_plaintext
+from pipeline.ops.listening import parse_address
+from pipeline.ops.targets import announced, targets_folder
+from pipeline.ops.watch_service import WatchService
+from pipeline.settings import data_dir
 
 REFRESH = 1.0
-"""Seconds between two looks at the counts."""
-FRAME = 6
-"""Lines of a terminal that the table's rows cannot have."""
+"""Seconds between two looks at the figures."""
+PROCESS = "watch"
+DAYS = 30.0
 
 
 @click.command()
 @cluster.bootstrap
-@click.option("--once", is_flag=True, help="Read what is there, print the counts and end.")
+@click.option("--once", is_flag=True, help="Read what is there, print the figures and end.")
+@click.option("--serve", metavar="HOST:PORT", help="Serve /api/watch/…, /metrics and /healthz there, as `monitor`.")
+@click.option(
+    "--since",
+    "days",
+    type=click.FloatRange(min=0),
+    default=DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="Read events from so many days ago on; 0: from the topic's start.",
+)
 @options.as_json
-def command(bootstrap: str, once: bool, as_json: bool) -> None:
-    """Count lifecycle events by minute (UTC), stage and kind, from the start of hedx.events.
+def command(bootstrap: str, once: bool, serve: str | None, days: float, as_json: bool) -> None:
+    """Show rates, latencies, providers' punctuality, stuck applications and deadlines at risk, from hedx.events.
 
-    On a terminal a table that renews itself; in a pipe the rows that changed, once a second. With --json one object
-    for each row that changed, or with --once one object for all.
+    On a terminal a picture that renews itself; in a pipe a line a second where something changed, with --json an object.
     """
-    logging.getLogger("faust").setLevel(logging.ERROR)  # its start-up warnings are about what is switched off here
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    directory = cluster.transport("ops")
-    asyncio.run(_once(bootstrap, directory, as_json) if once else _follow(bootstrap, directory, as_json))
+    if once and serve:
+        raise click.UsageError("--once and --serve are two ways to run: give one")
+    for name in ("faust", "aiokafka"):  # their start-up warnings are about what is switched off here
+        logging.getLogger(name).setLevel(logging.ERROR)
+    principal = None if is_plaintext() else cluster.transport("ops")
+    asyncio.run(_run(bootstrap, WatchService, once, serve, days or None, principal, as_json))
 
 
-async def _once(bootstrap: str, directory: Path | None, as_json: bool) -> None:
-    tally = Tally()
-    async with Watch(bootstrap, tally, principal=directory) as watch:
-        await watch.until_end()
-    rows = list(tally.rows())
-    if as_json:
-        emit({**_totals(tally), "counts": [row._asdict() for row in rows]}, as_json)
-        return
-    if rows:
-        table(Row._fields, rows)
-    emit(_totals(tally), as_json)
-
-
-async def _follow(bootstrap: str, directory: Path | None, as_json: bool) -> None:
-    tally = Tally()
-    async with Watch(bootstrap, tally, principal=directory) as watch:
-        remark(f"watching {bootstrap}; Ctrl-C ends it")
-        if sys.stdout.isatty() and not as_json:
-            await _draw(watch, tally)
+async def _run(
+    bootstrap: str,
+    make: Callable[..., WatchService],
+    once: bool,
+    serve: str | None,
+    days: float | None,
+    principal: Any,
+    as_json: bool,
+) -> None:
+    service = make(bootstrap, wall_clock, days=days, principal=principal)
+    async with service.watch:
+        if once:
+            await service.watch.until_end()
+            _print_once(document(service), as_json)
+        elif serve:
+            await _serve(service, serve)
         else:
-            await _print(watch, tally, as_json)
+            remark(f"watching {bootstrap}; Ctrl-C ends it")
+            live = sys.stdout.isatty() and not as_json
+            await (_draw(service) if live else _print(service, as_json))
 
 
-async def _draw(watch: Watch, tally: Tally) -> None:
-    screen = console(sys.stdout)
-    with Live(console=screen, auto_refresh=False) as live:
-        while True:
-            live.update(_drawn(tally, max(1, screen.height - FRAME)), refresh=True)
-            await watch.wait(REFRESH)
+async def _serve(service: WatchService, where: str) -> None:
+    """Until Ctrl-C or SIGTERM, or what makes the watch crash."""
+    monitor = cluster.transport("monitor")
+    async with service.served(parse_address(where), monitor) as address:
+        scheme = "http" if is_plaintext() else "https"
+        with announced(targets_folder(data_dir()), PROCESS, address):
+            remark(f"the watch is served at {scheme}://{address}/api/watch/summary; Ctrl-C ends it")
+            await _until_stopped(_waiting(service))
 
 
-def _drawn(tally: Tally, height: int) -> Table:
-    """The newest rows that fit."""
-    totals = ", ".join(f"{count} {name}" for name, count in _totals(tally).items() if count)
-    drawn = Table(*Row._fields, caption=totals or "no events yet", caption_justify="left")
-    for row in list(tally.rows())[-height:]:
-        drawn.add_row(*map(str, row))
-    return drawn
-
-
-async def _print(watch: Watch, tally: Tally, as_json: bool) -> None:
-    """A line for each row whenever it changed."""
-    shown: set[Row] = set()
+async def _waiting(service: WatchService) -> None:
     while True:
-        rows = set(tally.rows())
-        for row in sorted(rows - shown):
-            if as_json:
-                emit(row._asdict(), as_json)
-            else:
-                emit(f"{row.minute}  {row.stage:<14} {row.kind:<28} {row.events:>8} {row.concerned:>10}", as_json)
-        shown = rows
-        await watch.wait(REFRESH)
+        await service.wait(REFRESH)
 
 
-def _totals(tally: Tally) -> dict[str, int]:
-    """What there is to say of all events together; unreadable ones are the producer's defect, so they show."""
-    return {"events": tally.events, "duplicates": tally.duplicates, "unreadable": tally.unreadable.total()}
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """End `work` on a signal; raise what it raises."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        task.result()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _draw(service: WatchService) -> None:
+    screen = console(sys.stdout)
+    with Live(console=screen, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
+        while True:
+            live.update(drawn(document(service), screen.height), refresh=True)
+            await service.wait(REFRESH)
+
+
+async def _print(service: WatchService, as_json: bool) -> None:
+    """The summary, whenever something was counted."""
+    shown: Document | None = None
+    while True:
+        found = document(service)
+        told = {key: found[key] for key in ("events", "duplicates", "unreadable", "summary")}
+        counted = {**told, "summary": {**told["summary"], "now": None}}
+        if counted != shown:
+            emit(told if as_json else lines(found)[0], as_json)
+            sys.stdout.flush()
+            shown = counted
+        await service.wait(REFRESH)
+
+
+def _print_once(found: Document, as_json: bool) -> None:
+    if as_json:
+        emit(found, as_json)
+        return
+    for line in lines(found):
+        emit(line, as_json)

@@ -26,6 +26,12 @@ def begin_offsets(admin: AdminClient, places: Iterable[Place]) -> dict[Place, in
     return _offsets(admin, places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
 
+def offsets_from(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, int | None]:
+    """The first offsets appended at `time` (ms) or later; None where there is none. Raises KafkaException as the others do."""
+    found = _offsets(admin, places, OffsetSpec.for_timestamp(time))  # type: ignore[no-untyped-call]
+    return {place: None if offset < 0 else offset for place, offset in found.items()}
+
+
 def _offsets(admin: AdminClient, places: Iterable[Place], which: OffsetSpec) -> dict[Place, int]:
     asked = {TopicPartition(*place): which for place in places}
     if not asked:

@@ -1,6 +1,6 @@
-"""The watch over hedx.events, on Faust: what it shows may be rebuilt at any time, so it keeps and writes nothing.
+"""The watch over hedx.events, on Faust: what it shows is rebuilt from the topic at each start, so it keeps and writes nothing.
 
-The only module that imports Faust. Its traps and what is done about them here (docs/decisions/0001-engine.md):
+The only module that imports Faust. Its traps and what is done about them here (docs/decisions/0001-engine.md, 0006-the-watch.md):
 it reads uncommitted records unless told otherwise (`ReadCommitted`), acknowledges the event of a raising agent and
 goes on (`CrashingSupervisor`), creates topics of its own (switched off), and starts a web server (switched off).
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import faust
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from faust import SSLCredentials
 from faust.app.base import BootStrategy
@@ -24,10 +25,10 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from mode import CrashingSupervisor
 
 from pipeline.domain.errors import ConfigError, Retryable
-from pipeline.kafka.clients import admin_config
-from pipeline.kafka.ends import end_offsets
+from pipeline.kafka.clients import admin_config, consumer_config
+from pipeline.kafka.clock import real_clock
+from pipeline.kafka.ends import end_offsets, offsets_from
 from pipeline.kafka.security import client_security, ssl_context
-from pipeline.ops.tally import Tally
 
 EVENTS = "hedx.events"
 GROUP = "hedx.ops.watch"
@@ -39,6 +40,8 @@ COMING = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 """What a broker says of a topic that was just made; asked again for `PATIENCE` seconds."""
 
 Place = tuple[str, int]
+Read = Callable[[bytes | None], None]
+"""Takes in the value of a record of hedx.events."""
 
 
 class ReadCommittedThread(AIOKafkaConsumerThread):
@@ -56,12 +59,15 @@ class ReadCommittedConsumer(Consumer):
     """Reads committed records, and knows up to where it has handed them over to the agents.
 
     `handed_over`: per (topic, partition) the offset below which every committed record was handed over. It passes
-    aborted records and transaction markers, which no agent ever sees.
+    aborted records and transaction markers, which no agent ever sees. `stable`: up to where there is something to hand
+    over; `newest`: the timestamp (s) of the last record that was.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.handed_over: dict[Place, int] = {}
+        self.stable: dict[Place, int] = {}
+        self.newest: dict[Place, float] = {}
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return ReadCommittedThread(self, loop=self.loop, beacon=self.beacon)
@@ -69,11 +75,24 @@ class ReadCommittedConsumer(Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 - Faust's signature
         """One round of messages; the caller has handed over the last one when this resumes after it."""
         generation = self.app.consumer_generation_id
-        async for place_and_message in super().getmany(timeout):
-            yield place_and_message
+        async for place, message in super().getmany(timeout):
+            self.newest[place.topic, place.partition] = message.timestamp
+            yield place, message
+        self.stable |= self._stable_offsets()
         positions = {(tp.topic, tp.partition): await self.position(tp) for tp in self.assignment()}
         if self.flow_active and generation == self.app.consumer_generation_id:  # else the round may have been cut short
             self.handed_over = {place: offset for place, offset in positions.items() if offset is not None}
+
+    def behind(self, now: float) -> float:
+        """Seconds from the last record that was handed over to `now`, where any is left; of partitions the longest."""
+        left = [place for place, end in self.stable.items() if self.handed_over.get(place, 0) < end]
+        return max((max(0.0, now - self.newest[place]) for place in left if place in self.newest), default=0.0)
+
+    def _stable_offsets(self) -> dict[Place, int]:
+        """What the last fetch told of each partition; nothing of one that was never fetched."""
+        fetcher = cast("Any", self._thread)._ensure_consumer()  # noqa: SLF001 - its own way to it asks for exactly-once mode
+        ends = {(tp.topic, tp.partition): fetcher.last_stable_offset(tp) for tp in self.assignment()}
+        return {place: end for place, end in ends.items() if end is not None and end >= 0}
 
     async def _commit(self, offsets: Any) -> bool:
         """Not after a crash: the thread is gone, and its closed loop would hide what made it crash."""
@@ -98,22 +117,34 @@ class _ReaderApp(faust.App):
 
 
 class Watch:
-    """A running watch: `async with Watch(bootstrap, tally)` fills `tally` from the start of the events on.
+    """A running watch: `async with Watch(bootstrap, tables.read)` hands every event of the topic to `read`, in the loop's thread.
 
-    Each has a consumer group of its own, so that two watches both see everything. `principal`: the folder of TLS files
-    to connect with (`kafka.security`); None: a cluster without TLS.
+    Each has a consumer group of its own, so that two watches both see everything. `since` (ms, real time): from which append
+    time on; None: from the topic's start. `principal`: the folder of TLS files to connect with (`kafka.security`); None: a
+    cluster without TLS.
     """
 
     def __init__(
-        self, bootstrap: str, tally: Tally, topic: str | None = None, *, principal: Path | None = None
+        self,
+        bootstrap: str,
+        read: Read,
+        topic: str | None = None,
+        *,
+        since: int | None = None,
+        principal: Path | None = None,
+        clock: Callable[[], int] = real_clock,
     ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic or EVENTS
+        self._since = since
+        self._clock = clock
+        self._rebuilt = False
         self._extra = client_security(principal) if principal else {}
         context = ssl_context(principal) if principal else None
         self._scratch = TemporaryDirectory(prefix="hedx-watch-")  # Faust makes folders although it keeps nothing here
+        self._group = f"{GROUP}.{uuid.uuid4().hex[:12]}"
         self._app = _ReaderApp(
-            f"{GROUP}.{uuid.uuid4().hex[:12]}",
+            self._group,
             broker=[f"kafka://{address}" for address in bootstrap.split(",")],
             broker_credentials=SSLCredentials(context=context) if context else None,
             store="memory://",
@@ -132,12 +163,12 @@ class Watch:
 
         async def count(values: Any) -> None:
             async for value in values:
-                tally.read(value)
+                read(value)
 
         self._app.agent(source, name="count", concurrency=1)(count)
 
     async def __aenter__(self) -> Watch:
-        self._ends = await asyncio.to_thread(self._ask_ends)
+        self._ends = await asyncio.to_thread(self._prepare)
         await self._app.start()
         return self
 
@@ -163,20 +194,37 @@ class Watch:
             await self.wait(LOOK)
             waited += LOOK
 
+    def is_rebuilt(self) -> bool:
+        """Whether all that was on the topic when it started has been read."""
+        self._rebuilt = self._rebuilt or self._at_end()
+        return self._rebuilt
+
+    def behind(self) -> float:
+        """Seconds that it is behind the end of the topic; 0 when nothing committed is left to read."""
+        return round(self._consumer.behind(self._clock() / 1000), 3)
+
+    @property
+    def _consumer(self) -> ReadCommittedConsumer:
+        return cast("ReadCommittedConsumer", self._app.consumer)
+
     def _at_end(self) -> bool:
-        consumer = cast("ReadCommittedConsumer", self._app.consumer)
+        consumer = self._consumer
         reached = all(consumer.handed_over.get(place, -1) >= end for place, end in self._ends.items())
         return reached and not consumer.unacked
 
-    def _ask_ends(self) -> Mapping[Place, int]:
+    def _prepare(self) -> Mapping[Place, int]:
+        """Ask where the topic ends, and put the group to where it is to begin."""
         admin = AdminClient({**admin_config(self._bootstrap, self._extra), "log_level": 0})
         try:
             found = admin.list_topics(self._topic, timeout=10).topics[self._topic]
             if found.error is not None:
                 raise ConfigError(f"{self._topic} is not there: `hedx topics apply`")
-            return self._ends_of(admin, [(self._topic, partition) for partition in found.partitions])
+            ends = self._ends_of(admin, [(self._topic, partition) for partition in found.partitions])
+            if self._since is not None:
+                self._begin_at(offsets_from(admin, ends, self._since), ends)
         except KafkaException as error:
             raise ConfigError(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
+        return ends
 
     def _ends_of(self, admin: AdminClient, places: list[Place]) -> Mapping[Place, int]:
         deadline = time.monotonic() + PATIENCE
@@ -187,3 +235,12 @@ class Watch:
                 if error.args[0].code() not in COMING or time.monotonic() > deadline:
                     raise
             time.sleep(LOOK)
+
+    def _begin_at(self, found: Mapping[Place, int | None], ends: Mapping[Place, int]) -> None:
+        """Commit where the group begins: Faust reads on from there. A partition without younger records: at its end."""
+        consumer = Client({**consumer_config(self._bootstrap, self._group, extra=self._extra), "log_level": 0})
+        try:
+            offsets = [TopicPartition(*place, ends[place] if at is None else at) for place, at in found.items()]
+            consumer.commit(offsets=offsets, asynchronous=False)
+        finally:
+            consumer.close()

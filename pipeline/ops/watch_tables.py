@@ -73,6 +73,8 @@ class WatchTables:
         self.cases = Cases(self._answered)
         self.totals = Totals()
         self.events = 0
+        self.counted: Counter[tuple[str, str]] = Counter()
+        """(stage, kind) → events."""
         self.duplicates = 0
         self.last_at = 0
         """Time (ms) of the newest event."""
@@ -95,6 +97,7 @@ class WatchTables:
             return
         _share(event)
         self.events += 1
+        self.counted[event["stage"], event["kind"]] += 1
         self.last_at = max(self.last_at, event["at"])
         self.totals.add(event)
         self.minutes.add(event)
