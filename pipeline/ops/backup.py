@@ -29,9 +29,9 @@ APART = ("passphrase", "*.secret", "database.url")
 """What opens the copy, or a register: never beside it."""
 MADE_ANEW = ("broker", "logs", "metrics", "slots", "state")
 """Folders of an installation that nothing is lost with."""
+ROOT = ("authority", "root")
 NEVER = (
     "parties/*/identity/seal/*",
-    "authority/root/*",
     "*-wal",
     "*-shm",
     "*-journal",
@@ -124,7 +124,7 @@ def restore(copy: Path, home: Path) -> list[str]:
 def _files(home: Path) -> Iterator[PurePath]:
     for path in _below(home):
         relative = PurePath(path.relative_to(home))
-        if relative.parts[0] not in MADE_ANEW and not _matches(relative, NEVER):
+        if relative.parts[0] not in MADE_ANEW and relative.parts[:2] != ROOT and not _matches(relative, NEVER):
             yield relative
 
 
