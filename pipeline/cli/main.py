@@ -35,6 +35,7 @@ COMMANDS = {
     "party": "Parties: keys and requests, joining, addresses, suspension.",
     "metrics": "Figures of every process: their names, and a Prometheus that collects them.",
     "doctor": "What is about to expire, or wrong, and what to do about it.",
+    "backup": "Copies of this installation that can be carried away: make, check, restore.",
     "console": "The operators' web page, over mutual TLS.",
     "dlq": "Dead letters: list, show, replay, discard.",
     "watch": "Count lifecycle events by stage and minute.",
