@@ -37,6 +37,7 @@ COMMANDS = {
     "doctor": "What is about to expire, or wrong, and what to do about it.",
     "backup": "Copies of this installation that can be carried away: make, check, restore.",
     "console": "The operators' web page, over mutual TLS.",
+    "trace": "One application or message through all hops, with the waits between.",
     "dlq": "Dead letters: list, show, replay, discard.",
     "watch": "Count lifecycle events by stage and minute.",
     "bench": "Benchmarks; each prints its ratio to the limit measured in the same run.",
