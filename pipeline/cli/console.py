@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
+from pipeline import logs
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.output import emit, remark
@@ -40,8 +40,8 @@ def command(listen: str, lag_url: str | None, watch_url: str | None, bootstrap: 
     """
     from pipeline.ops.console.server import Setting
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiohttp").setLevel(logging.ERROR)
+    logs.configure("console")
+
     installation = Installation(data_dir())
     setting = Setting(
         installation,

@@ -14,6 +14,7 @@ import click
 
 from pipeline.cli import options
 from pipeline.cli.crew import Crew, crew_figures
+from pipeline.cli.demo_console import Console, start_console, want_figures
 from pipeline.cli.dossier_table import show_dossiers, show_statuses
 from pipeline.cli.exits import Exit
 from pipeline.cli.facts import in_words
@@ -46,6 +47,19 @@ _MORE = {"zh": "… 其余 {more} 户见 {file} 和 {other}", "en": "… and {mo
 _SERVING = {
     "zh": "运行中，按 Ctrl-C 结束。在另一终端中：",
     "en": "Running until Ctrl-C. In a second terminal:",
+}
+
+_CONSOLE = {
+    "zh": "控制台 {url}，用证书登录。请在浏览器中导入其一：",
+    "en": "The console is at {url}; it asks for a certificate. Import one of these into your browser:",
+}
+_ROLES = {
+    "zh": {"operator": "运维", "officer": "审核"},
+    "en": {"operator": "operator", "officer": "officer "},
+}
+_PASSPHRASE = {
+    "zh": "口令在同一文件夹的 passphrase 文件中；签发机构的证书是 {authorities}（见 docs/console.md）\n",
+    "en": "The passphrase is in the file beside it, the authority to trust is {authorities} (docs/console.md)\n",
 }
 
 _MADE_UP = {
@@ -102,6 +116,8 @@ def command(serve: bool, story: bool, lang: Language, as_json: bool) -> Exit:
     folder = data_dir() / "demo"
     if story:
         return _story(folder, lang, as_json)
+    if serve:
+        want_figures()
     with exchange(folder) as running:
         if serve:
             _serve(running, lang, as_json)
@@ -194,8 +210,24 @@ def _serve(running: Running, lang: Language, as_json: bool) -> None:
         remark(f"\n{_SERVING[lang]}\n")
         remark(f"  export HEDX_HOME={_from_here(running.folder)} HEDX_PARTY={running.party}")
         remark(f"  hedx apply submit {_from_here(form)} --roster {_from_here(roster)} --wait 60\n")
+    installation, parties = running.prepared.installation, running.prepared.sample.parties
+    console = start_console(running.crew, installation, running.bootstrap, parties, stop, running.crew.tend)
+    if console is not None:
+        _tell_console(console, lang, as_json)
     while not stop.wait(TEND):
         running.crew.tend()
+
+
+def _tell_console(console: Console, lang: Language, as_json: bool) -> None:
+    """The console's address, and how to get in."""
+    if as_json:
+        stores = {role: str(path) for role, path in console.keystores.items()}
+        emit({"console": console.url, "keystores": stores, "authorities": console.authorities}, as_json)
+        return
+    remark(_CONSOLE[lang].format(url=console.url))
+    for role, path in console.keystores.items():
+        remark(f"  {_ROLES[lang][role]}  {_from_here(path)}")
+    remark(_PASSPHRASE[lang].format(authorities=_from_here(console.authorities)))
 
 
 def _story(folder: Path, lang: Language, as_json: bool) -> Exit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
@@ -20,8 +19,6 @@ from pipeline.ops.console.sources import Health, Source
 from pipeline.ops.console.stream import Hub
 from pipeline.ops.health import examine
 from pipeline.ops.health_facts import gather
-
-log = logging.getLogger(__name__)
 
 PACE: Final = 1.0
 """Seconds between two looks at the lag and at the watch's figures."""
@@ -109,8 +106,7 @@ class Following:
                 await look()
                 self._health.answered(name, self._now())
             except (HedxError, KafkaException, KeyError, TypeError, ValueError, OSError) as error:
-                log.warning("%s: %s", name, error)
-                self._health.away(name)
+                self._health.away(name, error)
             try:
                 await asyncio.wait_for((wanted or never).wait(), pause)
             except TimeoutError:
@@ -128,8 +124,7 @@ class Following:
                 self._health.answered(name, self._now())
                 await self._in_thread(followed.look)
             except (HedxError, KafkaException, OSError) as error:
-                log.warning("%s: %s", name, error)
-                self._health.away(name)
+                self._health.away(name, error)
                 opened = False
                 await asyncio.sleep(AGAIN)
 

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from pipeline.ops.console.figures import Tally
 from pipeline.ops.console.gate import Caller, Gate, Refusal, known_as
 from pipeline.ops.console.journal import REFUSED, Journal, JournalClosed, Noted
 from pipeline.ops.console.roles import Role, may
@@ -54,12 +55,14 @@ class Guard:
         now: Callable[[], int],
         hosts: Collection[str],
         certificate: Callable[[web.Request], bytes | None] | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._gate = gate
         self.sessions = sessions
         self._journal = journal
         self.now = now
         self._hosts = frozenset(hosts)
+        self._tally = tally or Tally()
         self._certificate = certificate or client_certificate
         self._acts = Throttle(20, 3_000)
         self._sign_ins = Throttle(5, 12_000)
@@ -177,9 +180,11 @@ class Guard:
 
     async def _write(self, noted: Noted) -> int:
         try:
-            return await asyncio.to_thread(self._journal.note, noted, self.now())
+            number = await asyncio.to_thread(self._journal.note, noted, self.now())
         except JournalClosed as error:
             raise Refusal(503, "log_closed") from error
+        self._tally.noted(noted.act, noted.what, noted.detail)
+        return number
 
 
 def client_certificate(request: web.Request) -> bytes | None:

@@ -21,6 +21,7 @@ from pipeline.domain.parties import CENTER
 from pipeline.kafka.clients import Extra
 from pipeline.kafka.security import is_plaintext, server_context, ssl_context
 from pipeline.ops.console.acts import LARGEST, Acts
+from pipeline.ops.console.figures import Tally, console_metrics
 from pipeline.ops.console.following import Following
 from pipeline.ops.console.gate import Gate
 from pipeline.ops.console.guard import Guard
@@ -31,6 +32,7 @@ from pipeline.ops.console.roles import load_roles
 from pipeline.ops.console.sessions import Sessions
 from pipeline.ops.console.sources import Address, Source
 from pipeline.ops.console.stream import Hub
+from pipeline.ops.exposing import exposed
 from pipeline.ops.listening import Address as Listening
 from pipeline.ops.listening import callable_at
 
@@ -93,7 +95,8 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
             desk=desk,
         )
         gate = Gate(roles, lambda: following.revoked, lambda: following.suspended)
-        guard = Guard(gate, Sessions(), Journal(log), setting.now, hosts_of(monitor))
+        sessions, tally = Sessions(), Tally()
+        guard = Guard(gate, sessions, Journal(log), setting.now, hosts_of(monitor), tally=tally)
         acts = Acts(guard, letters, desk, following.look_at_letters_now)
         pages = Pages(guard, hub, watch, letters, desk_here=desk is not None)
         try:
@@ -102,7 +105,10 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
             raise Retryable(f"no Kafka answers at {setting.bootstrap}: {error}") from error
         try:
             async with _listening(application(guard, pages, acts), setting.listen, server) as bound:
-                yield callable_at(bound, monitor)
+                with exposed("console", installation, principals=[caller]) as registry:
+                    if registry is not None:
+                        console_metrics(registry, tally, lambda: sessions.by_role(setting.now()))
+                    yield callable_at(bound, monitor)
         finally:
             await following.stop()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +14,7 @@ from pipeline.domain.officers import spelling
 from pipeline.domain.parties import CENTER
 from pipeline.domain.review_text import text_fault
 from pipeline.ops.console.gate import Caller, Refusal
+from pipeline.ops.console.roles import Role
 
 IDLE: Final = 15 * 60 * 1000
 """Milliseconds without a sign of life of the person, after which a session ends."""
@@ -30,6 +33,7 @@ class Session:
     csrf: str
     name: str
     fingerprint: str
+    role: Role
     opened: int
     used: int
 
@@ -50,7 +54,9 @@ class Sessions:
         mine = [one for one in self._open.values() if one.fingerprint == caller.fingerprint]
         for oldest in sorted(mine, key=lambda one: one.used)[: max(0, len(mine) - MOST + 1)]:
             del self._open[oldest.id]
-        session = Session(secrets.token_urlsafe(32), secrets.token_urlsafe(32), name, caller.fingerprint, now, now)
+        session = Session(
+            secrets.token_urlsafe(32), secrets.token_urlsafe(32), name, caller.fingerprint, caller.role, now, now
+        )
         self._open[session.id] = session
         return session
 
@@ -65,6 +71,10 @@ class Sessions:
         if used:
             session.used = now
         return session
+
+    def by_role(self, now: int) -> Mapping[str, int]:
+        """How many are open of each role."""
+        return Counter(one.role for one in list(self._open.values()) if now < one.ends())
 
     def close(self, session: Session) -> None:
         """End it."""

@@ -49,7 +49,9 @@ def _lag(value: Any, party: str) -> Any:
 
 
 def _rates(value: Any, party: str) -> Any:
-    return {"minutes": [], "by_party": [row for row in value["by_party"] if row["party"] == party], "by_category": []}
+    """Of the sums only its own part; minutes and categories are of all parties together."""
+    own = {name: [row for row in value.get(f"by_{name}", []) if row[name] == party] for name in ("party", "provider")}
+    return {"minutes": [], "by_party": own["party"], "by_provider": own["provider"], "by_category": []}
 
 
 def _punctuality(value: Any, party: str) -> Any:

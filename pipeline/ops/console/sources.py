@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import aiohttp
 from pipeline.domain.errors import HedxError
 from pipeline.ops.console.gate import Refusal
 from pipeline.ops.targets import targets_folder
+
+log = logging.getLogger(__name__)
 
 LARGEST: Final = 8 * 1024 * 1024
 """Bytes of an answer."""
@@ -87,8 +90,10 @@ class Health:
         self._states[name] = {"ok": True, "at": now}
         self._tell()
 
-    def away(self, name: str) -> None:
-        """It did not; what is shown stays what it said last."""
+    def away(self, name: str, why: Exception) -> None:
+        """It did not; what is shown stays what it said last. The log has the first of a row."""
+        if self._states.get(name, {"ok": True})["ok"]:
+            log.warning("%s is away: %s", name, why)
         self._states[name] = {"ok": False, "at": self._states.get(name, {}).get("at")}
         self._tell()
 

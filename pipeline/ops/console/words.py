@@ -46,13 +46,38 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "evidence_accepted": ("文件已认可", "documents accepted"),
     "evidence_questioned": ("文件存疑", "documents questioned"),
     "act_declined": ("来文未予执行", "act declined"),
-    "received": ("收到", "received"),
-    "answered": ("反馈", "answered"),
-    "collected": ("收集", "collected"),
-    "delivered": ("送达", "delivered"),
-    "certificate": ("证明", "certificate"),
+    "delivered": ("申请单位已收到证明", "the requester has the certificate"),
+    "dead_letters_withheld": ("垃圾消息计数", "junk counted"),
 }
-"""Kinds of events on hedx.events that are no changes of state, and the ends of the watch's legs."""
+"""Kinds of events on hedx.events that are no changes of state."""
+
+LEGS: Final[dict[str, tuple[str, str]]] = {
+    "sent": ("发出", "sent"),
+    "received": ("收到", "received"),
+    "accepted": ("受理", "accepted"),
+    "approved": ("审核同意", "approved"),
+    "dispatched": ("转交", "dispatched"),
+    "answered": ("反馈", "answered"),
+    "joined": ("汇总", "joined"),
+    "certified": ("签发证明", "certified"),
+    "delivered": ("送达", "delivered"),
+}
+"""The ends of the watch's legs."""
+
+STUCK: Final[dict[str, tuple[str, str]]] = {
+    "sections_missing": (
+        "分段缺失已逾 24 小时，应已退回",
+        "sections missing for more than 24 hours: it should have been rejected",
+    ),
+    "not_reviewed": ("审查中超过一小时", "under review for an hour"),
+    "not_decided": ("已过审核期限，无人决定", "the review's limit has passed and nobody has decided"),
+    "not_started": ("受理后十分钟未启动", "accepted for ten minutes and not started"),
+    "not_dispatched": ("启动一小时后仍未发出", "started for an hour and nothing has gone out"),
+    "not_certified": ("最后期限已过一小时，未签发证明", "an hour after its last deadline and no certificate"),
+    "withdrawal_not_certified": ("撤销一小时后未签发证明", "withdrawn for an hour and no certificate"),
+    "not_delivered": ("证明签发一天后，申请单位仍未收齐", "certified for a day and not received in full"),
+}
+"""Why an application is stuck (`ops.watch_stuck`)."""
 
 
 def page_words() -> dict[str, Any]:
@@ -65,6 +90,8 @@ def page_words() -> dict[str, Any]:
         "categories": dict(BASIC_CATEGORIES),
         "codes": _plain_faults() | CODES,
         "kinds": KINDS | {FACT[event]: words for event, words in EVENTS.items()},
+        "legs": LEGS,
+        "stuck": STUCK,
         "usages": {**USAGES, "root": ("根", "root"), "issuing": ("签发 CA", "issuing CA")},
     }
 

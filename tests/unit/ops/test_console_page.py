@@ -11,6 +11,8 @@ import pytest
 from pipeline.ops.console.pages import STATIC
 from pipeline.ops.console.words import page_words
 from pipeline.ops.lag_rules import RULES
+from pipeline.ops.watch_latency import ALL
+from pipeline.ops.watch_stuck import RULES as STUCK_RULES
 
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.js"))}
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(STATIC.glob("*.html"))}
@@ -104,7 +106,7 @@ def test_the_exchanges_words_have_two_languages() -> None:
     """All 32 provinces and 部中心 among them."""
     words = page_words()
     assert len(words["provinces"]) == 32
-    for kind in ("states", "parties", "categories", "codes", "kinds", "usages"):
+    for kind in ("states", "parties", "categories", "codes", "kinds", "legs", "stuck", "usages"):
         assert all(chinese and english for chinese, english in words[kind].values()), kind
 
 
@@ -173,3 +175,9 @@ def test_both_themes_have_the_same_colors() -> None:
     assert set(re.findall(r"var\(--([a-z-]+)\)", styles)) <= {*found["light"], "shadow"}
     assert not re.search(r"#[0-9a-fA-F]{3,8}\b", styles)
     assert "prefers-reduced-motion: reduce" in styles
+
+
+def test_the_watchs_legs_have_words() -> None:
+    """Both ends of each; and why an application is stuck."""
+    assert {rule.why for rule in STUCK_RULES} == set(page_words()["stuck"])
+    assert {end for leg in ALL for end in leg.split("→")} <= set(page_words()["legs"])

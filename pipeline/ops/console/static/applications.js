@@ -152,7 +152,7 @@ function detail() {
         [t("applications.persons"), count(shown.persons)],
         [t("applications.sections"), count(shown.sections)],
         [t("applications.missing"), missing(shown.missing)],
-        [t("applications.stuck"), shown.stuck ? named("codes", shown.stuck) : null],
+        [t("applications.stuck"), shown.stuck ? named("stuck", shown.stuck) : null],
       ])),
       card("history", t("applications.history"), h("ol", { class: "timeline" }, shown.history.map(step)))),
   ];

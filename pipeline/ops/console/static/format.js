@@ -17,7 +17,7 @@ export function rate(value) {
 /** A duration in seconds, in at most two units. */
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
-  if (value < 10) return `${(value === 0 ? 0 : value).toFixed(value === 0 ? 0 : 1)} ${t("unit.s")}`;
+  if (value < 10) return `${value.toFixed(value < 0.005 ? 0 : value < 0.95 ? 2 : 1)} ${t("unit.s")}`;
   if (value < 60) return `${Math.round(value)} ${t("unit.s")}`;
   const units = [[86400, "unit.d", 3600, "unit.h"], [3600, "unit.h", 60, "unit.m"], [60, "unit.m", 1, "unit.s"]];
   const [size, unit, part, smaller] = units.find(([size]) => value >= size);

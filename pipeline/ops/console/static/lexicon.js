@@ -151,7 +151,7 @@ export const WORDS = {
   "applications.missing.none": ["齐", "none"],
   "applications.risk": ["临近期限", "at risk"],
   "applications.stuck": ["停滞", "stuck"],
-  "applications.any_state": ["全部状态", "any state"],
+  "applications.any_state": ["在办", "open ones"],
   "applications.any_party": ["全部申请单位", "any requester"],
   "applications.find": ["按编号查找", "Find by id"],
   "applications.find.hint": ["完整的申请编号", "the whole application id"],

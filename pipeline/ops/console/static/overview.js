@@ -90,7 +90,7 @@ function latency(legs) {
   ];
   const rows = legs.map((leg) => ({
     key: leg.leg,
-    cells: [leg.leg.split("→").map((end) => named("kinds", end)).join(" → "), count(leg.count), seconds(leg.p50), seconds(leg.p90), seconds(leg.p99)],
+    cells: [leg.leg.split("→").map((end) => named("legs", end)).join(" → "), count(leg.count), seconds(leg.p50), seconds(leg.p90), seconds(leg.p99)],
   }));
   return card("latency", t("latency"), table(t("latency.caption"), columns, rows));
 }
