@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from pipeline.center.deadletter_facts import INBOXES, Letter, State, numbers, origin
+from pipeline.center.deadletter_facts import INBOXES, Letter, numbers, origin
 from pipeline.center.deadletter_words import UNPROVED, likely_cure, may_help
 from pipeline.center.deadletters import LIMIT, DeadLetters
 from pipeline.center.installation import Installation
 from pipeline.center.opening import ACCESS_LOG
 from pipeline.cli import cluster, options
+from pipeline.cli.dlq_party import decide_kept, list_kept, show_kept, write_raw
 from pipeline.cli.dlq_words import STATES, counts_table, letter_data, letter_facts, list_row
 from pipeline.cli.exits import Exit
 from pipeline.cli.output import emit, remark, table
 from pipeline.domain.errors import ConfigError, HedxError
-from pipeline.domain.parties import CENTER, is_party
+from pipeline.domain.parties import CENTER, is_party, is_provider
 from pipeline.domain.wording import Language
 from pipeline.kafka.clock import wall_clock
 from pipeline.province.access import user
@@ -31,7 +32,7 @@ MOST_AT_ONCE: Final = 1000
 
 @click.group()
 def command() -> None:
-    """Dead letters: messages that no stage of the center could process (docs/deadletters.md)."""
+    """Dead letters: messages that no stage of the center, or with --party its adapter, could process (docs/deadletters.md)."""
 
 
 def _issuer(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -40,11 +41,15 @@ def _issuer(_: click.Context, __: click.Parameter, text: str | None) -> str | No
     return text
 
 
-def _places(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> tuple[str, ...]:
-    try:
-        return tuple("{}/{}".format(*numbers(text)) for text in texts)
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from None
+def _own(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not is_provider(text):
+        raise click.BadParameter(f"{text} is no party: give a province's code, e.g. 37, or 00 for 部中心")
+    return text
+
+
+_party = click.option(
+    "--party", callback=_own, help="The dead letters in this party's own store, on its machine; else the center's."
+)
 
 
 def _filters(run: Callable[..., Exit]) -> Callable[..., Exit]:
@@ -67,7 +72,7 @@ def _deciding(run: Callable[..., Exit]) -> Callable[..., Exit]:
     """The argument and options of every decision."""
     for option in reversed(
         (
-            click.argument("places", nargs=-1, metavar="[PLACE]...", callback=_places),
+            click.argument("places", nargs=-1, metavar="[PLACE]..."),
             click.option("--reason", required=True, callback=options.free_text, help="Why. It is kept: name nobody."),
             click.option("--by", help="Who decides; by default the account this runs as."),
             click.option("--yes", is_flag=True, help="Do it: without this, what would be done is only shown."),
@@ -79,9 +84,10 @@ def _deciding(run: Callable[..., Exit]) -> Callable[..., Exit]:
 
 @command.command("list")
 @_filters
-@click.option("--state", type=click.Choice(STATES), help="Only those with which this was done.")
+@click.option("--state", type=click.Choice(("open", "asked", *STATES[1:])), help="Only those with which this was done.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=LIMIT, show_default=True, help="How many at most.")
-@cluster.bootstrap
+@_party
+@cluster.bootstrap_later
 @options.lang
 @options.as_json
 def list_(
@@ -89,14 +95,20 @@ def list_(
     code: str | None,
     stage: str | None,
     issuer: str | None,
-    state: State | None,
+    state: str | None,
     limit: int,
-    bootstrap: str,
+    party: str | None,
+    bootstrap: str | None,
     lang: Language,
     as_json: bool,
 ) -> Exit:
     """List dead letters, the newest first, with their counts by code on top."""
-    wanted = {"since": since, "code": code, "stage": stage, "issuer": issuer, "state": state}
+    wanted = {"since": since, "code": code, "issuer": issuer, "state": state}
+    if party is not None:
+        _no_stage(stage)
+        list_kept(party, wanted, limit, lang, as_json)
+        return Exit.FINE
+    wanted["stage"] = stage
     found = _looking(bootstrap).list(**wanted, limit=limit + 1)  # type: ignore[arg-type]
     more, found = len(found) > limit, found[:limit]
     counts = Counter((letter.code, letter.state) for letter in found)
@@ -126,25 +138,31 @@ def list_(
     "--raw", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the sealed bytes there."
 )
 @click.option("--by", help="With --raw: who takes them; by default the account this runs as.")
-@cluster.bootstrap
+@_party
+@cluster.bootstrap_later
 @options.lang
 @options.as_json
-def show(place: str, raw: Path | None, by: str | None, bootstrap: str, lang: Language, as_json: bool) -> Exit:
+def show(
+    place: str,
+    raw: Path | None,
+    by: str | None,
+    party: str | None,
+    bootstrap: str | None,
+    lang: Language,
+    as_json: bool,
+) -> Exit:
     """Show a letter: what is known of it, what its code means, and what most likely cures it. Never its content.
 
     --raw writes the value as it came, still sealed, for a report to who wrote the software; the access log says so.
     """
+    if party is not None:
+        show_kept(party, place, raw, by or user(), wall_clock(), lang, as_json)
+        return Exit.FINE
     desk = _looking(bootstrap) if raw is None else _office(bootstrap)
     shown = desk.show(place)
     emit(letter_data(shown, lang) if as_json else letter_facts(shown, lang), as_json)
     if raw is not None:
-        value = desk.export(place, by=by or user(), now=wall_clock())
-        try:
-            with raw.open("xb") as file:
-                file.write(value)
-        except OSError as error:
-            raise ConfigError(f"{raw}: {error.strerror}") from error
-        remark(f"{raw}: {len(value)} bytes, sealed as they came")
+        write_raw(raw, desk.export(place, by=by or user(), now=wall_clock()))
     return Exit.FINE
 
 
@@ -152,7 +170,8 @@ def show(place: str, raw: Path | None, by: str | None, bootstrap: str, lang: Lan
 @_deciding
 @_filters
 @click.option("--again", is_flag=True, help="Also what was replayed before.")
-@cluster.bootstrap
+@_party
+@cluster.bootstrap_later
 @options.lang
 @options.as_json
 def replay(
@@ -161,31 +180,40 @@ def replay(
     by: str | None,
     yes: bool,
     again: bool,
-    bootstrap: str,
+    party: str | None,
+    bootstrap: str | None,
     lang: Language,
     as_json: bool,
     **filters: Any,
 ) -> Exit:
     """Put messages back where they stood, byte for byte: those at PLACE, or the open ones that the options choose.
 
-    Their stages work on them again, and know what they have worked on before. Mend the cause first.
+    Their stages work on them again, and know what they have worked on before. Mend the cause first. With --party the adapter works
+    on them as soon as it runs.
     """
+    _check_choice(places, filters)
+    if party is not None:
+        rows, keep = decide_kept(
+            party, "replayed", places, _of_store(filters), by=by or user(), reason=reason, now=wall_clock(), again=again
+        )
+        return _carry_out(rows, keep, yes, lang, as_json)
     desk = _office(bootstrap)
     chosen = _chosen(desk, places, filters)
     for letter in chosen:
         _warn(letter)
 
-    def act(letter: Letter) -> Letter:
-        went = desk.replay(letter.place, by=by or user(), reason=reason, now=wall_clock(), again=again)
-        return replace(letter, state="replayed", went_to=f"{went.topic}/{went.partition}/{went.offset}")
+    def act(place: str) -> dict[str, object]:
+        went = desk.replay(place, by=by or user(), reason=reason, now=wall_clock(), again=again)
+        return {"done": "replayed", "went_to": f"{went.topic}/{went.partition}/{went.offset}"}
 
-    return _carry_out("replay", chosen, act, yes, lang, as_json)
+    return _carry_out(list(map(_row, chosen)), act, yes, lang, as_json)
 
 
 @command.command()
 @_deciding
 @_filters
-@cluster.bootstrap
+@_party
+@cluster.bootstrap_later
 @options.lang
 @options.as_json
 def discard(
@@ -193,72 +221,88 @@ def discard(
     reason: str,
     by: str | None,
     yes: bool,
-    bootstrap: str,
+    party: str | None,
+    bootstrap: str | None,
     lang: Language,
     as_json: bool,
     **filters: Any,
 ) -> Exit:
     """Decide that nothing more is done with letters: those at PLACE, or the open ones that the options choose. It is final."""
+    _check_choice(places, filters)
+    if party is not None:
+        rows, keep = decide_kept(
+            party, "discarded", places, _of_store(filters), by=by or user(), reason=reason, now=wall_clock()
+        )
+        return _carry_out(rows, keep, yes, lang, as_json)
     desk = _office(bootstrap)
 
-    def act(letter: Letter) -> Letter:
-        return desk.discard(letter.place, by=by or user(), reason=reason, now=wall_clock())
+    def act(place: str) -> dict[str, object]:
+        return {"done": desk.discard(place, by=by or user(), reason=reason, now=wall_clock()).state}
 
-    return _carry_out("discard", _chosen(desk, places, filters), act, yes, lang, as_json)
+    return _carry_out(list(map(_row, _chosen(desk, places, filters))), act, yes, lang, as_json)
 
 
-def _looking(bootstrap: str) -> DeadLetters:
+def _looking(bootstrap: str | None) -> DeadLetters:
     """As whoever is here and may read the topic."""
-    return DeadLetters(bootstrap, cluster.security("center", "ops"))
+    return DeadLetters(cluster.resolve(bootstrap), cluster.security("center", "ops"))
 
 
-def _office(bootstrap: str) -> DeadLetters:
+def _office(bootstrap: str | None) -> DeadLetters:
     """Where decisions are made: at the center, with its access log."""
     log = Installation(data_dir()).party(CENTER) / ACCESS_LOG
-    return DeadLetters(bootstrap, cluster.security("center"), security=cluster.security, log=log)
+    return DeadLetters(cluster.resolve(bootstrap), cluster.security("center"), security=cluster.security, log=log)
+
+
+def _check_choice(places: Sequence[str], filters: dict[str, Any]) -> None:
+    if bool(places) == any(value is not None for value in filters.values()):
+        raise click.UsageError("give the places of letters, or options that choose among the open ones: one of the two")
+
+
+def _of_store(filters: dict[str, Any]) -> dict[str, Any]:
+    """The filters that a party's store knows: each inbox there has one stage."""
+    _no_stage(filters["stage"])
+    return {name: value for name, value in filters.items() if name != "stage"}
+
+
+def _no_stage(stage: str | None) -> None:
+    if stage is not None:
+        raise click.UsageError("--stage is for the center's letters")
 
 
 def _chosen(desk: DeadLetters, places: Sequence[str], filters: dict[str, Any]) -> list[Letter]:
-    asked = any(value is not None for value in filters.values())
-    if bool(places) == asked:
-        raise click.UsageError("give the places of letters, or options that choose among the open ones: one of the two")
     if places:
-        return [desk.show(place).letter for place in dict.fromkeys(places)]
+        return [desk.show(place).letter for place in dict.fromkeys("{}/{}".format(*numbers(text)) for text in places)]
     found = desk.list(**filters, state="open", limit=MOST_AT_ONCE + 1)
     if len(found) > MOST_AT_ONCE:
         raise ConfigError(f"these are more than {MOST_AT_ONCE} letters: choose narrower")
     return found[::-1]  # as they came
 
 
+def _row(letter: Letter) -> dict[str, object]:
+    return {"place": letter.place, "code": letter.code, "stood_at": origin(letter), "hindrance": letter.hindrance}
+
+
 def _carry_out(
-    word: str, chosen: Sequence[Letter], act: Callable[[Letter], Letter], yes: bool, lang: Language, as_json: bool
+    rows: Sequence[dict[str, object]], act: Callable[[str], dict[str, object]], yes: bool, lang: Language, as_json: bool
 ) -> Exit:
     """One letter after the other; what one is refused for stops no other. Without `yes` nothing is done."""
-    rows: list[dict[str, object]] = []
     refused = 0
-    for letter in chosen:
-        row: dict[str, object] = {"place": letter.place, "code": letter.code, "stood_at": origin(letter)}
-        if yes:
-            try:
-                after = act(letter)
-                row |= {"done": word, "went_to": after.went_to or ""}
-            except HedxError as error:
-                refused += 1
-                row |= {"done": "refused", "why": str(error)}
-        else:
-            row |= {"done": "", "hindrance": letter.hindrance or ""}
-        rows.append(row)
+    for row in rows if yes else ():
+        try:
+            row.update(act(str(row["place"])))
+        except HedxError as error:
+            refused += 1
+            row.update({"done": "refused", "why": str(error)})
     if as_json:
         emit({"dry_run": not yes, "letters": rows}, as_json)
     else:
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        emit([{name: row.get(name, "") for name in names} for row in rows], as_json)
+        names = [
+            name for name in dict.fromkeys(name for row in rows for name in row) if any(row.get(name) for row in rows)
+        ]
+        emit([{name: row.get(name) for name in names} for row in rows], as_json)
     if not yes:
-        remark(
-            f"{len(rows)} 封；未执行，加 --yes 执行"
-            if lang == "zh"
-            else f"{len(rows)} letters; nothing is done without --yes"
-        )
+        told = f"{len(rows)} 封；未执行，加 --yes 执行", f"{len(rows)} letters; nothing is done without --yes"
+        remark(told[lang == "en"])
     return Exit.FAILED if refused else Exit.FINE
 
 

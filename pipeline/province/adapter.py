@@ -26,7 +26,7 @@ from pipeline.kafka.inboxes import Inbox
 from pipeline.kafka.posting import Poster
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.rejections import Rejections
-from pipeline.province import hops, outbox
+from pipeline.province import dead_letters, hops, outbox
 from pipeline.province.database import connect, transaction
 from pipeline.province.desks import AnswerDesk, DeliveryDesk
 from pipeline.province.keeper import Keeper
@@ -145,6 +145,7 @@ class Adapter:
             while not self._stop.is_set():
                 messages, positions = reader.take(POLL)
                 desk.tend()
+                self._work_again(desk, store, topic)
                 if messages:
                     self._work(reader, desk, messages, positions)
                 if time.monotonic() > next_cleaning:
@@ -168,6 +169,14 @@ class Adapter:
             return
         reader.done(positions)
         self._due.set()
+
+    def _work_again(self, desk: _Desk, store: Store, topic: str) -> None:
+        """Dead letters that somebody wants worked on again; the inbox' positions stay where they are."""
+        try:
+            if dead_letters.work_again(store.connection, topic, desk.work, wall_clock()):
+                self._due.set()
+        except Retryable as trouble:
+            log.warning("dead letters wait: %s", trouble)
 
     def _outbox(self) -> None:
         connection = connect(self._database)

@@ -79,6 +79,10 @@ CREATE TABLE IF NOT EXISTS position (
 CREATE TABLE IF NOT EXISTS dead_letter (
   topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL,
   key BLOB, value BLOB, at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS dead_letter_act (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, put_aside INTEGER NOT NULL, act TEXT NOT NULL,
+  by TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL, done_at INTEGER);
+CREATE INDEX IF NOT EXISTS dead_letter_act_due ON dead_letter_act (topic) WHERE done_at IS NULL;
 CREATE TABLE IF NOT EXISTS dead_letter_withheld (
   code TEXT NOT NULL, issuer TEXT NOT NULL, day INTEGER NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (code, issuer, day)) WITHOUT ROWID;
