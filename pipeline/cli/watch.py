@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.live import Live
 
+from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.output import console, emit, remark
 from pipeline.cli.watch_screen import Document, document, drawn, lines
@@ -80,7 +81,7 @@ async def _run(
 async def _serve(service: WatchService, where: str) -> None:
     """Until Ctrl-C or SIGTERM, or what makes the watch crash."""
     monitor = cluster.transport("monitor")
-    async with service.served(parse_address(where), monitor) as address:
+    async with service.served(parse_address(where), monitor, Installation(data_dir()).newest_crl) as address:
         scheme = "http" if is_plaintext() else "https"
         with announced(targets_folder(data_dir()), PROCESS, address):
             remark(f"the watch is served at {scheme}://{address}/api/watch/summary; Ctrl-C ends it")

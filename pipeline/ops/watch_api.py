@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final, get_args
 
@@ -70,11 +69,20 @@ PAGING: Final[Mapping[str, Check]] = {
 
 
 class WatchApi:
-    """The routes. `rebuilt`: whether all that was there at the start is read; `behind`: seconds behind the topic's end."""
+    """The routes. `rebuilt`: whether all that was there at the start is read; `behind`: seconds behind the topic's end.
+
+    `newest_list`: gives the revocation list (DER) to hold readers against.
+    """
 
     def __init__(
-        self, views: Views, registry: CollectorRegistry, rebuilt: Callable[[], bool], behind: Callable[[], float]
+        self,
+        views: Views,
+        registry: CollectorRegistry,
+        rebuilt: Callable[[], bool],
+        behind: Callable[[], float],
+        newest_list: Callable[[], bytes | None],
     ) -> None:
+        self._newest_list = newest_list
         self._views = views
         self._registry = registry
         self._rebuilt = rebuilt
@@ -82,7 +90,7 @@ class WatchApi:
 
     def application(self) -> web.Application:
         """The web application, behind its guard."""
-        app = web.Application(middlewares=[guard], client_max_size=0)
+        app = web.Application(middlewares=[self._guard], client_max_size=0)
         app.on_response_prepare.append(_add_headers)
         views = self._views
         app.add_routes(
@@ -103,6 +111,20 @@ class WatchApi:
             ]
         )
         return app
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+        """Only readers of figures get in, and each connection has one request."""
+        tls = None if request.transport is None else request.transport.get_extra_info("ssl_object")
+        try:
+            if tls is not None and not may_read(tls.getpeercert(binary_form=True), self._newest_list()):
+                response: web.StreamResponse = refused(403, "this principal may not read figures")
+            else:
+                response = await handler(request)
+        except web.HTTPException as error:
+            response = refused(error.status, error.reason.lower())
+        response.force_close()
+        return response
 
     def _applications(self, asked: Mapping[str, Any]) -> object:
         return self._views.applications(
@@ -125,21 +147,6 @@ class WatchApi:
         status = "rebuilding" if not self._rebuilt() else "behind" if behind > STUCK_SECONDS else "ok"
         document = {"status": status, "behind_seconds": behind}
         return web.json_response(document, status=200 if status == "ok" else 503)
-
-
-@web.middleware
-async def guard(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-    """Only readers of figures get in, and each connection has one request."""
-    tls = None if request.transport is None else request.transport.get_extra_info("ssl_object")
-    try:
-        if isinstance(tls, ssl.SSLObject) and not may_read(tls.getpeercert(binary_form=True)):
-            response: web.StreamResponse = refused(403, "this principal may not read figures")
-        else:
-            response = await handler(request)
-    except web.HTTPException as error:
-        response = refused(error.status, error.reason.lower())
-    response.force_close()
-    return response
 
 
 def parameters(request: web.Request, known: Mapping[str, Check]) -> dict[str, Any]:

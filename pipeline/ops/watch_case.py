@@ -23,6 +23,8 @@ _OF_PERSONS: Final = frozenset({"arrived", "accepted", "started"})
 """Changes whose `count` is the application's persons."""
 _CODE: Final = re.compile(r"[a-z0-9_]{1,64}")
 
+_AFTER_CHANGES: Final = 1 << 62
+
 Pair = tuple[str, str]
 """(provider, category)."""
 
@@ -31,8 +33,8 @@ Pair = tuple[str, str]
 class Told:
     """A line of the history."""
 
+    order: tuple[int, int, str]
     at: int
-    event_id: str
     stage: str
     kind: str
     party: str | None
@@ -44,7 +46,7 @@ class Told:
 
     def document(self) -> dict[str, object]:
         """As the API tells it."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "event_id"}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "order"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +232,8 @@ class CaseView:
         insort(
             self.history,
             Told(
+                _order(event),
                 event["at"],
-                event["event_id"],
                 event["stage"],
                 event["kind"],
                 event["party"],
@@ -241,10 +243,15 @@ class CaseView:
                 code if code is None or _CODE.fullmatch(code) else "?",
                 "officer" if by is not None and by.startswith("officer:") else by,
             ),
-            key=lambda told: (told.at, told.event_id),
+            key=lambda told: told.order,
         )
         if len(self.history) > FIRST_EVENTS + NEWEST_EVENTS:
             del self.history[FIRST_EVENTS]
+
+
+def _order(event: LifecycleEvent) -> tuple[int, int, str]:
+    """By time; in one step changes of state in their order, then what followed from them."""
+    return event["at"], _AFTER_CHANGES if event["change"] is None else event["change"], event["event_id"]
 
 
 def _earliest(known: int, at: int) -> int:

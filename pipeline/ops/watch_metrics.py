@@ -14,6 +14,8 @@ from pipeline.ops.watch_stuck import RULES
 from pipeline.ops.watch_tables import WatchTables
 from pipeline.ops.watch_views import LATENCY_MINUTES, Views
 
+DAYS = 2
+"""Days (UTC) whose answers' durations are shown by provider: today, which may just have begun, and yesterday."""
 QUANTILES = (("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99))
 
 
@@ -62,7 +64,7 @@ def _providers(tables: WatchTables, views: Views, now: int) -> Iterator[Family]:
     standings = tables.punctuality.standings(now, views.survey().unanswered)
     ratios = [({"provider": each.provider}, each.ratio) for each in standings if each.ratio is not None]
     yield family("hedx_watch_punctuality_ratio", ratios)
-    recent = [(each.provider, tables.punctuality.took(each.provider, now, days=1)) for each in standings]
+    recent = [(each.provider, tables.punctuality.took(each.provider, now, days=DAYS)) for each in standings]
     yield family(
         "hedx_watch_answer_seconds",
         [

@@ -56,10 +56,15 @@ class WatchService:
             self.tables.forget(self._forgot)
 
     @asynccontextmanager
-    async def served(self, address: Address, monitor: Path) -> AsyncIterator[Address]:
-        """Its API and metrics at `address`, with the certificate in `monitor`; the block gets the address to call."""
+    async def served(
+        self, address: Address, monitor: Path, newest_list: Callable[[], bytes | None]
+    ) -> AsyncIterator[Address]:
+        """Its API and metrics at `address`, with the certificate in `monitor`; the block gets the address to call.
+
+        `newest_list`: gives the revocation list (DER) to hold readers against.
+        """
         registry = CollectorRegistry()
         Asked(registry, lambda: families(self.tables, self.views, self._now, self.watch.behind, self.watch.is_rebuilt))
-        api = WatchApi(self.views, registry, self.watch.is_rebuilt, self.watch.behind)
+        api = WatchApi(self.views, registry, self.watch.is_rebuilt, self.watch.behind, newest_list)
         async with listening(api.application(), address, monitor) as bound:
             yield bound
