@@ -39,6 +39,7 @@ COMMANDS = {
     "console": "The operators' web page, over mutual TLS.",
     "trace": "One application or message through all hops, with the waits between.",
     "dlq": "Dead letters: list, show, replay, discard.",
+    "lag": "How far behind every consumer group is, and which is not all right.",
     "watch": "Count lifecycle events by stage and minute.",
     "bench": "Benchmarks; each prints its ratio to the limit measured in the same run.",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import chain
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.kafka.clients import Extra, consumer_config
 from pipeline.kafka.tailing import received
@@ -37,7 +37,8 @@ class Inbox:
         self._batch = batch
         self._starts: dict[tuple[str, int], int] = {}  # where reading (re)started, until something comes
         self._told: dict[tuple[str, int], int] = {}  # offsets as Kafka has them from us
-        self._consumer = Consumer(consumer_config(bootstrap, group, extra=extra))
+        config = consumer_config(bootstrap, group, extra=extra)
+        self._consumer = Consumer({**config, "on_commit": self._committed})
         self._consumer.subscribe([topic], on_assign=self._assigned)
 
     def take(self, seconds: float) -> tuple[list[Message], dict[tuple[str, int], int]]:
@@ -88,9 +89,17 @@ class Inbox:
                 positions[key] = self._starts[key]
         return positions
 
+    def _committed(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        """Kafka has answered a commit, in `poll`. What it did not take (it is rebalancing) it is told again, also when idle."""
+        for place in places:
+            if error is not None or place.error is not None:
+                self._told.pop((place.topic, place.partition), None)
+
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         stored = self._stored(self.topic)
         for place in partitions:
+            # another member may have told Kafka otherwise meanwhile
+            self._told.pop((self.topic, place.partition), None)
             if place.partition in stored:
                 place.offset = self._starts[self.topic, place.partition] = stored[place.partition]
         consumer.incremental_assign(partitions)
