@@ -43,6 +43,16 @@ class Stand:
 
 
 @command.command()
+@click.option("--applications", type=click.IntRange(10, 100_000), default=2000, show_default=True, help="Applications.")
+@options.as_json
+def logs(applications: int, as_json: bool) -> None:
+    """What lines of the log cost the center an application (µs of CPU), and which share of its signatures that is."""
+    from pipeline.bench.log_cost import measure
+
+    emit(measure(applications, int(time.time() * 1000)), as_json)
+
+
+@command.command()
 @click.option("--sections", type=click.IntRange(1, 200), default=12, show_default=True, help="Applications filed.")
 @click.option("--persons", type=click.IntRange(12, 500), default=500, show_default=True, help="Persons in each.")
 @click.option("--providers", type=click.IntRange(1, 32), default=6, show_default=True, help="Parties that answer.")
@@ -98,6 +108,17 @@ def e2e(sections: int, persons: int, providers: int, as_json: bool) -> None:
         "ratios": ratios,
     }
     emit({**summary, "processes": rows, "bare_loop": steps} if as_json else summary, as_json)
+
+
+@command.command()
+@options.as_json
+def metrics(as_json: bool) -> None:
+    """What figures cost where they are taken, against the check of one signature. Needs no Kafka."""
+    from pipeline.bench import metering
+
+    costs = metering.measure()
+    rows = [{"what": c.what, "cpu_us": round(c.microseconds, 2), "to_check": round(c.share, 4)} for c in costs]
+    emit(rows, as_json)
 
 
 @command.command()

@@ -211,7 +211,7 @@ METRICS: tuple[Metric, ...] = (
         "hedx_lag_absent",
         "gauge",
         "lag",
-        "1: a group that topics.yaml expects has never committed.",
+        "1: an expected group has neither members nor committed offsets.",
         ("cluster_name", "group"),
     ),
     Metric(
@@ -290,3 +290,10 @@ METRICS: tuple[Metric, ...] = (
 """In the order of docs/metrics.md."""
 
 BY_NAME = {metric.name: metric for metric in METRICS}
+
+if __name__ == "__main__":
+    import sys
+
+    from pipeline.ops.metric_page import page
+
+    sys.stdout.write(page())

@@ -146,3 +146,30 @@ def test_one_process_is_ended_and_started_again(crew: Crew) -> None:
     assert list(crew.members) == ["other"]
     assert other.process.poll() is None
     assert _sleeping(crew, "one").process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [("127.0.0.1:0", ["127.0.0.1:0"] * 3), ("127.0.0.1:9400", ["127.0.0.1:9401", "127.0.0.1:9402", "127.0.0.1:9401"])],
+)
+def test_each_gives_its_figures_at_an_address_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str, given: list[str]
+) -> None:
+    """The ports after the parent's, in order; one that is started again keeps its own. Any free port is any for all."""
+    monkeypatch.setenv("HEDX_METRICS", wanted)
+    with Crew(tmp_path / "logs") as crew:
+        seen = []
+        for name in ("one", "two", "one"):
+            if name in crew.members:
+                crew.end(name)
+            crew.start(name, "no-such-command")
+            seen.append(crew.members[name]._environment["HEDX_METRICS"])
+    assert seen == given
+
+
+def test_without_figures_nothing_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members have the environment of their parent."""
+    monkeypatch.delenv("HEDX_METRICS", raising=False)
+    with Crew(tmp_path / "logs") as crew:
+        crew.start("one", "no-such-command")
+        assert crew.members["one"]._environment == dict(os.environ)
