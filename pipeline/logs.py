@@ -62,6 +62,7 @@ _MANY = 40
 """Elements of a list that are kept."""
 _EXTRA = "hedx_fields"
 _WORDS = "words"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", _EXTRA))
 
 
@@ -92,7 +93,7 @@ class Lines(logging.Formatter):
                 line["dropped"] = dropped
             if record.exc_info and record.exc_info[0] is not None:
                 line["traceback"] = trace_line(*record.exc_info)
-            return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+            return _encode(line)
         words = f"{_instant(record.created)} {record.levelname} {record.name} {harmless(record.getMessage(), LONGEST_EVENT)}"
         if record.exc_info and record.exc_info[0] is not None:
             words += f" | {trace_line(*record.exc_info)}"
@@ -173,14 +174,26 @@ def _structured() -> dict[str, Any]:
     return {"processors": [filter_by_level, _to_record], "wrapper_class": BoundLogger, "context_class": dict}
 
 
-def _to_record(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[str, str], dict[str, Any]]:
+def _to_record(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[str, _Words], dict[str, Any]]:
     """The last processor: the standard library's logger gets the words, and the fields beside them."""
     exc_info = event.pop("exc_info", None)
-    words = event.get(_WORDS)
-    if words is None:
-        tail = (f"{name}={value}" for name, value in event.items() if name in FIELDS and value is not None)
-        words = " ".join((str(event.get("event", "")), *tail))
-    return ("%s", str(words)), {"extra": {_EXTRA: dict(event)}, "exc_info": exc_info}
+    return ("%s", _Words(event)), {"extra": {_EXTRA: event}, "exc_info": exc_info}
+
+
+class _Words:
+    """An event in words for readers, made when somebody reads them: a line of JSON has no use for them."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self._event = event
+
+    def __str__(self) -> str:
+        words = self._event.get(_WORDS)
+        if words is not None:
+            return str(words)
+        tail = (f"{name}={value}" for name, value in self._event.items() if name in FIELDS and value is not None)
+        return " ".join((str(self._event.get("event", "")), *tail))
+
+    __repr__ = __str__
 
 
 def _value(name: str, value: Any) -> Any:
