@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pipeline.ops.console.gate import Caller
 from pipeline.ops.console.roles import may
+from pipeline.ops.console.words import own_code
 
 _GROUP: Final = re.compile(r"hedx\.([0-9]{2})\..+")
 
@@ -28,8 +29,11 @@ def seen_application(document: Mapping[str, Any], caller: Caller) -> bool:
 
 
 def without_names(document: Mapping[str, Any]) -> dict[str, Any]:
-    """An application without the names of officers, who stand in `by` behind what they are."""
-    history = [{**each, "by": each["by"] and each["by"].partition(":")[0]} for each in document["history"]]
+    """An application without the names of officers, who stand in `by` behind what they are, and without providers' own codes."""
+    history = [
+        {**each, "by": each["by"] and each["by"].partition(":")[0], "code": own_code(each["code"])}
+        for each in document["history"]
+    ]
     return {**document, "history": history}
 
 

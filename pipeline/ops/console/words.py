@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pipeline.domain.answer_codes import ANSWER_CODES
 from pipeline.domain.catalog import BASIC_CATEGORIES
 from pipeline.domain.faults import FAULTS
 from pipeline.domain.lifecycle import FACT
 from pipeline.domain.lifecycle_words import CODES, EVENTS, STATES
 from pipeline.domain.parties import CENTER, MINISTRY, PROVINCES, provider_english, provider_name
 from pipeline.ops.health_words import USAGES
+from pipeline.ops.reject_codes import CODES as REJECT_CODES
+
+OTHER: Final = "other_code"
+"""In place of a code that is none of the exchange's own: a provider may have made it up."""
 
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "envelope_received": ("收到封装", "envelope received"),
@@ -88,12 +93,18 @@ def page_words() -> dict[str, Any]:
         "parties": parties,
         "provinces": list(PROVINCES),
         "categories": dict(BASIC_CATEGORIES),
-        "codes": _plain_faults() | CODES,
+        "codes": _plain_faults() | ANSWER_CODES | CODES | {OTHER: ("其他原因", "another reason")},
         "kinds": KINDS | {FACT[event]: words for event, words in EVENTS.items()},
         "legs": LEGS,
         "stuck": STUCK,
         "usages": {**USAGES, "root": ("根", "root"), "issuing": ("签发 CA", "issuing CA")},
     }
+
+
+def own_code(code: str | None) -> str | None:
+    """The code, where it is one of the exchange's own."""
+    known = code is None or any(code in words for words in (FAULTS, ANSWER_CODES, CODES, KINDS, STATES, REJECT_CODES))
+    return code if known else OTHER
 
 
 def _plain_faults() -> dict[str, tuple[str, str]]:

@@ -9,6 +9,7 @@ import pytest
 from pipeline.ops.console.gate import Caller
 from pipeline.ops.console.shapes import alerts
 from pipeline.ops.console.sight import seen, seen_application, without_names
+from pipeline.ops.console.words import own_code
 from tests.console import MINE, OTHERS, events, watched
 
 PROVINCE = Caller("P37", "viewer", "0a", "f1", "37")
@@ -67,7 +68,9 @@ def test_a_province_sees_its_own_applications() -> None:
 
 
 def test_officers_are_not_named() -> None:
-    """The history says that an officer decided, not who."""
+    """The history says that an officer decided, not who; and a provider's own code is not repeated."""
     shown = without_names(watched(MINE, "37"))
     assert [each["by"] for each in shown["history"]] == [None, "officer"]
+    assert own_code("not_identifiable") == "not_identifiable"
+    assert own_code("王芳_declined") == "other_code"
     assert "王芳" not in json.dumps(shown, ensure_ascii=False)

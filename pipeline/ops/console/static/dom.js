@@ -23,9 +23,11 @@ function filled(element, attributes, children) {
 
 /** Makes `target`'s content that of `children`, changing only what differs; elements with the same `data-key` are kept. */
 export function show(target, ...children) {
+  const focused = target.contains(document.activeElement) ? document.activeElement : null;
   const draft = document.createDocumentFragment();
   draft.append(...children.flat(9).filter((child) => child !== null && child !== false && child !== undefined));
   morph(target, draft);
+  if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true }); // it was moved
 }
 
 function morph(target, draft) {

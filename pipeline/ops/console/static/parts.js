@@ -42,7 +42,7 @@ function heading({ head: text, n, sort }, sorted) {
 }
 
 function line({ key, tone, cells, id }, columns) {
-  return h("tr", { "data-key": key, id: id ?? null, class: tone || null },
+  return h("tr", { "data-key": key, id: id ?? null, tabindex: id ? "-1" : null, class: tone || null },
     cells.map((content, at) => {
       const { head: text, n, wide, strong, extra } = columns[at];
       const name = [n ? "n" : "", wide ? "wide" : "", strong ? "strong" : "", extra ? "extra" : ""].filter(Boolean).join(" ") || null;

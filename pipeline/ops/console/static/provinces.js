@@ -26,7 +26,7 @@ export const actions = {
   row: (code) => {
     current = code;
     const row = document.getElementById(`provider-${code}`);
-    row?.querySelector("a, th")?.focus();
+    row?.focus({ preventScroll: true });
     row?.scrollIntoView({ block: "center" });
   },
 };
@@ -76,11 +76,11 @@ function map(known) {
 function tile(code, figures, column, row) {
   const values = { name: named("parties", code), ratio: percent(figures?.ratio), open: count(figures?.open), late: count(figures?.late) };
   const kind = tone(figures);
-  const sign = { good: "● ", fair: "▲ ", bad: "■ ", idle: "" }[kind];
+  const sign = { good: "●", fair: "▲", bad: "■", idle: "" }[kind];
   const element = h("button", {
     type: "button", class: `tile ${kind} c${column} r${row}`, "data-key": code, "data-do": "row", "data-arg": code,
     tabindex: code === current ? "0" : "-1", "aria-label": t(figures ? "map.tile" : "map.tile.idle", values),
-  }, h("b", {}, short(code)), h("span", {}, sign, kind === "idle" ? "–" : values.ratio));
+  }, h("b", {}, short(code)), h("span", {}, sign ? h("i", {}, sign) : null, kind === "idle" ? "–" : values.ratio));
   return element;
 }
 
