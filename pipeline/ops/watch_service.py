@@ -43,13 +43,17 @@ class WatchService:
         self.views = Views(self.tables, now, self.watch.behind)
         self._now = now
         self._forgot = now()
-        self._counting = False
+        self._is_rebuilt = False
+
+    def is_rebuilt(self) -> bool:
+        """Whether all that was there at the start is read, and counters count from then on."""
+        return self._is_rebuilt
 
     async def wait(self, seconds: float) -> None:
         """Let it read for `seconds`. Raises what made it crash, if it did."""
         await self.watch.wait(seconds)
-        if not self._counting and self.watch.is_rebuilt():
-            self._counting = True
+        if not self._is_rebuilt and self.watch.is_rebuilt():
+            self._is_rebuilt = True
             self.tables.totals.from_nothing()
         if self._now() - self._forgot >= FORGET_EVERY:
             self._forgot = self._now()
@@ -64,7 +68,7 @@ class WatchService:
         `newest_list`: gives the revocation list (DER) to hold readers against.
         """
         registry = CollectorRegistry()
-        Asked(registry, lambda: families(self.tables, self.views, self._now, self.watch.behind, self.watch.is_rebuilt))
-        api = WatchApi(self.views, registry, self.watch.is_rebuilt, self.watch.behind, newest_list)
+        Asked(registry, lambda: families(self.tables, self.views, self._now, self.watch.behind, self.is_rebuilt))
+        api = WatchApi(self.views, registry, self.is_rebuilt, self.watch.behind, newest_list)
         async with listening(api.application(), address, monitor) as bound:
             yield bound

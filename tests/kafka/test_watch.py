@@ -18,8 +18,12 @@ from pipeline.codec import framing
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.records import LifecycleEvent
 from pipeline.kafka.clients import producer_config
+from pipeline.kafka.clock import real_clock
 from pipeline.ops import watch
+from pipeline.ops.watch_service import WatchService
 from pipeline.ops.watch_tables import WatchTables
+from tests.unit.ops.watch_events import DAY, NOW, exchange
+from tests.watch_oracle import WatchOracle
 
 PARTITIONS = 3
 
@@ -132,6 +136,80 @@ def test_every_start_counts_from_the_beginning(kafka: str, topic: str, producer:
         write(producer, topic, names(prefix, 7))
         producer.commit_transaction()
         assert asyncio.run(counted(kafka, topic)).events == total
+
+
+def test_reads_from_a_time_on(kafka: str, topic: str, producer: Producer) -> None:
+    """What was appended before is left out, on each partition, also where nothing younger is; from the start it is there."""
+    now = real_clock()
+    producer.begin_transaction()
+    for number in range(12):
+        partition = number % PARTITIONS
+        age = 2 * DAY if partition == 0 or number < 6 else 0
+        value = framing.encode("LifecycleEvent", event(f"e{number}"))
+        producer.produce(topic, value, partition=partition, timestamp=now - age)
+    producer.commit_transaction()
+
+    async def read_since(since: int | None) -> int:
+        tables = WatchTables()
+        async with watch.Watch(kafka, tables.read, topic, since=since) as running:
+            await running.until_end()
+        return tables.events
+
+    assert asyncio.run(read_since(now - DAY)) == 4
+    assert asyncio.run(read_since(now - 3 * DAY)) == 12
+    assert asyncio.run(read_since(now + DAY)) == 0
+    assert asyncio.run(read_since(None)) == 12
+
+
+def test_a_restart_rebuilds_the_figures_that_the_first_had_live(kafka: str, topic: str, producer: Producer) -> None:
+    """Events spread over partitions, some twice, some aborted, read as they come and again from the topic: plain SQL's figures."""
+    events = exchange(11, 25)
+    half = len(events) // 2
+
+    def commit(part: list[LifecycleEvent], *, keep: bool = True) -> None:
+        producer.begin_transaction()
+        for number, each in enumerate(part):
+            producer.produce(topic, framing.encode("LifecycleEvent", each), partition=number % PARTITIONS)
+        if keep:
+            producer.commit_transaction()
+        else:
+            producer.flush()
+            producer.abort_transaction()
+
+    def told(service: WatchService) -> object:
+        views = service.views
+        documents = [views.rates(1440), views.punctuality(), views.risks(), views.applications(None, None, None, 200)]
+        return [service.tables.events, service.tables.counted, *documents]
+
+    async def live() -> object:
+        service = WatchService(kafka, lambda: NOW, topic=topic)
+        async with service.watch:
+            commit(events[:half])
+            commit([{**each, "event_id": f"lost{each['event_id']}"} for each in events[:40]], keep=False)
+            commit(events[half - 20 :])
+            while service.tables.events < len(events):
+                await service.wait(0.05)
+            assert service.watch.behind() < 60
+        return told(service)
+
+    async def rebuilt() -> object:
+        first, second = (WatchService(kafka, lambda: NOW, topic=topic) for _ in range(2))
+        async with first.watch, second.watch:
+            await first.watch.until_end()
+            await second.watch.until_end()
+            assert first.watch.is_rebuilt()
+            assert first.watch.behind() == 0
+        assert told(first) == told(second)
+        assert first.tables.duplicates == 20
+        return told(first)
+
+    again = asyncio.run(rebuilt())
+    assert asyncio.run(live()) == again
+    oracle = WatchOracle(events)
+    assert isinstance(again, list)
+    assert again[0] == oracle.events()
+    minutes = [(m["minute"], m["applications"], m["subqueries"], m["answers"]) for m in again[2]["minutes"]]
+    assert [row for row in minutes if any(row[1:])] == oracle.minutes()
 
 
 def test_an_empty_topic_has_an_end_too(kafka: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
