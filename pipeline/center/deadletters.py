@@ -117,7 +117,7 @@ class DeadLetters:
         with Windows(self._bootstrap, topics.DEAD_LETTERS, self._extra, seconds=self._seconds) as windows:
             for partition in windows.bounds:
                 found += _newest(windows, partition, is_wanted, since, limit, replays)
-        newest = sorted(found, key=lambda letter: (-letter.at, letter.place))[:limit]
+        newest = sorted(found, key=lambda letter: (-letter.at, -numbers(letter.place)[1]))[:limit]
         return [replace(letter, again_of=replays.get(origin(letter))) for letter in newest]
 
     def show(self, place: str) -> Shown:
