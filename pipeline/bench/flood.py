@@ -6,6 +6,7 @@ principal, through the broker and its quotas, as fast as it is let.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import time
@@ -118,7 +119,7 @@ def _refused(intake: Intake, values: Sequence[bytes]) -> float:
         broker.create(topic, 3)
     for number, value in enumerate(values):
         broker.produce(TOPIC, b"%d" % number, value)
-    rejections.log.disabled = True
+    logging.getLogger(rejections.__name__).disabled = True
     with MemoryWorker(intake, broker) as worker:
         started = time.process_time()
         worker.run_until_idle()
