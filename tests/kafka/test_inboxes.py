@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.clients import producer_config
 from pipeline.kafka.inboxes import Inbox
@@ -69,3 +70,22 @@ def test_what_was_not_stored_is_read_again(kafka: str, topic: str) -> None:
     inbox.close()
     assert first[0] == again[0] == b"2"
     assert again[: len(first)] == first
+
+
+def test_what_kafka_did_not_take_is_told_again(kafka: str, topic: str) -> None:
+    """An idle inbox whose last commit was refused tells it once more, or its group would lag for ever."""
+    inbox = Inbox(kafka, topic, topic + ".group", lambda _: {})
+    end = 2 * MESSAGES
+    for _ in range(100):
+        _, positions = inbox.take(0.2)
+        inbox.done(positions)
+        if kafka_lag(kafka, topic + ".group", topic) == 0:
+            break
+    admin = AdminClient({"bootstrap.servers": kafka})
+    stranger = TopicPartition("no-topic-of-that-name", 0, 1)
+    inbox.done({("no-topic-of-that-name", 0): 1})  # Kafka refuses it, and answers while the inbox is idle
+    inbox.take(1.0)
+    assert (stranger.topic, 0) not in inbox._told
+    assert inbox._told == {(topic, 0): end}
+    inbox.close()
+    assert stranger.topic not in admin.list_topics(timeout=10).topics
