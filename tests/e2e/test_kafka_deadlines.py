@@ -15,6 +15,7 @@ from tests.e2e.conftest import HASTY, HASTY_37
 from tests.exchange import LONG, Exchange
 from tests.processes import wait_until
 from tests.verdicts import assert_at_rest, assert_each_sub_query_once, assert_equals_oracle
+from tests.watched import assert_watched
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -67,6 +68,7 @@ def test_late_answer_becomes_a_supplement(exchange: Exchange) -> None:
     assert_each_sub_query_once(case)
     assert_equals_oracle(exchange, application, persons)
     assert_at_rest(exchange)
+    assert_watched(exchange, application, first.result["statuses"], second.result["statuses"])
 
 
 def arrivals(exchange: Exchange, application: Application) -> dict[str, int]:
