@@ -40,7 +40,7 @@ COMMANDS = {
     "trace": "One application or message through all hops, with the waits between.",
     "dlq": "Dead letters: list, show, replay, discard.",
     "lag": "How far behind every consumer group is, and which is not all right.",
-    "watch": "Count lifecycle events by stage and minute.",
+    "watch": "Rates, latencies, punctuality, what is stuck or at risk; live, or over HTTP.",
     "bench": "Benchmarks; each prints its ratio to the limit measured in the same run.",
 }
 """Group -> its line in `hedx --help`. Module `pipeline.cli.<group>` has the click command as `command`."""
