@@ -33,7 +33,7 @@ KINDS: Final = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-BEAT: Final = 3.0
+BEAT: Final = 2.0
 """Seconds without news after which the stream says that it still lives."""
 STREAMS: Final = 8
 """Streams of one certificate."""

@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { count, percent, seconds } from "./format.js";
 import { badge, card, empty, head, sortedBy, table } from "./parts.js";
 import { latest } from "./stream.js";
-import { named, t } from "./words.js";
+import { english, named, t } from "./words.js";
 
 export const kinds = ["punctuality"];
 
@@ -17,6 +17,10 @@ const PLACES = {
   "45": [4, 7], "44": [5, 7], "35": [6, 7],
   "46": [4, 8],
 };
+/** ISO 3166-2:CN, for a phone in English. */
+const ISO = Object.fromEntries(("00:CN 11:BJ 12:TJ 13:HE 14:SX 15:NM 21:LN 22:JL 23:HL 31:SH 32:JS 33:ZJ 34:AH 35:FJ 36:JX 37:SD 41:HA 42:HB 43:HN " +
+  "44:GD 45:GX 46:HI 50:CQ 51:SC 52:GZ 53:YN 54:XZ 61:SN 62:GS 63:QH 64:NX 65:XJ 66:XPCC").split(" ").map((each) => each.split(":")));
+const narrow = matchMedia("(max-width: 40rem)");
 const FIGURES = ["asked", "done", "refused", "unavailable", "expired", "open", "late"];
 let sorted = { key: "ratio", down: false };
 let current = "11";
@@ -86,6 +90,7 @@ function tile(code, figures, column, row) {
 
 /** A name that fits into a tile. */
 function short(code) {
+  if (english() && narrow.matches) return ISO[code];
   const name = named("parties", code);
   const shorter = { "Xinjiang Production and Construction Corps": "XPCC", "the Ministry's center": "Ministry", "Inner Mongolia": "In. Mongolia", "Heilongjiang": "Heilongj." };
   return shorter[name] ?? name;

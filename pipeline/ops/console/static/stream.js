@@ -1,6 +1,6 @@
 // The stream of events: the newest value of each kind, who wants to know, and whether the connection holds.
 
-const SILENCE = 8_000; // ms without even a heartbeat, after which the connection counts as lost
+const SILENCE = 6_000; // ms without even a heartbeat, after which the connection counts as lost
 const KINDS = [
   "sources", "lag", "summary", "flow", "punctuality", "latency", "risks", "rates", "applications", "dead_letters",
   "catalog", "certificates", "findings", "desk", "alerts", "beat",
