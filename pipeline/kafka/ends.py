@@ -28,7 +28,7 @@ def begin_offsets(admin: AdminClient, places: Iterable[Place]) -> dict[Place, in
 
 def offsets_from(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, int | None]:
     """The first offsets appended at `time` (ms) or later; None where there is none. Raises KafkaException as the others do."""
-    found = _offsets(admin, places, OffsetSpec.for_timestamp(time))  # type: ignore[no-untyped-call]
+    found = _offsets(admin, places, OffsetSpec.for_timestamp(time))
     return {place: None if offset < 0 else offset for place, offset in found.items()}
 
 

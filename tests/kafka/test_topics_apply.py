@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,10 +39,10 @@ def one(topology: Topology, spec: TopicSpec) -> Topology:
     return replace(topology, topics=(spec,), declared=frozenset({spec.name}))
 
 
-def bring(kafka: str, topology: Topology, **allowed: list[str]) -> admin.Plan:
+def bring(kafka: str, topology: Topology, allow_delete: Sequence[str] = ()) -> admin.Plan:
     """Apply and give the plan that remains."""
     prefix = topology.cluster.prefix
-    admin.apply(kafka, admin.plan(topology, admin.observe(kafka, prefix), **allowed))
+    admin.apply(kafka, admin.plan(topology, admin.observe(kafka, prefix), allow_delete=allow_delete))
     return admin.plan(topology, admin.observe(kafka, prefix))
 
 
