@@ -9,6 +9,7 @@ import click
 from confluent_kafka import KafkaException
 from rich.live import Live
 
+from pipeline import logs
 from pipeline.cli import cluster, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.lag_view import Changes, Row, Trends, drawn, rows
@@ -116,6 +117,7 @@ def _line(change: dict[str, object], as_json: bool) -> None:
 
 def _serve(service: LagService, where: str) -> Exit:
     """Serve until Ctrl-C or SIGTERM."""
+    logs.configure(PROCESS)
     stop = stop_on_signals()
     with (
         Serving(parse_address(where), service.routes(), cluster.transport("monitor")) as serving,

@@ -12,10 +12,11 @@ from typing import Any
 import click
 from rich.live import Live
 
+from pipeline import logs
 from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
-from pipeline.cli.output import console, emit, remark
-from pipeline.cli.watch_screen import Document, document, drawn, lines
+from pipeline.cli.output import console, emit, remark, table
+from pipeline.cli.watch_screen import Document, document, drawn, tables, totals
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.security import is_plaintext
 from pipeline.ops.listening import parse_address
@@ -50,6 +51,8 @@ def command(bootstrap: str, once: bool, serve: str | None, days: float, as_json:
     """
     if once and serve:
         raise click.UsageError("--once and --serve are two ways to run: give one")
+    if serve:
+        logs.configure(PROCESS)
     for name in ("faust", "aiokafka"):  # their start-up warnings are about what is switched off here
         logging.getLogger(name).setLevel(logging.ERROR)
     principal = None if is_plaintext() else cluster.transport("ops")
@@ -123,7 +126,7 @@ async def _print(service: WatchService, as_json: bool) -> None:
         told = {key: found[key] for key in ("events", "duplicates", "unreadable", "summary")}
         counted = {**told, "summary": {**told["summary"], "now": None}}
         if counted != shown:
-            emit(told if as_json else lines(found)[0], as_json)
+            emit(told if as_json else totals(found), as_json)
             sys.stdout.flush()
             shown = counted
         await service.wait(REFRESH)
@@ -133,5 +136,6 @@ def _print_once(found: Document, as_json: bool) -> None:
     if as_json:
         emit(found, as_json)
         return
-    for line in lines(found):
-        emit(line, as_json)
+    emit(totals(found), as_json)
+    for title, heads, rows in tables(found):
+        table(heads, rows, title)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +17,14 @@ from pipeline.ops.watch_service import WatchService
 Document = dict[str, Any]
 MINUTES = 60
 """Minutes that rates and latencies are shown over."""
-FRAME = 5
-"""Lines of the picture beside the rows of its tables: title, two headings with their rules."""
+FRAME = 7
+"""Lines of the picture beside the rows of its tables: totals (two on a narrow terminal), gaps and headings."""
+PROVIDER = ("provider", "asked", "done", "refused", "unavailable", "expired", "late", "open", "in time", "median")
+PARTY = ("requester", "applications", "sub-queries")
+LEG = ("leg", "count", "p50", "p90", "p99")
+RISK = ("what", "application", "since or until")
+WORDS = frozenset({"provider", "requester", "leg", *RISK})
+"""Heads of columns of words; the others' are numbers, and stand to the right."""
 
 
 def document(service: WatchService) -> Document:
@@ -37,33 +44,40 @@ def document(service: WatchService) -> Document:
     }
 
 
-def lines(found: Document) -> list[str]:
-    """For a reader of a pipe: a line of totals, then one for each figure."""
+def totals(found: Document) -> str:
+    """One line for all of it."""
     summary = found["summary"]
     opened = ", ".join(f"{count} {state}" for state, count in summary["open"].items()) or "none"
-    return [
+    return (
         f"{found['events']} events, {found['duplicates']} duplicates, {found['unreadable']} unreadable; open: {opened}; "
         f"a minute: {summary['applications_per_minute']} applications, {summary['subqueries_per_minute']} sub-queries, "
-        f"{summary['answers_per_minute']} answers; stuck {summary['stuck']}, at risk {summary['at_risk']}",
-        *(_spaced(row) for row in _latency(found)),
-        *(_spaced(row) for row in _punctuality(found)),
-        *(_spaced(row) for row in _risks(found)),
-        *(f"{row['stage']:<14} {row['kind']:<28} {row['events']:>9}" for row in found["counts"]),
+        f"{summary['answers_per_minute']} answers; stuck {summary['stuck']}, at risk {summary['at_risk']}"
+    )
+
+
+def tables(found: Document) -> list[tuple[str, Sequence[str], list[Sequence[str]]]]:
+    """All of it for a reader: of each table its title, its heads and its rows; those without rows are left out."""
+    counts: list[Sequence[str]] = [(row["stage"], row["kind"], str(row["events"])) for row in found["counts"]]
+    every: list[tuple[str, Sequence[str], list[Sequence[str]]]] = [
+        ("providers, 30 days", PROVIDER, _punctuality(found)),
+        ("requesters, the last hour", PARTY, _parties(found)),
+        ("times, the last hour", LEG, _latency(found)),
+        ("stuck or at risk", RISK, _risks(found)),
+        ("events", ("stage", "kind", "events"), counts),
     ]
+    return [(title, heads, rows) for title, heads, rows in every if rows]
 
 
 def drawn(found: Document, height: int) -> RenderableType:
     """A picture of `height` lines: totals above, then as many rows of each table as there is room for."""
     rows = max(2, (height - FRAME) // 2)
-    tables = [
-        _table("provider asked done refused unav. expired late open in-time median", _punctuality(found), rows),
-        _table("party applications sub-queries", _parties(found), rows),
+    above = [
+        _table(PROVIDER, _punctuality(found), rows),
+        _table(PARTY, _parties(found), rows),
     ]
-    below = [
-        _table("leg count p50 p90 p99", _latency(found), rows),
-        _table("stuck or at risk|application|since or until", _risks(found), rows, separator="|"),
-    ]
-    return Group(Text(lines(found)[0]), Columns(tables), Columns(below))
+    below = [_table(LEG, _latency(found), rows), _table(RISK, _risks(found), rows)]
+    gap = Padding("", (0, 0))
+    return Group(Text(totals(found)), gap, Columns(above, padding=(0, 6)), gap, Columns(below, padding=(0, 6)))
 
 
 def _latency(found: Document) -> list[Sequence[str]]:
@@ -109,17 +123,13 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f} s"
 
 
-def _table(
-    headings: str, rows: Sequence[Sequence[str]], most: int, separator: str | None = None
-) -> Table:  # fmt: skip
-    table = Table(*headings.split(separator), box=None, pad_edge=False, header_style="bold")
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for head in heads:
+        table.add_column(head, justify="left" if head in WORDS else "right")
     for row in rows[:most]:
         table.add_row(*row)
     return table
-
-
-def _spaced(row: Iterable[str]) -> str:
-    return "  ".join(f"{cell:>12}" for cell in row)
 
 
 def _moment(ms: int) -> str:

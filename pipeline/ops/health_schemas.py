@@ -13,8 +13,8 @@ from pipeline.ops.health_seen import SchemasSeen
 from pipeline.ops.health_site import ASK, Site
 from pipeline.stages import topics
 
-FRAMED: Final = (topics.EVENTS, topics.RESULTS, topics.DESK, topics.APPLICATIONS, topics.JOIN)
-"""Topics whose values are framed records; inboxes and letters hold envelopes."""
+FRAMED: Final = (topics.EVENTS, topics.DESK, topics.APPLICATIONS, topics.JOIN)
+"""Topics whose values are framed records; inboxes and letters hold envelopes, results hold signed objects."""
 NEWEST: Final = 20
 """Records of each partition that are looked at."""
 READERS = ("center", "ops")

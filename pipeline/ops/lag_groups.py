@@ -32,7 +32,7 @@ def group_facts(admin: AdminClient, prefix: str) -> dict[str, GroupFacts]:
             if error.args[0].code() == GONE:  # deleted between the two questions
                 continue
             raise
-        if not is_passing(name, len(group.members)):
+        if not is_passing(name):
             held = [place for member in group.members for place in member.assignment.topic_partitions]
             assigned = frozenset((place.topic, place.partition) for place in held)
             groups[name] = GroupFacts(name, group.state.name.lower(), len(group.members), assigned, committed[name])
