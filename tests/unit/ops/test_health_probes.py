@@ -86,6 +86,7 @@ def serving(folder: Path) -> Iterator[str]:
         ("127.0.0.1", NOW - 500 * DAY, "expired"),
         ("127.0.0.1", NOW + 2 * DAY, "not_yet_valid"),
     ],
+    ids=["ok", "wrong_name", "expired", "not_yet_valid"],
 )
 def test_a_brokers_certificate_is_checked_as_clients_check_it(
     installation: Installation, tmp_path: Path, host: str, issued: int, handshake: str
