@@ -359,9 +359,9 @@ def test_a_party_is_shown_with_all_that_was_done_to_it(center: Place, province: 
 def test_doctor_is_content_with_a_new_installation(center: Place, province: Place) -> None:
     """At the center and at the party, each looking at what it has; the center's list is new."""
     for each in (center, province):
-        assert each.json("doctor")["findings"] == []
-    assert "all is well" in province.hedx("doctor")
-    assert "一切正常" in province.hedx("doctor", "--lang", "zh")
+        assert each.json("doctor", "--only", "files")["findings"] == []
+    assert "all is well" in province.hedx("doctor", "--only", "files")
+    assert "一切正常" in province.hedx("doctor", "--only", "files", "--lang", "zh")
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_doctor_warns_before_certificates_expire(
 ) -> None:
     """The TLS certificate is the first to end, after a year; the revocation list is another matter."""
     set_clock(monkeypatch, days)
-    findings = province.json("doctor", expect=Exit.UNHEALTHY)["findings"]
+    findings = province.json("doctor", "--only", "files", expect=Exit.UNHEALTHY)["findings"]
     about = [each for each in findings if each.get("usage") == "tls"]
     assert {each["severity"] for each in about} == severities
     assert all("hedx party request" in each["cure"] for each in about)
@@ -383,7 +383,7 @@ def test_doctor_warns_before_certificates_expire(
 def test_doctor_finds_keys_open_to_others(province: Place) -> None:
     """And exits 10."""
     os.chmod(province.installation.identity_folder(PARTY) / "sign.key", 0o644)
-    told = province.json("doctor", expect=Exit.UNHEALTHY)
+    told = province.json("doctor", "--only", "files", expect=Exit.UNHEALTHY)
     [finding] = told["findings"]
     assert (told["healthy"], finding["code"]) == (False, "file_open")
     assert "chmod" in finding["cure"]
@@ -395,13 +395,13 @@ def test_doctor_finds_a_revoked_certificate(center: Place) -> None:
     [serial] = [row["serial"] for row in found if (row["party"], row["usage"]) == ("center", "sign")]
     center.hedx("ca", "revoke", serial, "--reason", "superseded")
     center.hedx("ca", "crl")
-    codes = [each["code"] for each in center.json("doctor", expect=Exit.UNHEALTHY)["findings"]]
+    codes = [each["code"] for each in center.json("doctor", "--only", "files", expect=Exit.UNHEALTHY)["findings"]]
     assert codes == ["certificate_revoked"]
 
 
 def test_doctor_writes_metrics(province: Place, tmp_path: Path) -> None:
     """One line a certificate, for node_exporter."""
-    province.hedx("doctor", "--metrics", tmp_path / "hedx.prom")
+    province.hedx("doctor", "--only", "files", "--metrics", tmp_path / "hedx.prom")
     lines = (tmp_path / "hedx.prom").read_text().splitlines()
     assert sum(line.startswith('hedx_certificate_expiry_seconds{party="37"') for line in lines) == 3
     assert sum(line.startswith('hedx_certificate_expiry_seconds{party="ca"') for line in lines) == 2
@@ -412,10 +412,10 @@ def test_doctor_looks_at_a_party_that_has_not_joined_yet(place: Callable[[str], 
     """Its requests wait; after a week that is worth a notice."""
     made = place("early")
     made.hedx("party", "request", "--party", "53")
-    assert made.json("doctor")["findings"] == []
+    assert made.json("doctor", "--only", "files")["findings"] == []
     for path in made.pending("53"):
         os.utime(path, (0, 0))
-    assert {each["code"] for each in made.json("doctor")["findings"]} == {"request_waits"}
+    assert {each["code"] for each in made.json("doctor", "--only", "files")["findings"]} == {"request_waits"}
 
 
 def test_doctor_wants_an_installation(place: Callable[[str], Place]) -> None:
