@@ -104,18 +104,24 @@ class Exchange:
     """Center and parties of `sample` as processes around `broker`; made, and ended, by `with`.
 
     `releases`: catalog release -> provider -> feedback limit (s) where it is not the report's own. Release 1 is always
-    there; all of them are published before any process starts.
+    there; all of them are published before any process starts. `environment`: what the processes get beside this one's.
     """
 
     def __init__(
-        self, folder: Path, sample: Sample, broker: Broker, releases: Mapping[int, Mapping[str, int]] | None = None
+        self,
+        folder: Path,
+        sample: Sample,
+        broker: Broker,
+        releases: Mapping[int, Mapping[str, int]] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.sample = sample
         self.broker = broker
         self.releases = {1: {}, **(releases or {})}
         self.installation = Installation(folder / "installation")
-        self.processes = Processes(folder / "logs", {"HEDX_HOME": str(self.installation.folder)})
+        home = {"HEDX_HOME": str(self.installation.folder)}
+        self.processes = Processes(folder / "logs", {**home, **(environment or {})})
         self._connections: dict[str, Any] = {}
         self._open = ExitStack()
 
