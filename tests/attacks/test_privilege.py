@@ -534,7 +534,7 @@ def a_request_with_another_partys_name_beside_ones_own(_: Stand) -> object:
     return read_request(request_for(names=list(uris)))
 
 
-@CASES.row("CA", "config_error", "only a broker's")
+@CASES.row("CA", "config_error", "serverAuth is for broker and monitor only")
 def a_request_of_a_party_to_be_a_server(_: Stand) -> object:
     """Whoever connects to it would take it for a broker."""
     return read_request(request_for(usage=extended_usage("tls", server=True)))
