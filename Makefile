@@ -13,12 +13,15 @@ SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/test_archit
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help setup .venv kafka demo test test-docker lint chaos cluster compose-config package fuzz courses bench lock clean
+.PHONY: help setup packages .venv kafka demo test test-docker lint chaos cluster compose-config package fuzz courses bench lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv kafka  ## Python packages and Kafka, nothing more
+
+packages:  ## Debian packages that tests need: installs the missing ones as root, names them otherwise
+	@deploy/packages.sh debian-packages.txt
 
 .venv: $(VENV)
 
@@ -28,7 +31,7 @@ demo: setup  ## Kafka, the center and three provinces; the sample application; i
 	@exec $(BIN)/hedx demo
 
 # The first run shares its tests out to all cores; the second has what measures time or starts an exchange of processes.
-test: setup lint  ## Lint, types and all tests, on a real broker
+test: packages setup lint  ## Lint, types and all tests, on a real broker
 	$(BIN)/python -m pytest -q -m "not chaos and not cluster and not package" -n auto $(SHARED)
 	$(BIN)/python -m pytest -q -m "not chaos and not cluster and not package" $(addprefix --ignore=,$(SHARED))
 
@@ -67,8 +70,8 @@ $(VENV): requirements.lock requirements-java.lock pyproject.toml Makefile
 	@deploy/python.sh "$(PYTHON)" .venv
 	@touch $@
 
-$(KAFKA): deploy/kafka/pom.xml Makefile debian-packages.txt
-	@deploy/packages.sh debian-packages.txt
+$(KAFKA): deploy/kafka/pom.xml Makefile
+	@deploy/packages.sh debian-packages.txt maven
 	@echo "Kafka: copying its jars" >&2
 	@rm -rf $(@D)
 	@said=$$(mvn --quiet --batch-mode --file deploy/kafka/pom.xml $(MAVEN_DEPENDENCY):copy-dependencies \

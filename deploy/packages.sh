@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of a list that are missing (as root), or says which: deploy/packages.sh LIST
+# Installs the Debian packages of a list that are missing (as root), or says which: deploy/packages.sh LIST [ONLY...]
 set -euo pipefail
+list=$1
+shift
 
 command -v mvn >/dev/null && have_maven=yes || have_maven=no
 missing=()
 while read -r package _; do
+    [ $# -eq 0 ] || [[ " $* " == *" $package "* ]] || continue
     case $package in
         '' | '#'*) continue ;;
         maven) [ "$have_maven" = yes ] || missing+=(maven) ;;
         *) dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package") ;;
     esac
-done <"$1"
+done <"$list"
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
