@@ -119,10 +119,10 @@ def test_a_failing_disk_is_the_operators_fault(tmp_path: Path) -> None:
 def test_rocksdb_estimates_its_size(tmp_path: Path) -> None:
     """Also asked from another thread while the worker writes; closed, it has nothing."""
     store = RocksStore(tmp_path / "state")
-    store.apply({(0, b"%d" % number): b"x" * 1000 for number in range(500)})
+    store.apply({(0, b"%d" % number): b"x" * 1000 for number in range(3000)})
     with ThreadPoolExecutor(1) as other:
         entries, size = other.submit(store.size).result()
-    assert entries == 500
-    assert 500_000 <= size < 1_000_000
+    assert entries == 3000
+    assert 3_000_000 <= size < 4_500_000  # it takes its memory 1 MiB at a time
     store.close()
     assert store.size() == (0, 0)
