@@ -65,7 +65,8 @@ def prometheus(out: Path, rules: tuple[Path, ...], interval: int, as_json: bool)
     if not is_plaintext():
         remark(
             f"{out / prometheus_files.KEY} lies in clear: whoever reads it can fetch this exchange's figures and pass for a "
-            "server of them. It can do nothing on Kafka, and neither read nor sign a message."
+            "server of them, and, where brokers share a name with it, of Kafka, until hedx doctor says so. It has no right on Kafka, and "
+            "neither reads nor signs a message. Give monitor's certificate names that no broker has."
         )
     files = [str(path) for path in written]
     emit({"files": files} if as_json else files, as_json)

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from cryptography import x509
 
 from pipeline.crypto.certificates import instant
+from pipeline.crypto.requests import BROKER, subject
 from pipeline.kafka.brokers_named import addresses
 from pipeline.ops.health_seen import BrokerSeen, ClusterSeen, Handshake
 from pipeline.ops.health_site import ASK, Site, said
@@ -80,4 +81,7 @@ def see(address: str, context: ssl.SSLContext | None, *, advertised: bool, secon
             return replace(reached, handshake=VERIFY_CODES.get(error.verify_code, "failed"), said=error.verify_message)
         except OSError as error:
             return replace(reached, handshake="failed", said=said(error))
-    return replace(reached, handshake="ok", not_after=instant(x509.load_der_x509_certificate(der).not_valid_after_utc))
+    certificate = x509.load_der_x509_certificate(der)
+    if certificate.subject != subject(BROKER):  # Kafka's clients check chain and host name only
+        return replace(reached, handshake="not_a_broker", said=certificate.subject.rfc4514_string())
+    return replace(reached, handshake="ok", not_after=instant(certificate.not_valid_after_utc))

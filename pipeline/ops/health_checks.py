@@ -44,6 +44,7 @@ def broker_certificates(seen: Seen, now: int) -> Iterator[Finding]:
     """Each broker's certificate is the exchange's, carries the broker's name, and is in its time for long enough."""
     codes = {
         "wrong_name": "broker_name_wrong",
+        "not_a_broker": "broker_impostor",
         "expired": "broker_certificate_expired",
         "not_yet_valid": "broker_certificate_early",
         "unknown_authority": "broker_certificate_unknown",

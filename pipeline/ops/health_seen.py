@@ -19,7 +19,9 @@ class Finding:
     args: Mapping[str, object] = field(default_factory=dict)
 
 
-Handshake = Literal["ok", "wrong_name", "expired", "not_yet_valid", "unknown_authority", "failed", "plaintext"]
+Handshake = Literal[
+    "ok", "wrong_name", "not_a_broker", "expired", "not_yet_valid", "unknown_authority", "failed", "plaintext"
+]
 
 
 @dataclass(frozen=True, slots=True)

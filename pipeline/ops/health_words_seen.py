@@ -53,6 +53,13 @@ SEEN_FINDINGS: Final[dict[str, tuple[Words, Words]]] = {
         ("代理 {address} 的证书尚未生效：本机时钟可能偏慢", "broker {address}: its certificate is not valid yet, by this machine's clock"),
         _CLOCK,
     ),
+    "broker_impostor": (
+        ("{address} 出示的不是代理的证书：{said}", "{address}: what answers there has no broker's certificate: {said}"),
+        (
+            "立即查明谁在该地址应答；若是 monitor 的密钥，吊销并换发",
+            "find out at once who answers there; if it is monitor's key, revoke it and make another",
+        ),
+    ),
     "broker_certificate_expires": (
         ("代理 {address} 的证书 {days} 天后到期", "broker {address}: its certificate expires in {days} days"),
         _KEYSTORE,

@@ -1,7 +1,8 @@
 """What a Prometheus beside an installation needs: its configuration, and `monitor`'s certificate with a key it can read.
 
 Prometheus reads no encrypted keys, so the one it gets lies in clear, mode 0600. It can fetch figures from this exchange's processes
-and serve them; on Kafka its principal has no right at all.
+and serve them; on Kafka its principal has no right at all. But Kafka's clients ask a broker for a certificate of the authority with
+the right host name, and no more: where brokers share a name with monitor, its key could answer in a broker's place.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def test_prometheus_gets_a_key_it_can_read(home: Path, tmp_path: Path, capsys: p
     said = capsys.readouterr()
     assert {Path(name).name for name in json.loads(said.out)["files"]} == {path.name for path in out.iterdir()}
     assert "lies in clear" in said.err
-    assert "nothing on Kafka" in said.err
+    assert "no right on Kafka" in said.err
     assert out.stat().st_mode & 0o777 == 0o700
     assert (out / "monitor.key").stat().st_mode & 0o777 == 0o600
     load_pem_private_key((out / "monitor.key").read_bytes(), None)

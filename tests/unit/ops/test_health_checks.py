@@ -69,6 +69,7 @@ def test_a_cluster_that_does_not_answer_is_an_alarm() -> None:
         (replace(BROKER, resolves=False, connects=False, handshake=None, not_after=None), "broker_unresolved"),
         (replace(BROKER, connects=False, handshake=None, not_after=None), "broker_unreachable"),
         (replace(BROKER, handshake="wrong_name"), "broker_name_wrong"),
+        (replace(BROKER, handshake="not_a_broker"), "broker_impostor"),
         (replace(BROKER, handshake="expired"), "broker_certificate_expired"),
         (replace(BROKER, handshake="not_yet_valid"), "broker_certificate_early"),
         (replace(BROKER, handshake="unknown_authority"), "broker_certificate_unknown"),

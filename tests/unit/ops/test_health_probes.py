@@ -107,6 +107,14 @@ def test_a_broker_of_another_authority_is_told(installation: Installation, tmp_p
     assert seen.handshake == "unknown_authority"
 
 
+def test_a_server_of_the_exchange_that_is_no_broker_is_told(installation: Installation) -> None:
+    """Monitor's certificate has the name, the authority and the use: clients of Kafka would take it for a broker."""
+    with serving(installation.transport("monitor")) as address:
+        seen = see(address, ssl_context(installation.transport("center")), advertised=True)
+    assert (seen.handshake, seen.not_after) == ("not_a_broker", None)
+    assert "CN=monitor" in seen.said
+
+
 def test_addresses_that_lead_nowhere(installation: Installation) -> None:
     """A name that does not resolve, a port that nobody listens on, a port that is none."""
     context = ssl_context(installation.transport("center"))
