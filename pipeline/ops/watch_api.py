@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pipeline.domain.parties import is_party
 from pipeline.domain.records import LifecycleState
 from pipeline.ops.listening import may_read
-from pipeline.ops.watch_views import LATENCY_MINUTES, MOST_MINUTES, Views
+from pipeline.ops.watch_views import LATENCY_MINUTES, MOST_MINUTES, SeveralRequesters, Views
 
 PAGE, LARGEST_PAGE = 50, 200
 """Applications of a page, unless `limit` says otherwise, and at most."""
@@ -60,6 +60,7 @@ def party(text: str) -> str:
 
 
 MINUTES: Final[Mapping[str, Check]] = {"minutes": number(1, MOST_MINUTES)}
+WHOSE: Final[Mapping[str, Check]] = {"party": party}
 PAGING: Final[Mapping[str, Check]] = {
     "state": state,
     "party": party,
@@ -132,9 +133,12 @@ class WatchApi:
         )
 
     async def _application(self, request: web.Request) -> web.Response:
-        parameters(request, {})
+        asked = parameters(request, WHOSE)
         name = request.match_info["id"]
-        found = self._views.application(name) if _UUID.fullmatch(name) else None
+        try:
+            found = self._views.application(name, asked.get("party")) if _UUID.fullmatch(name) else None
+        except SeveralRequesters as several:
+            return refused(409, f"{several}; name one with ?party=", parties=several.parties)
         return refused(404, "no such application is known") if found is None else web.json_response(found)
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -164,9 +168,9 @@ def parameters(request: web.Request, known: Mapping[str, Check]) -> dict[str, An
     return asked
 
 
-def refused(status: int, sentence: str) -> web.Response:
-    """An answer that says in a sentence why it is none."""
-    return web.json_response({"error": sentence}, status=status)
+def refused(status: int, sentence: str, **more: object) -> web.Response:
+    """An answer that says in a sentence why it is none, and `more`."""
+    return web.json_response({"error": sentence, **more}, status=status)
 
 
 def _route(

@@ -77,14 +77,13 @@ class Cases:
         for key in [key for key, case in self._cases.items() if case.last < now - _kept(case)]:
             del self._cases[key]
 
-    def find(self, application_id: str) -> CaseView | None:
-        """One application; None when it is not known, or only by what is said beside its life.
+    def find(self, application_id: str) -> list[CaseView]:
+        """The applications of that id, by requester, ascending; not one known only by what is said beside its life.
 
-        An id is its requester's choice: of two requesters' the one whose sections are all there is meant.
+        An id is its requester's choice, and others learn it: the application of one requester never stands for another's.
         """
         cases = [self._cases.get((party, application_id)) for party in sorted(self._parties)]
-        known = [case for case in cases if case is not None and case.state is not None]
-        return max(known, key=lambda case: case.change >= 0, default=None)
+        return [case for case in cases if case is not None and case.state is not None]
 
     def page(self, state: str | None, party: str | None, before: int | None, limit: int) -> tuple[list[CaseView], bool]:
         """Applications, the newest change first: open ones, or those in `state`; and whether there are more.

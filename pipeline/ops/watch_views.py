@@ -26,6 +26,14 @@ SURVEY_AGE: Final = 2_000
 """How old (ms) a survey of more of them may be."""
 
 
+class SeveralRequesters(Exception):
+    """An id that several requesters chose, where one was to be meant. `parties`: who, ascending."""
+
+    def __init__(self, parties: list[str]) -> None:
+        super().__init__(f"several parties have an application of this id: {', '.join(parties)}")
+        self.parties = parties
+
+
 class Views:
     """Documents of `tables`. `now`: ms; `behind`: seconds that the watch is behind the end of hedx.events."""
 
@@ -112,11 +120,17 @@ class Views:
         page, more = self._tables.cases.page(state, party, before, limit)
         return {"applications": [self._row(case) for case in page], "more": more}
 
-    def application(self, application_id: str) -> Document | None:
-        """`/api/watch/applications/{id}`; None when it is not known."""
-        case = self._tables.cases.find(application_id)
-        if case is None:
+    def application(self, application_id: str, party: str | None = None) -> Document | None:
+        """`/api/watch/applications/{id}`: that of `party`, or the only one; None when there is none.
+
+        Raises SeveralRequesters where `party` is not given and several have one.
+        """
+        cases = [case for case in self._tables.cases.find(application_id) if party in (None, case.party)]
+        if not cases:
             return None
+        if len(cases) > 1:
+            raise SeveralRequesters([case.party for case in cases])
+        case = cases[0]
         history = [told.document() for told in case.history]
         return {**self._row(case), "history": history}
 

@@ -160,7 +160,8 @@ def test_without_a_certificate_there_is_no_answer(installation: Installation) ->
         ("applications?party=99x", "party must be a party's code, for instance 37"),
         (f"applications?limit={LARGEST_PAGE + 1}", f"limit must be a whole number from 1 to {LARGEST_PAGE}"),
         ("applications?before=-1", "before must be a whole number from 0 to 999999999999999"),
-        (f"applications/{ID}?limit=1", "there is no such parameter here, only: none"),
+        (f"applications/{ID}?limit=1", "there is no such parameter here, only: party"),
+        (f"applications/{ID}?party=99x", "party must be a party's code, for instance 37"),
     ],
 )
 def test_a_wrong_parameter_is_told_in_a_sentence(installation: Installation, path: str, sentence: str) -> None:
@@ -185,6 +186,25 @@ def test_an_application_is_found_by_its_id(installation: Installation) -> None:
         for other in ("0b5ad0a4-4c5d-4f0e-9a55-3ac1a8d9a002", "application-1", "..%2F..", "%00"):
             status, _, _ = await server.ask(f"/api/watch/applications/{other}")
             assert status == 404
+
+    served(installation, check)
+
+
+def test_an_id_of_two_requesters_asks_whose_is_meant(installation: Installation) -> None:
+    """Alone 200 without a party; of several 409 names them, and each is told by its own; one that has none is 404."""
+
+    async def check(server: Served) -> None:
+        path = f"/api/watch/applications/{ID}"
+        _, honest, _ = await server.ask(path)
+        for number, (kind, state) in enumerate((("arrived", "under_review"), ("rejected", "rejected")), 1):
+            server.tables.add(change(kind, NOW - 10 + number, number, state, ID, party="11", count=1))
+        status, document, _ = await server.ask(path)
+        sentence = "several parties have an application of this id: 11, 37; name one with ?party="
+        assert (status, document) == (409, {"error": sentence, "parties": ["11", "37"]})
+        assert (await server.ask(f"{path}?party=37"))[:2] == (200, honest)
+        status, other, _ = await server.ask(f"{path}?party=11")
+        assert (status, other["party"], other["state"], other["persons"]) == (200, "11", "rejected", 1)
+        assert (await server.ask(f"{path}?party=32"))[0] == 404
 
     served(installation, check)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from pipeline.domain.records import LifecycleEvent
 from pipeline.ops.watch_latency import ANSWERED, LEGS
 from pipeline.ops.watch_minutes import KEPT
 from pipeline.ops.watch_tables import WatchTables
-from pipeline.ops.watch_views import Document, Views
+from pipeline.ops.watch_views import Document, SeveralRequesters, Views
 from tests.unit.ops.watch_events import DAY, HOUR, MINUTE, NOW, change, closed, dispatched, event, exchange
 from tests.watch_oracle import WatchOracle, nearest_rank
 
@@ -153,8 +154,15 @@ def test_totals_begin_with_the_watch_up_to_date() -> None:
 
 
 def test_an_id_that_two_requesters_chose_is_two_applications() -> None:
-    """A requester that takes another's id changes nothing of the other's."""
+    """A requester that takes another's id changes nothing of the other's, and does not stand for it."""
     tables = tables_of([change("started", NOW, 3, "started", "x"), dispatched("32", NOW, "x")])
     honest = views_of(tables).application("x")
     tables.add(event("section_received", NOW, "intake", "x", party="44", section=9, since=NOW))
-    assert views_of(tables).application("x") == honest
+    assert views_of(tables).application("x", "37") == honest
+    with pytest.raises(SeveralRequesters) as several:
+        views_of(tables).application("x")
+    assert several.value.parties == ["37", "44"]
+    other = views_of(tables).application("x", "44")
+    assert other is not None
+    assert (other["party"], other["state"], other["missing"]) == ("44", "filed", [])
+    assert views_of(tables).application("x", "32") is None
