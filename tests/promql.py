@@ -54,10 +54,11 @@ SCRAPED: dict[str, set[str]] = {
 
 @dataclass(slots=True)
 class Read:
-    """What an expression reads: metric -> labels by which it is selected; and labels by which results are grouped."""
+    """What an expression reads: metric -> labels by which it is selected; labels by which results are grouped, and those it makes."""
 
     metrics: dict[str, set[str]] = field(default_factory=dict)
     grouped: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
 
 
 def tokens(expression: str) -> list[tuple[str, str]]:
@@ -80,7 +81,9 @@ def read(expression: str) -> Read:
         following = rest[index + 1][1] if index + 1 < len(rest) else ""
         if kind != "name" or text in WORDS or _in_braces(rest, index):
             continue
-        if text in GROUPING:
+        if text == "count_values":
+            found.made.add(rest[index + 2][1].strip("\"'"))
+        elif text in GROUPING:
             found.grouped |= set(_names(rest[index + 1 :], "(", ")"))
         elif following not in {"(", "by", "without"} and not _in_grouping(rest, index):
             labels = found.metrics.setdefault(text, set())
@@ -146,4 +149,4 @@ def faults(expression: str) -> list[str]:
         else:
             wrong += [f"{metric} has no label {label}" for label in sorted(labels - names[metric])]
     possible = set[str]().union(*(names.get(metric, set()) for metric in found.metrics))
-    return wrong + [f"nothing has a label {label}" for label in sorted(found.grouped - possible)]
+    return wrong + [f"nothing has a label {label}" for label in sorted(found.grouped - possible - found.made)]

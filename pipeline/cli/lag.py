@@ -61,7 +61,7 @@ def command(
     with Poller(bootstrap, scope, cluster.security("ops", "admin")) as poller:
         period = every or (SERVE_EVERY if serve else WATCH_EVERY)
         history = History(Limits(late=late, stalled=stalled))
-        service = LagService(poller.poll, history, topology.cluster.name, period, brokers_clock)
+        service = LagService(poller.poll, poller.replicas, history, topology.cluster.name, period, brokers_clock)
         if serve:
             return _serve(service, serve)
         if live:

@@ -148,6 +148,14 @@ class Sieve:
         """Whether there is something to tell although nothing comes; `last`: anything at all."""
         return self.allowance.is_due(now + INTERVAL if last else now)
 
+    @property
+    def withheld(self) -> Counter[str]:
+        """How many dead letters of those effects are only counted, by code."""
+        found: Counter[str] = Counter()
+        for (code, _), number in self._sifted.withheld.items():
+            found[code] += number
+        return found
+
     def through(self) -> None:
         """The transaction with those effects is through."""
         if self._telling:

@@ -220,7 +220,7 @@ class MemoryWorker:
         self.store.apply(effects.changes)
         self._rejections.report((*effects.dead, *effects.refused))
         if self._observer is not None:
-            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, 0.0))
+            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, 0.0, self._sieve.withheld))
 
     def _restore(self) -> None:
         if self.stage.changelog is None:

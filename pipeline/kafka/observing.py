@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,7 +16,7 @@ class Worked:
 
     `messages`: what the step worked on; empty for a tick. `stepped`: how long the pure step took; `committed`: how long
     the transaction took after it, from its begin to its end. `effects` are those that were carried out: dead letters beyond
-    an allowance (`kafka.allowance`), which are only counted, are among the refused.
+    an allowance (`kafka.allowance`), which are only counted, are among the refused; `withheld`: how many, by code.
     """
 
     stage: str
@@ -25,6 +25,7 @@ class Worked:
     began: int
     stepped: float
     committed: float
+    withheld: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,7 +298,8 @@ class TransactionalWorker:
         self._report(effects)
         if self._observer is not None:
             began = ended - round(1000 * (stepped + committed))
-            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, committed))
+            withheld = self._sieve.withheld
+            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, committed, withheld))
 
     def _report(self, effects: Effects) -> None:
         self.tally.dead += len(effects.dead)

@@ -1,4 +1,4 @@
-"""A judged poll as Prometheus' metrics, under the names and labels of kafka-lag-exporter (`metric_names`, source `lag`)."""
+"""A judged poll and the replicas as Prometheus' metrics, under Kafka exporters' names and labels (`metric_names`, source `lag`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from pipeline.ops.lag_history import Judged, JudgedGroup
+from pipeline.ops.lag_replicas import Copies, Replicas
 from pipeline.ops.lag_rules import STATUSES
 from pipeline.ops.lag_samples import Place, Sample
 from pipeline.ops.metric_names import METRICS
@@ -18,11 +19,18 @@ MINE = tuple(metric for metric in METRICS if metric.source == "lag")
 
 
 class LagCollector:
-    """For a registry: `judged` gives the last poll that succeeded, or None; `failures`: how many did not."""
+    """For a registry: `judged` and `replicas` give what was last found out, or None; `failures`: how many polls failed."""
 
-    def __init__(self, cluster: str, judged: Callable[[], Judged | None], failures: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        judged: Callable[[], Judged | None],
+        replicas: Callable[[], Replicas | None],
+        failures: Callable[[], int],
+    ) -> None:
         self._cluster = cluster
         self._judged = judged
+        self._replicas = replicas
         self._failures = failures
 
     def describe(self) -> Iterable[Metric]:
@@ -30,16 +38,20 @@ class LagCollector:
         return [_family(metric.name) for metric in MINE]
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric of the lag exporter; without a poll only how many have failed."""
-        judged = self._judged()
+        """Every metric of the lag exporter; without a poll only how many have failed, and what is known of replicas."""
+        judged, replicas = self._judged(), self._replicas()
         for metric in MINE:
             family = _family(metric.name)
-            if metric.name == "hedx_lag_failures_total":
-                family.add_metric((self._cluster,), float(self._failures()))
-            elif judged is not None:
-                for labels, value in SAMPLES[metric.name](judged):
-                    family.add_metric((self._cluster, *labels), value)
+            for labels, value in self._samples(metric.name, judged, replicas):
+                family.add_metric((self._cluster, *labels), value)
             yield family
+
+    def _samples(self, name: str, judged: Judged | None, replicas: Replicas | None) -> Iterable[Labelled]:
+        if name == "hedx_lag_failures_total":
+            return [((), float(self._failures()))]
+        if name in OF_REPLICAS:
+            return OF_REPLICAS[name](replicas) if replicas is not None else ()
+        return SAMPLES[name](judged) if judged is not None else ()
 
 
 def _family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
@@ -127,3 +139,25 @@ SAMPLES: dict[str, Callable[[Judged], Iterable[Labelled]]] = {
     "hedx_lag_polled_seconds": lambda judged: [((), judged.poll.at / 1000 + judged.poll.took)],
 }
 """Metric → its samples; `hedx_lag_failures_total` is counted where polls are made."""
+
+
+def _of_copies(value: Callable[[Copies], int]) -> Callable[[Replicas], Iterator[Labelled]]:
+    """One sample for each partition."""
+
+    def samples(replicas: Replicas) -> Iterator[Labelled]:
+        for (topic, partition), copies in sorted(replicas.partitions.items()):
+            yield (topic, str(partition)), float(value(copies))
+
+    return samples
+
+
+OF_REPLICAS: dict[str, Callable[[Replicas], Iterable[Labelled]]] = {
+    "kafka_brokers": lambda replicas: [((), float(replicas.brokers))],
+    "kafka_topic_partition_replicas": _of_copies(lambda copies: copies.replicas),
+    "kafka_topic_partition_in_sync_replica": _of_copies(lambda copies: copies.in_sync),
+    "kafka_topic_partition_leader": _of_copies(lambda copies: copies.leader),
+    "hedx_topic_min_in_sync_replicas": lambda replicas: [
+        ((topic,), float(least)) for topic, least in sorted(replicas.least.items())
+    ],
+}
+"""Metric → its samples."""

@@ -11,10 +11,12 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from pipeline.kafka.admin import TIMEOUT
 from pipeline.kafka.clients import Extra, admin_config
 from pipeline.kafka.ends import begin_offsets, end_offsets
 from pipeline.ops.lag_groups import group_facts
 from pipeline.ops.lag_reading import ReadingSince
+from pipeline.ops.lag_replicas import Replicas, replicas
 from pipeline.ops.lag_samples import GroupFacts, GroupSample, Place, Poll, Sample, Target, TopicFacts, sample
 from pipeline.ops.lag_search import SearchingSince, offsets_at
 from pipeline.ops.lag_since import Answers, ReadElseSearch
@@ -88,12 +90,26 @@ class Poller:
                     raise
             sleep(PAUSE)
 
+    def replicas(self) -> Replicas:
+        """Ask where the partitions' copies are; answered also while partitions have no leader, when `poll` fails.
+
+        Raises KafkaException when the brokers do not answer, or refuse.
+        """
+        if not self._topics:  # afterwards `poll` renews them: nothing but metadata has to be had
+            self._look_at_topics()
+        return replicas(self._admin.list_topics(timeout=TIMEOUT), self._topics, self.scope.prefix)
+
+    def _look_at_topics(self) -> None:
+        """Take their settings up, when it is time."""
+        now = monotonic()
+        if now >= self._next_topics:
+            self._topics = topic_facts(self._admin, self.scope.prefix)
+            self._next_topics = now + TOPICS_EVERY
+
     def _poll(self) -> Poll:
         started = monotonic()
         at = self._clock()
-        if started >= self._next_topics:
-            self._topics = topic_facts(self._admin, self.scope.prefix)
-            self._next_topics = started + TOPICS_EVERY
+        self._look_at_topics()
         groups = group_facts(self._admin, self.scope.prefix)  # before the ends: they only grow
         everything = [(name, number) for name, topic in self._topics.items() for number in range(topic.partitions)]
         ends = end_offsets(self._admin, everything)

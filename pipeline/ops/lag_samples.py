@@ -26,9 +26,10 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TopicFacts:
-    """A topic's settings, as far as they bear on lag.
+    """A topic's settings, as far as they bear on lag and on replicas.
 
     `retention_seconds`: None when time alone deletes nothing. `readable`: whether this principal may read its records.
+    `least_in_sync`: `min.insync.replicas`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class TopicFacts:
     retention_seconds: float | None
     compacted: bool
     readable: bool
+    least_in_sync: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.domain.errors import Retryable
 from pipeline.ops.lag_history import History, Judged
 from pipeline.ops.lag_metrics import LagCollector
+from pipeline.ops.lag_replicas import Replicas
 from pipeline.ops.lag_report import document
 from pipeline.ops.lag_samples import Poll
 from pipeline.ops.serving import Route, healthz, metrics_route
@@ -28,18 +29,26 @@ log = logging.getLogger(__name__)
 
 
 class LagService:
-    """Polls every `every` seconds while the block runs. `poll`: asks the brokers; `clock`: ms, theirs.
+    """Polls every `every` seconds while the block runs. `poll`, `replicas`: ask the brokers; `clock`: ms, theirs.
 
     A poll that fails is counted and logged, and the one before stands, with its time.
     """
 
     def __init__(
-        self, poll: Callable[[], Poll], history: History, cluster: str, every: float, clock: Callable[[], int]
+        self,
+        poll: Callable[[], Poll],
+        replicas: Callable[[], Replicas],
+        history: History,
+        cluster: str,
+        every: float,
+        clock: Callable[[], int],
     ) -> None:
         self.every = every
         self.failures = 0
         self.judged: Judged | None = None
+        self.replicas: Replicas | None = None
         self._poll = poll
+        self._ask_replicas = replicas
         self._history = history
         self._cluster = cluster
         self._clock = clock
@@ -66,6 +75,7 @@ class LagService:
     def once(self) -> None:
         """One poll: taken in, or counted as a failure."""
         try:
+            self.replicas = self._ask_replicas()  # first: lag is not to be had of a partition without a leader
             self.judged = self._history.judge(self._poll())
         except KafkaException as failure:
             self.failures += 1
@@ -74,7 +84,8 @@ class LagService:
     def routes(self) -> Mapping[str, Route]:
         """`/metrics`, `/api/lag` and `/healthz`."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(LagCollector(self._cluster, lambda: self.judged, lambda: self.failures))
+        collector = LagCollector(self._cluster, lambda: self.judged, lambda: self.replicas, lambda: self.failures)
+        registry.register(collector)
         return {"/metrics": metrics_route(registry), "/api/lag": self._json, "/healthz": self._health}
 
     def _json(self) -> tuple[str, bytes]:

@@ -1,4 +1,4 @@
-"""What lag depends on of topics: partitions, retention, compaction, and whether this principal may read them."""
+"""What lag depends on of topics: partitions, retention, compaction, and whether this principal may read them; and what a write takes."""
 
 from __future__ import annotations
 
@@ -47,4 +47,11 @@ def facts(name: str, partitions: int, config: Mapping[str, str], *, readable: bo
     policies = config["cleanup.policy"].split(",")
     retention = int(config["retention.ms"])
     deletes = "delete" in policies and retention >= 0
-    return TopicFacts(name, partitions, retention / 1000 if deletes else None, "compact" in policies, readable)
+    return TopicFacts(
+        name,
+        partitions,
+        retention / 1000 if deletes else None,
+        "compact" in policies,
+        readable,
+        int(config["min.insync.replicas"]),
+    )

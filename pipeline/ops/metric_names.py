@@ -3,7 +3,7 @@
     python -m pipeline.ops.metric_names > docs/metrics.md
 
 Names and units follow Prometheus' conventions: base units (seconds, bytes), `_total` for counters. The lag exporter's are those
-of kafka-lag-exporter, so that its dashboards and rules work here. Labels hold codes and names from closed lists or from
+of kafka-lag-exporter, and of kafka_exporter for replicas, so that their dashboards and rules work here. Labels hold codes and names from closed lists or from
 topics.yaml, never an application's id, a person, or text that a party chose.
 """
 
@@ -40,6 +40,7 @@ RESTORES = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds, up to those after which a restore is given up."""
 
 PLACE = ("cluster_name", "group", "topic", "partition")
+COPIES = ("cluster_name", "topic", "partition")
 
 METRICS: tuple[Metric, ...] = (
     # -- every process ------------------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ METRICS: tuple[Metric, ...] = (
         "hedx_refusals_total",
         "counter",
         "process",
-        "Messages refused with an answer, or only counted; at a party also those put aside. By reject code.",
+        "Messages refused with an answer; at a party also those put aside. By reject code.",
         ("stage", "code"),
     ),
     # -- the parent of `hedx center run` ----------------------------------------------------------------------------------
@@ -103,6 +104,13 @@ METRICS: tuple[Metric, ...] = (
     Metric("hedx_held_messages", "gauge", "worker", "Messages held back behind others (floods).", ("stage",)),
     Metric(
         "hedx_dead_letters_total", "counter", "worker", "Messages put aside whole, by reject code.", ("stage", "code")
+    ),
+    Metric(
+        "hedx_dead_letters_withheld_total",
+        "counter",
+        "worker",
+        "Messages beyond the allowance of dead letters (floods): counted, not put aside. By reject code.",
+        ("stage", "code"),
     ),
     Metric(
         "hedx_worker_turn_seconds", "gauge", "worker", "When the worker last finished a turn, Unix time.", ("stage",)
@@ -183,6 +191,17 @@ METRICS: tuple[Metric, ...] = (
         "lag",
         "Lag of the group on a topic.",
         ("cluster_name", "group", "topic"),
+    ),
+    Metric("kafka_brokers", "gauge", "lag", "Brokers that are alive.", ("cluster_name",)),
+    Metric("kafka_topic_partition_replicas", "gauge", "lag", "Replicas that the partition should have.", COPIES),
+    Metric("kafka_topic_partition_in_sync_replica", "gauge", "lag", "Of these, those that keep up.", COPIES),
+    Metric("kafka_topic_partition_leader", "gauge", "lag", "The broker that leads it; -1: none does.", COPIES),
+    Metric(
+        "hedx_topic_min_in_sync_replicas",
+        "gauge",
+        "lag",
+        "How many in-sync replicas a write takes (min.insync.replicas).",
+        ("cluster_name", "topic"),
     ),
     Metric("kafka_consumergroup_poll_time_ms", "gauge", "lag", "How long the last poll took.", ("cluster_name",)),
     Metric(

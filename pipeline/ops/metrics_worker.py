@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
+from prometheus_client import Counter as Counted
 from prometheus_client.metrics_core import Metric as Family
 
 from pipeline.kafka.clock import wall_clock
@@ -37,6 +38,7 @@ class WorkerMetrics:
         self._restore = histogram(registry, "hedx_restore_seconds").labels(stage)
         self._dead = counter(registry, "hedx_dead_letters_total")
         self._refused = counter(registry, "hedx_refusals_total")
+        self._withheld = counter(registry, "hedx_dead_letters_withheld_total")
 
     def watch(self, view: Callable[[], View]) -> None:
         """From now on show what the worker has, too."""
@@ -65,9 +67,11 @@ class WorkerMetrics:
                 self._message_bytes.observe(_size(message))
                 self._latency.observe(max(0, now - message.timestamp) / 1000)
         self._written(work)
-        for metric, letters in ((self._dead, work.effects.dead), (self._refused, work.effects.refused)):
-            for code, number in Counter(bounded(error.code) for _, error in letters).items():
-                metric.labels(self._stage, code).inc(number)
+        refused = Counter(error.code for _, error in work.effects.refused)
+        refused.subtract(work.withheld)  # they are among the refused
+        self._count(self._refused, refused)
+        self._count(self._dead, Counter(error.code for _, error in work.effects.dead))
+        self._count(self._withheld, work.withheld)
 
     def restored(self, restored: Restored) -> None:
         """State was read back."""
@@ -78,6 +82,11 @@ class WorkerMetrics:
     def aborted(self, stage: str, reason: str) -> None:
         """A transaction was given up; why is in the log."""
         self._aborted.inc()
+
+    def _count(self, metric: Counted, numbers: Mapping[str, int]) -> None:
+        for code, number in numbers.items():
+            if number:
+                metric.labels(self._stage, bounded(code)).inc(number)
 
     def _written(self, work: Worked) -> None:
         numbers: Counter[str] = Counter()

@@ -44,10 +44,15 @@ SHORT = 2
 """The catalog release under which 37 has four seconds to answer, and all others two hours."""
 DAY = 24 * HOUR
 ALERTS = {str(rule["alert"]) for rule in documents() if "alert" in rule}
+ON_ONE_BROKER = "takes more brokers: the only one of this exchange cannot lose a replica; tests/kafka/test_cluster.py has the figures"
 BY_PROMTOOL_ONLY = {
     "HedxDiskFilling": "takes node_exporter and a full disk",
     "HedxDiskFull": "takes node_exporter and a full disk",
     "HedxClockSkew": "takes node_exporter and a wrong clock",
+    "HedxBrokerMissing": ON_ONE_BROKER,
+    "HedxUnderReplicated": ON_ONE_BROKER,
+    "HedxBelowMinInSync": ON_ONE_BROKER,
+    "HedxPartitionLeaderless": ON_ONE_BROKER,
     "HedxSealKeyOld": "takes four weeks without a rotation",
     "HedxDoctorNotRun": "takes two days",
     "HedxWatchBehind": "takes more events than a test makes",
@@ -65,6 +70,7 @@ NOT_ALWAYS = {
     "hedx_watch_deadlines_at_risk",
     "hedx_watch_open_applications",
     "stage_code:hedx_dead_letters:new10m",
+    "stage_code:hedx_refused:rate5m",
 }
 """Series that begin with a fault, or with an application that is not at its end."""
 ANNOUNCED = {"lag", "watch", *(f"center.{stage}.0" for stage in STAGES)}

@@ -180,6 +180,10 @@ def test_served_over_mutual_tls(kafka: Secured, started: list[subprocess.Popen[b
         f'kafka_consumergroup_group_lag{{cluster_name="hedx",group="{GROUP}",partition="0",topic="{INBOX}"}} 2.0'.encode()
         in page
     )
+    assert b'kafka_brokers{cluster_name="hedx"} 1.0' in page
+    for name in ("replicas", "in_sync_replica", "leader"):
+        assert f'kafka_topic_partition_{name}{{cluster_name="hedx",partition="0",topic="{INBOX}"}} 1.0'.encode() in page
+    assert f'hedx_topic_min_in_sync_replicas{{cluster_name="hedx",topic="{INBOX}"}} 1.0'.encode() in page
     status, body = get(kafka, place, "/api/lag", "center")
     assert (status, json.loads(body)["poll_seconds"]) == (200, 0.5)
     assert get(kafka, place, "/metrics", "P37")[0] == 403

@@ -20,6 +20,14 @@ def test_what_stands_in_strings_is_no_metric() -> None:
     assert read(r'up{job=~"a{2}|(b)\\..+"} == 0').metrics == {"up": {"job"}}
 
 
+def test_a_label_made_by_counting_values_is_there_to_group_by() -> None:
+    """And no other is."""
+    assert faults('sum by (broker) (count_values("broker", kafka_topic_partition_leader))') == []
+    assert faults('sum by (brker) (count_values("broker", kafka_topic_partition_leader))') == [
+        "nothing has a label brker"
+    ]
+
+
 @pytest.mark.parametrize(
     ("expression", "fault"),
     [

@@ -119,6 +119,7 @@ def test_an_aborted_transaction_has_used_nothing_up() -> None:
     first = sieve.effects(Effects(dead=dead), NOW)
     again = sieve.effects(Effects(dead=dead), NOW + 1)
     assert [m.offset for m, _ in again.dead] == [m.offset for m, _ in first.dead] == list(range(MOST))
+    assert sieve.withheld == {"cbor_invalid": 2 * MOST}
     sieve.through()
     last = sieve.effects(Effects(), NOW + 2, last=True)
     [event] = events(last.outputs)

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import BrokerMetadata, ClusterMetadata, PartitionMetadata, TopicMetadata
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.domain.errors import Retryable
 from pipeline.ops.lag_expected import INPUTS, expected_groups, is_passing
 from pipeline.ops.lag_history import History, Judged
-from pipeline.ops.lag_metrics import MINE, SAMPLES
+from pipeline.ops.lag_metrics import MINE, OF_REPLICAS, SAMPLES
+from pipeline.ops.lag_replicas import NO_LEADER, Copies, Replicas, replicas
 from pipeline.ops.lag_report import document
 from pipeline.ops.lag_rules import Limits
 from pipeline.ops.lag_samples import GroupSample, Poll, TopicFacts, sample
@@ -50,6 +52,13 @@ def poll(at: int = NOW) -> Poll:
     )
 
 
+REPLICAS = Replicas(
+    2,
+    {("hedx.37.requests", 0): Copies(3, 2, 1), ("hedx.37.requests", 1): Copies(3, 1, NO_LEADER)},
+    {"hedx.37.requests": 2, "hedx.table": 1},
+)
+
+
 @pytest.fixture
 def service() -> LagService:
     """A service over polls that fail now and then; its clock stands at the first."""
@@ -63,7 +72,7 @@ def service() -> LagService:
             raise outcome
         return outcome
 
-    service = LagService(ask, History(Limits()), "hedx", 10.0, lambda: clock[0])
+    service = LagService(ask, lambda: REPLICAS, History(Limits()), "hedx", 10.0, lambda: clock[0])
     clock = [NOW]
     service.clock = clock  # type: ignore[attr-defined]
     return service
@@ -87,7 +96,7 @@ def test_every_metric_of_the_source_is_exported_and_no_other(service: LagService
     """Names, labels, kinds and help are those of metric_names; each has a sample in this poll."""
     service.once()
     assert {name for name, _ in metrics(service)} == {metric.name for metric in MINE}
-    assert set(SAMPLES) | {"hedx_lag_failures_total"} == {metric.name for metric in MINE}
+    assert {*SAMPLES, *OF_REPLICAS, "hedx_lag_failures_total"} == {metric.name for metric in MINE}
 
 
 def test_the_figures_are_the_polls(service: LagService) -> None:
@@ -135,6 +144,48 @@ def test_the_last_good_poll_stands_and_failures_are_counted(service: LagService)
     assert before.items() - after.items() == {(("hedx_lag_failures_total", ("hedx",)), 0)}
     service.once()
     assert metrics(service)["hedx_lag_polled_seconds", ("hedx",)] == NOW / 1000 + 60.25
+
+
+def test_replicas_are_told_although_lag_is_not_to_be_had() -> None:
+    """Of a partition without a leader nobody can tell the end: the poll fails, and the figures say which partition it is."""
+
+    def fail() -> Poll:
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+
+    service = LagService(fail, lambda: REPLICAS, History(Limits()), "hedx", 10.0, lambda: NOW)
+    service.once()
+    place = ("hedx", "hedx.37.requests")
+    assert metrics(service) == {
+        ("hedx_lag_failures_total", ("hedx",)): 1,
+        ("kafka_brokers", ("hedx",)): 2,
+        ("kafka_topic_partition_replicas", (*place, "0")): 3,
+        ("kafka_topic_partition_replicas", (*place, "1")): 3,
+        ("kafka_topic_partition_in_sync_replica", (*place, "0")): 2,
+        ("kafka_topic_partition_in_sync_replica", (*place, "1")): 1,
+        ("kafka_topic_partition_leader", (*place, "0")): 1,
+        ("kafka_topic_partition_leader", (*place, "1")): -1,
+        ("hedx_topic_min_in_sync_replicas", place): 2,
+        ("hedx_topic_min_in_sync_replicas", ("hedx", "hedx.table")): 1,
+    }
+
+
+def test_replicas_are_those_of_the_brokers_answer() -> None:
+    """Of topics with the prefix; how many a write takes, of those whose settings are known."""
+
+    def partition(leader: int, copies: list[int], in_sync: list[int]) -> PartitionMetadata:
+        made = PartitionMetadata()
+        made.leader, made.replicas, made.isrs = leader, copies, in_sync
+        return made
+
+    cluster = ClusterMetadata()
+    cluster.brokers = {2: BrokerMetadata(), 3: BrokerMetadata()}
+    for name in ("hedx.37.requests", "hedx.new", "others"):
+        topic = cluster.topics[name] = TopicMetadata()
+        topic.partitions = {0: partition(2, [1, 2, 3], [2, 3]), 1: partition(-1, [1], [])}
+    found = replicas(cluster, {INBOX.name: INBOX}, "hedx.")
+    copies = {0: Copies(3, 2, 2), 1: Copies(1, 0, NO_LEADER)}
+    expected = {(name, n): each for name in ("hedx.37.requests", "hedx.new") for n, each in copies.items()}
+    assert found == Replicas(2, expected, {"hedx.37.requests": 1})
 
 
 def test_healthy_as_long_as_polls_succeed(service: LagService) -> None:
@@ -207,8 +258,9 @@ def test_one_look_says_that_it_was_one() -> None:
 )
 def test_facts_of_a_topic(config: dict[str, str], retention: float | None, compacted: bool) -> None:
     """Time deletes only where `delete` is among the policies and retention is bounded."""
-    found = facts("t", 3, config, readable=True)
+    found = facts("t", 3, config | {"min.insync.replicas": "2"}, readable=True)
     assert (found.retention_seconds, found.compacted, found.partitions) == (retention, compacted, 3)
+    assert found.least_in_sync == 2
 
 
 def test_a_sample_is_never_negative_nor_from_the_future() -> None:

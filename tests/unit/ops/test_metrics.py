@@ -11,6 +11,7 @@ from pipeline.center.installation import Installation, set_up
 from pipeline.demo.application import Sample
 from pipeline.domain.errors import InvalidMessage
 from pipeline.domain.parties import CENTER, inbox
+from pipeline.kafka.allowance import MOST
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.observing import Restored, View, Worked
 from pipeline.ops.health_facts import in_use
@@ -115,6 +116,24 @@ def test_what_is_refused_counts_by_code(sample: Sample, tmp_path: Path) -> None:
     assert values(watched.party("37"), "hedx_refusals_total") == {("answer", code): 1}
 
 
+def test_a_flood_counts_whole_however_little_is_kept(sample: Sample, tmp_path: Path) -> None:
+    """Junk beyond the allowance of dead letters is in the figures by its code; kept and withheld together are all that came."""
+    watched = Watched(network_for(sample, tmp_path), tmp_path)
+    flood = 5 * MOST
+
+    def junk() -> tuple[float, float]:
+        for _ in range(flood):
+            watched.network.broker.produce(inbox(CENTER, "requests"), b"k", b"junk")
+        watched.network.run()
+        text = watched.stage("intake")
+        [(labels, kept)] = values(text, "hedx_dead_letters_total").items()
+        assert "hedx_refusals_total" not in families(text), "each message is counted as one of them only"
+        return kept, values(text, "hedx_dead_letters_withheld_total")[labels]
+
+    assert junk() == (MOST, flood - MOST)
+    assert junk() == (MOST, 2 * flood - MOST)
+
+
 def message(value: bytes = b"value", at: int = NOW - 2_000) -> Message:
     return Message("in", 0, 0, at, b"key", value)
 
@@ -126,8 +145,11 @@ def test_a_worker_exports_exactly_its_names() -> None:
     metrics.watch(lambda: View(3, 7, 40, 4_000, NOW))
     process_metrics(registry, list, lambda: None)
     letter, refusal = InvalidMessage("signature_invalid"), InvalidMessage("made_up_elsewhere")
-    effects = Effects([Output("out", b"k", b"12345")], {}, [(message(), letter)], [(message(), refusal)])
-    metrics.worked(Worked("intake", [message(), message()], effects, NOW, 0.02, 0.006))
+    refused = [
+        (message(), each) for each in (refusal, letter, letter)
+    ]  # two of them beyond the allowance of dead letters
+    effects = Effects([Output("out", b"k", b"12345")], {}, [(message(), letter)], refused)
+    metrics.worked(Worked("intake", [message()] * 2, effects, NOW, 0.02, 0.006, {"signature_invalid": 2}))
     metrics.restored(Restored("intake", [0, 1], 9, 1.5))
     metrics.aborted("intake", "_STATE")
     text = generate_latest(registry)
@@ -138,6 +160,7 @@ def test_a_worker_exports_exactly_its_names() -> None:
     assert values(text, "hedx_output_bytes_total") == {("intake", "out"): 6}
     assert values(text, "hedx_transactions_total") == {("intake", "committed"): 1, ("intake", "aborted"): 1}
     assert values(text, "hedx_dead_letters_total") == {("intake", "signature_invalid"): 1}
+    assert values(text, "hedx_dead_letters_withheld_total") == {("intake", "signature_invalid"): 2}
     assert values(text, "hedx_refusals_total") == {("intake", "other"): 1}
     assert values(text, "hedx_restored_records_total") == {("intake",): 9}
     assert values(text, "hedx_held_messages") == {("intake",): 7}
