@@ -66,13 +66,16 @@ class WatchOracle:
         }
 
     def settled(self, since: int = 0) -> dict[str, Counter[str]]:
-        """Provider → sub-queries by status, `late` among them, of certificates since (ms)."""
+        """Provider → sub-queries by status, `late` among them, of sections whose first certificate is not older (ms)."""
         found: dict[str, Counter[str]] = {}
         rows = self.ask(
             """SELECT part.provider,
                  CASE WHEN kind = 'section_supplemented' AND part.count > 0 THEN 'late' ELSE status END, sum(part.count)
                FROM event JOIN part USING (id)
-               WHERE kind IN ('section_closed', 'section_supplemented') AND at >= ? GROUP BY 1, 2""",
+               WHERE kind IN ('section_closed', 'section_supplemented') AND EXISTS (
+                 SELECT 1 FROM event AS first WHERE first.kind = 'section_closed' AND first.at >= ?
+                 AND (first.application, first.party, first.section) = (event.application, event.party, event.section))
+               GROUP BY 1, 2""",
             since,
         )
         for provider, status, count in rows:

@@ -1,16 +1,20 @@
 """How punctual providers are (the figures behind a later 通报): what became of the sub-queries put to them, by day.
 
-What counts is the section's certificate: it was written by the deadline that counted then, extensions agreed in time included.
-A later version of it takes what had `expired` and makes it `late`. Sums over events, so their order is of no account.
+What counts is the section's first certificate: it was written by the deadline that counted then, extensions agreed in time included.
+A later version of it takes what had `expired` and makes it `late`, on the day of the first: so both are told as long, and each
+sub-query stands in one status. A supplement of a section whose first certificate was not read, or is forgotten, says nothing.
+Sums over events, so their order is of no account.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
-from pipeline.domain.records import LifecycleEvent
+from pipeline.domain.records import EventPart, LifecycleEvent
 from pipeline.ops.quantile_sketch import Sketch, merged
 
 DAY: Final = 24 * 3600 * 1000
@@ -47,17 +51,36 @@ class Punctuality:
 
     def __init__(self) -> None:
         self._counts: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+        self._first: dict[int, int] = {}
+        """Section → day of its first certificate."""
+        self._early: defaultdict[int, list[tuple[int, Sequence[EventPart]]]] = defaultdict(list)
+        """Section → (day, parts) of supplements that were read before its first certificate."""
         self._took: dict[tuple[int, str], Sketch] = {}
 
     def add(self, event: LifecycleEvent) -> None:
         """Count an event of a section's certificate (each is given once); others say nothing here."""
         if event["kind"] not in ("section_closed", "section_supplemented"):
             return
-        for part in event["parts"]:
-            counts = self._counts[event["at"] // DAY, part["provider"] or "?"]
-            status = part["status"] or "?"
-            is_late = event["kind"] == "section_supplemented" and part["count"] > 0
-            counts[LATE if is_late else status] += part["count"]
+        section, day = _section(event), event["at"] // DAY
+        if event["kind"] == "section_closed":
+            self._first[section] = day
+            self._book(day, event["parts"], supplement=False)
+            for _, parts in self._early.pop(section, ()):
+                self._book(day, parts, supplement=True)
+        elif section in self._first:
+            self._book(self._first[section], event["parts"], supplement=True)
+        else:
+            self._early[section].append((day, event["parts"]))
+
+    def _book(self, day: int, parts: Sequence[EventPart], *, supplement: bool) -> None:
+        for part in parts:
+            is_late = supplement and part["count"] > 0
+            self._counts[day, part["provider"] or "?"][LATE if is_late else part["status"] or "?"] += part["count"]
+
+    @property
+    def remembered(self) -> int:
+        """Sections that something is kept of."""
+        return len(self._first.keys() | self._early.keys())
 
     def answered(self, provider: str, at: int, took: int) -> None:
         """Note that a bundle of answers that came `at` (ms) took so long (ms) from the application's acceptance on."""
@@ -69,6 +92,9 @@ class Punctuality:
         for table in (self._counts, self._took):
             for key in [key for key in table if key[0] < first]:
                 del table[key]
+        self._first = {section: day for section, day in self._first.items() if day >= first}
+        for section in [section for section, early in self._early.items() if max(day for day, _ in early) < first]:
+            del self._early[section]
 
     def took(self, provider: str, now: int, days: int = KEPT) -> Sketch:
         """How long a provider's answers took, over the last `days` days."""
@@ -86,3 +112,9 @@ class Punctuality:
             Standing(provider, together[provider], open_ones[provider], self.took(provider, now).quantile(0.5))
             for provider in sorted(together.keys() | {who for who, count in open_ones.items() if count})
         ]
+
+
+def _section(event: LifecycleEvent) -> int:
+    """What a section is remembered by, in little memory: 64 bits of a hash."""
+    name = f"{event['party']}/{event['application_id']}/{event['section']}"
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
