@@ -9,11 +9,11 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from pipeline.kafka.clock import real_clock
+from pipeline.ops.doors import listening
 from pipeline.ops.listening import Address
 from pipeline.ops.metrics_building import Asked
 from pipeline.ops.watch import Watch
 from pipeline.ops.watch_api import WatchApi
-from pipeline.ops.watch_listening import listening
 from pipeline.ops.watch_metrics import families
 from pipeline.ops.watch_tables import WatchTables
 from pipeline.ops.watch_views import Views

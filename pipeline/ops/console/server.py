@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 from aiohttp import web
@@ -19,7 +19,7 @@ from pipeline.center.opening import ACCESS_LOG
 from pipeline.domain.errors import ConfigError, Retryable
 from pipeline.domain.parties import CENTER
 from pipeline.kafka.clients import Extra
-from pipeline.kafka.security import is_plaintext, server_context, ssl_context
+from pipeline.kafka.security import is_plaintext, ssl_context
 from pipeline.ops.console.acts import LARGEST, Acts
 from pipeline.ops.console.figures import Tally, console_metrics
 from pipeline.ops.console.following import Following
@@ -32,9 +32,15 @@ from pipeline.ops.console.roles import load_roles
 from pipeline.ops.console.sessions import Sessions
 from pipeline.ops.console.sources import Address, Source
 from pipeline.ops.console.stream import Hub
+from pipeline.ops.doors import Limits, listening
 from pipeline.ops.exposing import exposed
 from pipeline.ops.listening import Address as Listening
-from pipeline.ops.listening import callable_at
+from pipeline.ops.listening import security_of
+
+LIMITS: Final = Limits(most=256, each=96, whole=False)
+"""Connections of people's browsers, which open six each and keep them; a stream of events lasts."""
+ASKING: Final = 16
+"""Connections to the lag exporter, and to the watch, at a time: they have other callers, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,8 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
         )
     installation = setting.installation
     monitor = installation.transport("monitor")
-    server, roles = server_context(monitor), load_roles(installation.folder)
+    security_of(setting.listen, monitor)  # whatever is wrong with it is told before Kafka is asked
+    roles = load_roles(installation.folder)
     reader = next((name for name in ("ops", CENTER) if installation.transport(name).is_dir()), "ops")
     caller = next((name for name in ("ops", "monitor") if installation.transport(name).is_dir()), "monitor")
     client = ssl_context(installation.transport(caller))
@@ -79,7 +86,8 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
     log = installation.party(CENTER) / ACCESS_LOG
     letters = DeadLetters(setting.bootstrap, setting.security(reader), security=setting.security, log=log)
     desk = Desk(setting.bootstrap, setting.security(CENTER)) if officers else None
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+    connector = aiohttp.TCPConnector(limit_per_host=ASKING)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         lag = Source(Address(installation.folder, "lag", setting.lag_url), client, session)
         watch = Source(Address(installation.folder, "watch", setting.watch_url), client, session)
         hub = Hub()
@@ -104,28 +112,13 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
         except KafkaException as error:
             raise Retryable(f"no Kafka answers at {setting.bootstrap}: {error}") from error
         try:
-            async with _listening(application(guard, pages, acts), setting.listen, server) as bound:
+            async with listening(application(guard, pages, acts), setting.listen, monitor, LIMITS) as bound:
                 with exposed("console", installation, principals=[caller]) as registry:
                     if registry is not None:
                         console_metrics(registry, tally, lambda: sessions.by_role(setting.now()))
-                    yield callable_at(bound, monitor)
+                    yield bound
         finally:
             await following.stop()
-
-
-@asynccontextmanager
-async def _listening(app: web.Application, listen: Listening, context: ssl.SSLContext) -> AsyncIterator[Listening]:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0, keepalive_timeout=75.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, listen.host, listen.port, ssl_context=context)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigError(f"{listen} cannot be listened on: {error.strerror or error}") from error
-        yield Listening(listen.host, runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
 
 
 def hosts_of(monitor: Path) -> Collection[str]:

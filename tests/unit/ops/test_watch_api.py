@@ -20,12 +20,11 @@ from pipeline.center.installation import Installation, set_up
 from pipeline.domain.errors import ConfigError
 from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.security import ssl_context
-from pipeline.ops import watch_listening
+from pipeline.ops.doors import Limits, listening
 from pipeline.ops.listening import Address
 from pipeline.ops.metric_names import METRICS
 from pipeline.ops.metrics_building import Asked
 from pipeline.ops.watch_api import LARGEST_PAGE, WatchApi
-from pipeline.ops.watch_listening import listening
 from pipeline.ops.watch_metrics import families
 from pipeline.ops.watch_tables import WatchTables
 from pipeline.ops.watch_views import Views
@@ -71,14 +70,14 @@ class Served:
         self.port = 0
 
     @asynccontextmanager
-    async def running(self, **limits: float) -> AsyncIterator[Served]:
+    async def running(self, limits: Limits) -> AsyncIterator[Served]:
         """While the server runs."""
         views = Views(self.tables, lambda: NOW, lambda: self.behind)
         registry = CollectorRegistry()
         Asked(registry, lambda: families(self.tables, views, lambda: NOW, lambda: self.behind, lambda: self.rebuilt))
         api = WatchApi(views, registry, lambda: self.rebuilt, lambda: self.behind, lambda: None)
         monitor = self.installation.transport("monitor")
-        async with listening(api.application(), LOOPBACK, monitor, **limits) as address:
+        async with listening(api.application(), LOOPBACK, monitor, limits) as address:
             self.port = address.port
             yield self
 
@@ -96,11 +95,13 @@ class Served:
             return answer.status, await (answer.json() if is_json else answer.text()), answer
 
 
-def served(installation: Installation, check: Callable[[Served], Awaitable[None]], **limits: float) -> None:
+def served(
+    installation: Installation, check: Callable[[Served], Awaitable[None]], limits: Limits | None = None
+) -> None:
     """Run `check` against a server."""
 
     async def both() -> None:
-        async with Served(installation).running(**limits) as server:
+        async with Served(installation).running(limits or Limits()) as server:
             await asyncio.wait_for(check(server), 30)
 
     asyncio.run(both())
@@ -279,9 +280,8 @@ def test_metrics_are_those_of_the_table_and_half_a_figure_is_not_shown(installat
     served(installation, check)
 
 
-def test_who_says_nothing_keeps_nobody_waiting(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_says_nothing_keeps_nobody_waiting(installation: Installation) -> None:
     """All places taken by silence: they are free again after the handshake's limit, and more than these are closed at once."""
-    monkeypatch.setattr(watch_listening, "MOST", 3)
 
     async def check(server: Served) -> None:
         silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
@@ -295,7 +295,7 @@ def test_who_says_nothing_keeps_nobody_waiting(installation: Installation, monke
             connection.close()
         assert (await server.ask("/healthz"))[0] == 200
 
-    served(installation, check, handshake=0.2)
+    served(installation, check, Limits(most=3, handshake=0.2))
 
 
 def test_who_drips_is_cut_off(installation: Installation) -> None:
@@ -309,7 +309,7 @@ def test_who_drips_is_cut_off(installation: Installation) -> None:
             await reader.readexactly(1)
         writer.close()
 
-    served(installation, check, longest=0.3)
+    served(installation, check, Limits(longest=0.3))
 
 
 def test_an_address_in_use_is_a_sentence(installation: Installation) -> None:
