@@ -57,7 +57,8 @@ class Sample:
 
     `committed`: None when the group never committed here; it then starts at `begin`. `lag`: offsets, 0 when nothing but
     transaction markers is left. `seconds`: how long the first unread record has been there; None: not known. `ratio`: that
-    by the topic's retention; None: nothing is deleted by time, or `seconds` is not known.
+    by the topic's retention; None: nothing is deleted by time, or `seconds` is not known. Once records were deleted unread
+    `ratio` is 1 at least, whatever is known; `gone`: nothing is left of what was unread, and `seconds` is then the retention.
     """
 
     at: int
@@ -68,11 +69,12 @@ class Sample:
     seconds: float | None
     ratio: float | None = None
     compacted: bool = False
+    gone: bool = False
 
     @property
     def waits(self) -> bool:
         """Whether a record is left to read; of a compacted topic time tells, since offsets count what is gone."""
-        return self.lag > 0 and (not self.compacted or self.seconds is None or self.seconds > 0)
+        return self.lag > 0 and not self.gone and (not self.compacted or self.seconds is None or self.seconds > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +112,20 @@ def sample(
     """The sample made of what was asked. `since`: timestamp (ms) of the first unread record, None: not known."""
     begin, end = bounds
     start = begin if committed is None else committed
-    lag = 0 if only_markers else max(0, end - start)
-    seconds = 0.0 if lag == 0 else None if since is None else max(0, at - since) / 1000
-    lost = committed is not None and committed < begin
-    return Sample(
-        at, committed, begin, end, lag, seconds, _ratio(seconds, topic.retention_seconds, lost), topic.compacted
-    )
+    lost = start < begin
+    gone = lost and (only_markers or begin >= end)
+    lag = 0 if only_markers and not lost else max(0, end - start)
+    if gone:
+        seconds = topic.retention_seconds  # at least: so long the records were there before they were deleted
+    elif lag == 0:
+        seconds = 0.0
+    else:
+        seconds = None if since is None else max(0, at - since) / 1000
+    ratio = _ratio(seconds, topic.retention_seconds, lost)
+    return Sample(at, committed, begin, end, lag, seconds, ratio, topic.compacted, gone)
 
 
 def _ratio(seconds: float | None, retention: float | None, lost: bool) -> float | None:
     """How near the first unread record is to its deletion; 1 at least once unread records have been deleted."""
-    if retention is None or seconds is None:
-        return None
-    return max(seconds / retention, 1.0 if lost else 0.0)
+    known = None if retention is None or seconds is None else seconds / retention
+    return max(1.0, known or 0.0) if lost else known

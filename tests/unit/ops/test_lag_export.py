@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -268,6 +269,23 @@ def test_a_sample_is_never_negative_nor_from_the_future() -> None:
     assert sample(NOW, 25, (0, 20), INBOX, None).lag == 0
     assert sample(NOW, 12, (0, 20), INBOX, NOW + 5000).seconds == 0.0
     assert sample(NOW, 3, (5, 20), INBOX, NOW - 1000).ratio == 1.0
+
+
+def test_what_was_lost_stays_told_until_the_group_commits_again() -> None:
+    """All it had not read is deleted, nothing else came: offsets as Kafka's tool counts them, the retention's time, a ratio of 1."""
+    lost = sample(NOW, 50, (100, 100), INBOX, None)
+    assert (lost.lag, lost.seconds, lost.ratio, lost.waits) == (50, INBOX.retention_seconds, 1.0, False)
+    fresh = sample(NOW, 50, (100, 101), INBOX, NOW - 5_000)
+    assert (fresh.lag, fresh.seconds, fresh.ratio, fresh.waits) == (51, 5.0, 1.0, True)
+    assert sample(NOW, 50, (100, 101), INBOX, None).ratio == 1.0
+    markers = sample(NOW, 50, (100, 102), INBOX, None, only_markers=True)
+    assert (markers.lag, markers.seconds, markers.ratio, markers.waits) == (52, INBOX.retention_seconds, 1.0, False)
+    by_hand = sample(NOW, 50, (100, 100), replace(INBOX, retention_seconds=None), None)
+    assert (by_hand.seconds, by_hand.ratio, by_hand.waits) == (None, 1.0, False)
+    never = sample(NOW, None, (100, 100), INBOX, None)
+    assert (never.lag, never.seconds, never.ratio) == (0, 0.0, 0.0)
+    again = sample(NOW, 100, (100, 100), INBOX, None)
+    assert (again.lag, again.seconds, again.ratio) == (0, 0.0, 0.0)
 
 
 def test_the_exchange_expects_its_stages_and_both_desks_of_each_party() -> None:

@@ -53,6 +53,7 @@ def growing(*seconds: float, every: float = 40) -> list[Sample]:
 
 
 STOOD = past(WAITING, (60, {}), (30, {}))
+LOST = past(replace(IDLE, begin=100, end=100, lag=50, seconds=86_400.0, ratio=1.0, gone=True), (61, {}), (30, {}))
 COMPACTED = replace(WAITING, compacted=True, ratio=None)
 
 PARTITIONS = {
@@ -72,6 +73,8 @@ PARTITIONS = {
     "3 does not: compacted, and nothing is left to read": (10, past(replace(COMPACTED, seconds=0.0), (60, {})), 1),
     "3 fires: compacted, and time says something is": (3, past(COMPACTED, (60, {})), 1),
     "4 fires: the first kept is past the committed": (4, [replace(IDLE, begin=51, end=51)], 1),
+    "4 fires: all that waited is deleted, members do not matter": (4, LOST, 1),
+    "4 fires: all that waited is deleted, and nobody is there": (4, LOST, 0),
     "4 does not: it is the committed": (10, [replace(IDLE, begin=50)], 1),
     "4 does not: never committed": (10, [replace(IDLE, committed=None, begin=50)], 1),
     "5 fires: committed past the end": (5, [replace(IDLE, committed=51)], 1),
@@ -97,6 +100,7 @@ PARTITIONS = {
     "2 before 3: it stood, and nobody is there": (2, STOOD, 0),
     "2 before 4": (2, [replace(WAITING, begin=51)], 0),
     "3 before 4": (3, past(replace(WAITING, begin=51), (60, {}), (30, {})), 1),
+    "4 and not 6: nothing is left that could be lost": (4, [replace(LOST[-1], ratio=1.0)], 1),
     "4 before 6": (4, [replace(WAITING, begin=51, ratio=1.0)], 1),
     "6 before 7": (6, [replace(WAITING, ratio=0.6, seconds=400)], 1),
     "7 before 8": (7, growing(200, 250, 299, 310), 1),
