@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.ops.watch_stuck import RULES as STUCK
 from tests.promql import PROMETHEUS, RULES, documents, faults
 
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
@@ -42,6 +43,14 @@ def test_the_configuration_is_in_order() -> None:
 def test_alerts_do_what_their_tests_say(path: Path) -> None:
     """promtool plays each fault, and looks whether the alert fires."""
     assert "SUCCESS" in promtool("test", "rules", str(path))
+
+
+def test_stuck_applications_are_tried_with_reasons_that_there_are() -> None:
+    """`why` is one of the watch's own words, in the tests as in the exporter."""
+    text = "".join(path.read_text(encoding="utf-8") for path in TESTS)
+    tried = set(re.findall(r'\bwhy="([^"]+)"', text))
+    assert len(tried) >= 2
+    assert tried <= {rule.why for rule in STUCK}
 
 
 def test_each_alert_is_seen_quiet_firing_and_resolved() -> None:
