@@ -16,6 +16,7 @@ from pipeline.ops.console.acts import Acts
 from pipeline.ops.console.gate import Gate, Refusal
 from pipeline.ops.console.guard import Guard
 from pipeline.ops.console.journal import Journal
+from pipeline.ops.console.letter_reading import LetterReading
 from pipeline.ops.console.letters import letter_row
 from pipeline.ops.console.pages import Pages
 from pipeline.ops.console.roles import SHIPPED
@@ -211,5 +212,6 @@ class Standing:
         self.hub = Hub()
         for kind, value in events().items():
             self.hub.publish(kind, value)
-        pages = Pages(guard, self.hub, self.watch, self.letters, desk_here=False)  # type: ignore[arg-type]
-        return application(guard, pages, Acts(guard, self.letters, None, lambda: None))  # type: ignore[arg-type]
+        reading = LetterReading(self.letters, lambda: self.now)  # type: ignore[arg-type]
+        pages = Pages(guard, self.hub, self.watch, reading, desk_here=False)  # type: ignore[arg-type]
+        return application(guard, pages, Acts(guard, self.letters, None, reading.forget))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
@@ -26,6 +27,8 @@ LARGEST: Final = 16 * 1024
 """Bytes of a request's body."""
 WAIT: Final = 15.0
 """Seconds a decision waits for the stage's answer."""
+THREADS: Final = 4
+"""Acts at a time; more wait."""
 Decision = Literal["approve", "reject", "hold"]
 
 
@@ -37,6 +40,13 @@ class Acts:
         self._letters = letters
         self._desk = desk
         self._changed = changed
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="acts")
+        self._under_way: set[asyncio.Future[web.Response]] = set()
+
+    async def finish(self) -> None:
+        """Wait for what has begun, so that its outcome is on record."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        self._threads.shutdown()
 
     def routes(self) -> list[web.RouteDef]:
         """For the application."""
@@ -148,7 +158,7 @@ class Acts:
 
         async def carry_out() -> web.Response:
             try:
-                done, status = await asyncio.to_thread(work), 200
+                done, status = await asyncio.get_running_loop().run_in_executor(self._threads, work), 200
             except ConfigError as error:
                 done, status = {"error": "not_done", "detail": str(error)}, 409
             except (HedxError, KafkaException) as error:
@@ -158,7 +168,10 @@ class Acts:
             await self._guard.note(request, OUTCOME, what=what, subject=subject, detail=outcome, **about)
             return web.json_response(done, status=status)
 
-        return await asyncio.shield(asyncio.ensure_future(carry_out()))
+        carried = asyncio.ensure_future(carry_out())
+        self._under_way.add(carried)
+        carried.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(carried)
 
 
 def described(session: Session, caller: Caller, decides: bool) -> dict[str, Any]:

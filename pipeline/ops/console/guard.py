@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import ssl
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from aiohttp import web
@@ -68,6 +69,7 @@ class Guard:
         self._sign_ins = Throttle(5, 12_000)
         self._knocks = Throttle(3, 60_000)
         self._waiting: set[str] = set()
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="journal")  # nothing else keeps the log waiting
 
     @property
     def middlewares(self) -> list[Middleware]:
@@ -119,6 +121,10 @@ class Guard:
         caller: Caller = request[CALLER]
         noted = Noted(act, caller.principal, caller.serial, request.get(NAME, ""), **told)  # type: ignore[arg-type]
         return await self._write(noted)
+
+    def close(self) -> None:
+        """Write what waits to be written, and no more."""
+        self._writing.shutdown()
 
     # ---- around handlers -------------------------------------------------------------------------------------------------
 
@@ -180,7 +186,8 @@ class Guard:
 
     async def _write(self, noted: Noted) -> int:
         try:
-            number = await asyncio.to_thread(self._journal.note, noted, self.now())
+            loop = asyncio.get_running_loop()
+            number = await loop.run_in_executor(self._writing, self._journal.note, noted, self.now())
         except JournalClosed as error:
             raise Refusal(503, "log_closed") from error
         self._tally.noted(noted.act, noted.what, noted.detail)

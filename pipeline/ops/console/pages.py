@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
-from confluent_kafka import KafkaException
 
-from pipeline.center.deadletters import DeadLetters
-from pipeline.domain.errors import ConfigError, HedxError
 from pipeline.domain.lifecycle_words import STATES
 from pipeline.domain.parties import is_provider
 from pipeline.ops.console.acts import described
 from pipeline.ops.console.gate import Caller, Refusal
 from pipeline.ops.console.guard import CALLER, HEADERS, Guard
-from pipeline.ops.console.letters import letter_facts
+from pipeline.ops.console.letter_reading import LetterReading
 from pipeline.ops.console.roles import may
 from pipeline.ops.console.shapes import alerts
 from pipeline.ops.console.sight import seen, seen_application, without_names
@@ -44,7 +40,7 @@ PAGE: Final = 50
 class Pages:
     """The handlers. `desk_here`: whether decisions can be made on this machine."""
 
-    def __init__(self, guard: Guard, hub: Hub, watch: Source, letters: DeadLetters, *, desk_here: bool) -> None:
+    def __init__(self, guard: Guard, hub: Hub, watch: Source, letters: LetterReading, *, desk_here: bool) -> None:
         self._guard = guard
         self._hub = hub
         self._watch = watch
@@ -171,18 +167,12 @@ class Pages:
 
     async def letter(self, request: web.Request) -> web.Response:
         """A dead letter's facts; of its bytes only how many, and their digest."""
-        self._guard.session(request)
-        caller = request[CALLER]
+        session, caller = self._guard.session(request), request[CALLER]
         if caller.party is not None or not may(caller.role, "viewer"):
             raise Refusal(404, "unknown")
         place = f"{int(request.match_info['partition'])}/{int(request.match_info['offset'])}"
-        try:
-            shown = await asyncio.to_thread(self._letters.show, place)
-        except ConfigError:
-            raise Refusal(404, "unknown") from None
-        except (HedxError, KafkaException) as error:
-            raise Refusal(503, "kafka_away") from error
-        return web.json_response(letter_facts(shown))
+        found = await self._letters.facts(place, session=session.id, fingerprint=caller.fingerprint)
+        return web.json_response(found)
 
     async def _ask(self, path: str, parameters: dict[str, str] | None = None) -> Any:
         try:

@@ -26,6 +26,7 @@ from pipeline.ops.console.following import Following
 from pipeline.ops.console.gate import Gate
 from pipeline.ops.console.guard import Guard
 from pipeline.ops.console.journal import Journal
+from pipeline.ops.console.letter_reading import LetterReading
 from pipeline.ops.console.pages import Pages
 from pipeline.ops.console.registers import Desk, Registers
 from pipeline.ops.console.roles import load_roles
@@ -105,8 +106,14 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
         gate = Gate(roles, lambda: following.revoked, lambda: following.suspended)
         sessions, tally = Sessions(), Tally()
         guard = Guard(gate, sessions, Journal(log), setting.now, hosts_of(monitor), tally=tally)
-        acts = Acts(guard, letters, desk, following.look_at_letters_now)
-        pages = Pages(guard, hub, watch, letters, desk_here=desk is not None)
+        reading = LetterReading(letters, setting.now)
+
+        def changed() -> None:
+            reading.forget()
+            following.look_at_letters_now()
+
+        acts = Acts(guard, letters, desk, changed)
+        pages = Pages(guard, hub, watch, reading, desk_here=desk is not None)
         try:
             await following.start()
         except KafkaException as error:
@@ -118,6 +125,9 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
                         console_metrics(registry, tally, lambda: sessions.by_role(setting.now()))
                     yield bound
         finally:
+            await acts.finish()
+            reading.close()
+            guard.close()
             await following.stop()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,14 +16,16 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography import x509
 
+from pipeline.center.deadletter_facts import Shown
 from pipeline.center.installation import Installation, set_up
 from pipeline.crypto.enrolment import certificates_in
 from pipeline.kafka.clock import wall_clock
 from pipeline.ops.console.guard import COOKIE, HEADERS, TOKEN
+from pipeline.ops.console.letter_reading import AT_ONCE
 from pipeline.ops.console.sessions import IDLE
 from pipeline.province import access
 from pipeline.province.database import access_log
-from tests.console import MINE, OTHERS, Standing
+from tests.console import MINE, OTHERS, Letters, Standing
 
 REPLAY = "/api/dead-letters/0/7/replay"
 ROLES = {"ops": "operator", "admin": "viewer", "center": "officer", "P37": "viewer"}
@@ -495,6 +499,39 @@ def test_a_dead_letter_is_shown_without_its_bytes(standing: Standing) -> None:
         assert await code_of(await ops.get("/api/dead-letters/0/8")) == (404, "unknown")
 
     visit(standing, course)
+
+
+class Stalled(Letters):
+    """Letters on a Kafka that does not answer until `answers` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = threading.Event()
+
+    def show(self, place: str) -> Shown:
+        """The one letter there is, later."""
+        assert self.answers.wait(30)
+        return super().show(place)
+
+
+def test_reading_letters_keeps_nobody_from_the_log(standing: Standing) -> None:
+    """Sixty readings under way, of which Kafka answers none: somebody signs in meanwhile, and acts."""
+    letters = Stalled()
+    standing.letters = letters
+
+    async def course(browser: Callable[[str], Browser]) -> None:
+        viewer, ops = browser("admin"), browser("ops")
+        await viewer.sign_in()
+        readings = [asyncio.create_task(viewer.get(f"/api/dead-letters/0/{n}")) for n in range(60)]
+        await ops.sign_in()
+        assert (await ops.act("POST", REPLAY, {"reason": "x"})).status == 200
+        letters.answers.set()
+        statuses = Counter([(await reading).status for reading in readings])
+        assert statuses[429] == 60 - AT_ONCE
+        assert await code_of(await viewer.get("/api/dead-letters/0/7")) == (429, "too_often")
+
+    visit(standing, course)
+    assert letters.done != []
 
 
 async def heard(answer: ClientResponse, kinds: set[str]) -> dict[str, Any]:
