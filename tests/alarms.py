@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,13 +29,14 @@ from pipeline.crypto.keystore import Transport, load_identity, write_transport
 from pipeline.domain.parties import CENTER, inbox
 from pipeline.kafka.clients import admin_config
 from pipeline.kafka.clock import mapped, read_steps, real_clock, wall_clock
+from pipeline.kafka.readiness import accepts, free_ports
 from pipeline.province.database import connect
 from pipeline.province.filing import file_application
 from pipeline.province.store import Store
 from pipeline.stages.reference import publish_trust
 from tests.exchange import LONG, Exchange
-from tests.processes import ROOT, Processes, wait_until
-from tests.prometheus import Prometheus
+from tests.processes import ROOT, Processes, _die_with_parent, wait_until
+from tests.prometheus import START, Prometheus
 
 LOOK_EVERY = 0.25
 PATIENCE = 90.0
@@ -283,21 +283,20 @@ class Faults:
 
 
 @contextmanager
-def textfile_served(folder: Path) -> Iterator[str]:
-    """The address at which the files of `folder` are served as they are: what node_exporter does with textfiles."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, directory=str(folder), **named)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name for it
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+def node_exporter(folder: Path) -> Iterator[str]:
+    """The address of Debian's node_exporter over this machine, which also gives the textfiles of `folder`."""
+    program = shutil.which("prometheus-node-exporter")
+    assert program, "prometheus-node-exporter is missing: install what debian-packages.txt lists"
+    [port] = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    options = [f"--web.listen-address={address}", f"--collector.textfile.directory={folder}"]
+    with (folder / "exporter.log").open("wb") as out:
+        process = subprocess.Popen(
+            [program, *options], stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=_die_with_parent
+        )
         try:
-            yield f"127.0.0.1:{server.server_port}"
+            wait_until("node_exporter up", lambda: process.poll() is None and accepts(address), START, pause=0.05)
+            yield address
         finally:
-            server.shutdown()
-            thread.join()
+            process.kill()
+            process.wait()
