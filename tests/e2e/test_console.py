@@ -20,15 +20,18 @@ from confluent_kafka import Producer
 from playwright.sync_api import Browser
 
 from pipeline.center.opening import ACCESS_LOG
+from pipeline.demo.application import random_application
 from pipeline.domain.parties import CENTER
 from pipeline.domain.records import Application, Person
+from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.readiness import accepts, free_ports
 from pipeline.ops.console.pages import STATIC
 from pipeline.province import access
 from pipeline.province.database import access_log
+from pipeline.stages.clock import local_date
 from tests.browser import Visit, chromium, until, visiting
 from tests.byte_search import pattern_of
-from tests.exchange import LONG, Exchange
+from tests.exchange import LONG, Exchange, own_broker
 from tests.officer import DOUBTFUL
 from tests.processes import Processes, wait_until
 from tests.raw_https import Caller
@@ -66,6 +69,15 @@ class Standing:
         """The center's access log."""
         with closing(access_log(self.exchange.installation.party(CENTER) / ACCESS_LOG)) as log:
             return access.entries(log)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """An exchange of its own: what is put aside here, and the watch's group, would disturb the other tests'."""
+    folder = tmp_path_factory.mktemp("exchange")
+    sample = random_application(folder / "sample", seed=2026, today=local_date(wall_clock()))
+    with Exchange(folder, sample, own_broker(folder)) as exchange:
+        yield exchange
 
 
 @pytest.fixture(scope="module")
