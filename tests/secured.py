@@ -9,14 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.app import publish
 from pipeline.center.installation import Installation, set_up
 from pipeline.demo.preparation import declare
+from pipeline.domain.parties import CENTER
 from pipeline.kafka import acls
 from pipeline.kafka.clients import Config
+from pipeline.kafka.clock import wall_clock
 from pipeline.kafka.embedded import EmbeddedBroker
 from pipeline.kafka.java import classpath, find_java
 from pipeline.kafka.security import client_security, write_client_properties
 from pipeline.kafka.topology import TOPICS_FILE, Topology, load
+from pipeline.signer.client import open_identity
 
 PARTIES = ("32", "37")
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
@@ -52,6 +56,13 @@ class Secured:
         registered = {"32": ["127.0.0.1"], "37": list(addresses)}
         operator = client_security(self.installation.transport("admin"))
         acls.apply_for(self.bootstrap, self.topology, registered, suspended, operator)
+
+    def publish_trust(self) -> None:
+        """Publish hedx.trust as the registry has it."""
+        with open_identity(self.installation.identity_folder(CENTER)) as center:
+            outputs = self.installation.publication(center.signer, wall_clock())
+        security = client_security(self.installation.transport(CENTER))
+        publish(self.bootstrap, outputs, "hedx.center.trust", extra=security)
 
     def tool(self, main: str, principal: str, *arguments: str) -> str:
         """What one of Kafka's own programs, run as `principal`, says on stdout and stderr."""

@@ -53,7 +53,7 @@ def start_console(
     """
     if is_plaintext():
         return None
-    os.environ["HEDX_PARTIES"] = ",".join(parties)  # the lag exporter expects their groups, and no others
+    os.environ["HEDX_PARTIES"] = ",".join(parties)  # for what is asked by hand: the cluster has no others
     crew.start("lag", "lag", "--serve", ANY, "--every", "2", "--bootstrap", bootstrap)
     crew.start("watch", "watch", "--serve", ANY, "--bootstrap", bootstrap)
     port = USUAL if is_free(USUAL) else free_ports(1)[0]

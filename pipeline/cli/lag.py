@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Callable, Collection
+from contextlib import closing
 
 import click
 from confluent_kafka import KafkaException
 from rich.live import Live
 
 from pipeline import logs
+from pipeline.center.installation import Installation
 from pipeline.cli import cluster, options
 from pipeline.cli.exits import Exit
 from pipeline.cli.lag_view import Changes, Row, Trends, drawn, rows
 from pipeline.cli.output import console, emit, remark, table
 from pipeline.cli.stopping import stop_on_signals
 from pipeline.domain.errors import ConfigError
-from pipeline.kafka.topology import TOPICS_FILE, load
+from pipeline.kafka.clients import Extra
+from pipeline.kafka.topology import TOPICS_FILE, Topology, load
 from pipeline.ops.lag_expected import expected_groups
 from pipeline.ops.lag_history import History
+from pipeline.ops.lag_parties import JoinedParties
 from pipeline.ops.lag_poll import Poller, Scope, brokers_clock
 from pipeline.ops.lag_report import document
 from pipeline.ops.lag_rules import Limits
+from pipeline.ops.lag_samples import Poll
 from pipeline.ops.lag_service import LagService
 from pipeline.ops.listening import parse_address
 from pipeline.ops.serving import Serving
@@ -52,26 +59,68 @@ def command(
 ) -> Exit:
     """Show how far behind every consumer group is, in offsets and seconds, and which is not all right and why.
 
-    Exits 10 when a group is not. One look has no past: that a group does not get on takes --watch or --serve to tell.
+    Groups are expected of the parties that have joined (hedx.trust) and are not suspended; where no anchor is, of
+    HEDX_PARTIES or all of topics.yaml. Exits 10 when a group is not all right. One look has no past: that a group does not get on takes --watch or --serve to tell.
     """
     if live and serve:
         raise click.UsageError("--watch and --serve are two ways to run: give one")
     topology = load(TOPICS_FILE)
-    scope = Scope(topology.cluster.prefix, expected_groups(topology.parties))
-    with Poller(bootstrap, scope, cluster.security("ops", "admin")) as poller:
+    extra = cluster.security("ops", "admin")
+    scope = Scope(topology.cluster.prefix, expected_groups(()))
+    with Poller(bootstrap, scope, extra) as poller, closing(Expected(bootstrap, topology, extra)) as expected:
+
+        def poll() -> Poll:
+            poller.scope = Scope(topology.cluster.prefix, expected_groups(expected.parties()))
+            return poller.poll()
+
         period = every or (SERVE_EVERY if serve else WATCH_EVERY)
         history = History(Limits(late=late, stalled=stalled))
-        service = LagService(poller.poll, poller.replicas, history, topology.cluster.name, period, brokers_clock)
+        service = LagService(poll, poller.replicas, history, topology.cluster.name, period, brokers_clock)
         if serve:
             return _serve(service, serve)
         if live:
             return _watch(service, as_json)
-        return _once(poller, history, topology.cluster.name, as_json)
+        return _once(poll, history, topology.cluster.name, as_json)
 
 
-def _once(poller: Poller, history: History, name: str, as_json: bool) -> Exit:
+class Expected:
+    """Whose groups are expected, anew at each poll: who has joined; where that is not to be known, who is named."""
+
+    def __init__(self, bootstrap: str, topology: Topology, extra: Extra) -> None:
+        installation = Installation(data_dir())
+        self._joined = (
+            JoinedParties(bootstrap, installation.anchor(), extra) if installation.is_set_up() else None
+        )  # whoever set up the machine put the anchor there
+        self._file = topology
+        self._said = ""
+
+    def parties(self) -> Collection[str]:
+        """The parties. Raises KafkaException and Retryable when brokers do not answer at first."""
+        if self._joined is None:
+            return self._named("no anchor is here to read hedx.trust with")
+        try:
+            return self._joined.look()
+        except ConfigError as error:
+            return self._named(str(error))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._joined is not None:
+            self._joined.close()
+
+    def _named(self, why: str) -> Collection[str]:
+        """Those of HEDX_PARTIES, else of topics.yaml; told once that it is not known who has joined."""
+        codes = os.environ.get("HEDX_PARTIES", "")
+        named = [code.strip() for code in codes.split(",") if code.strip()]
+        if self._said != why:
+            self._said = why
+            remark(f"{why}: groups are expected of {'HEDX_PARTIES' if named else 'all parties of topics.yaml'}")
+        return named or self._file.parties
+
+
+def _once(poll: Callable[[], Poll], history: History, name: str, as_json: bool) -> Exit:
     try:
-        judged = history.judge(poller.poll())
+        judged = history.judge(poll())
     except KafkaException as error:
         raise ConfigError(f"the brokers do not tell: {error.args[0].str()}") from error
     if as_json:

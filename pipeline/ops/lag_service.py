@@ -77,9 +77,9 @@ class LagService:
         try:
             self.replicas = self._ask_replicas()  # first: lag is not to be had of a partition without a leader
             self.judged = self._history.judge(self._poll())
-        except KafkaException as failure:
+        except (KafkaException, Retryable) as failure:
             self.failures += 1
-            log.warning("poll failed: %s", failure.args[0].str())
+            log.warning("poll failed: %s", failure.args[0].str() if isinstance(failure, KafkaException) else failure)
 
     def routes(self) -> Mapping[str, Route]:
         """`/metrics`, `/api/lag` and `/healthz`."""

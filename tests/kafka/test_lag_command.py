@@ -29,8 +29,9 @@ GROUP = "hedx.37.answer"
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """A cluster on which 37 has committed behind the first of three messages; nobody runs."""
+    """A cluster whose parties have joined, on which 37 has committed behind the first of three messages; nobody runs."""
     with secured(tmp_path_factory.mktemp("lag")) as cluster:
+        cluster.publish_trust()
         center, party = Producer(cluster.client("center")), Consumer(cluster.client("P37", group_id=GROUP))
         for _ in range(3):
             center.produce(INBOX, b"sealed", partition=0)
