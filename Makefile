@@ -9,7 +9,12 @@ BIN := .venv/bin
 VENV := .venv/.installed
 KAFKA := deploy/kafka/libs/.copied
 MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
-SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/test_architecture.py
+PYTEST := $(BIN)/python -m pytest -q -m "not chaos and not cluster and not package"
+SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/attacks tests/test_architecture.py
+MEASURING := $(addprefix tests/kafka/test_,access.py lag_size.py transactions.py)
+PAIRED := $(addprefix tests/e2e/test_,console.py demo_interrupt.py) $(filter-out $(MEASURING),$(wildcard tests/kafka/test_*.py))
+# One more than cores: there is always a test that waits for a broker.
+WORKERS := $(shell echo $$(($$(nproc) + 1)))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -30,13 +35,15 @@ kafka: $(KAFKA)
 demo: setup  ## Kafka, the center and three provinces; the sample application; its dossiers
 	@exec $(BIN)/hedx demo
 
-# The first run shares its tests out to all cores; the second has what measures time or starts an exchange of processes.
+# The first run shares its tests out to all cores; the second goes by whole files, whose tests share a broker or an exchange of
+# their own. The third, one by one, has what measures time and what is asked of one exchange under way.
 test: packages setup lint  ## Lint, types and all tests, on a real broker
-	$(BIN)/python -m pytest -q -m "not chaos and not cluster and not package" -n auto $(SHARED)
-	$(BIN)/python -m pytest -q -m "not chaos and not cluster and not package" $(addprefix --ignore=,$(SHARED))
+	$(PYTEST) -n $(WORKERS) $(SHARED)
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PAIRED)
+	$(PYTEST) $(addprefix --ignore=,$(SHARED) $(PAIRED))
 
 test-docker: .venv lint  ## The same tests on apache/kafka in a container (needs a Docker engine)
-	HEDX_BROKER=docker $(BIN)/python -m pytest -q -m "not chaos and not cluster and not package"
+	HEDX_BROKER=docker $(PYTEST)
 
 chaos: setup  ## Kill every stage three times mid-run
 	$(BIN)/python -m pytest -q -m chaos
