@@ -17,7 +17,7 @@ from pipeline.center.deadletters import DeadLetters
 from pipeline.domain.errors import ConfigError, HedxError
 from pipeline.domain.free_text import free_text_fault
 from pipeline.ops.console.gate import Caller, Refusal
-from pipeline.ops.console.guard import CALLER, COOKIE, NAME, Guard
+from pipeline.ops.console.guard import CALLER, COOKIE, NAME, Guard, tell
 from pipeline.ops.console.journal import ACTED, OUTCOME, SIGNED_IN, SIGNED_OUT
 from pipeline.ops.console.registers import Desk
 from pipeline.ops.console.sessions import LONGEST, Session, person_named
@@ -25,6 +25,8 @@ from pipeline.stages.acts import REASON_LIMIT
 
 LARGEST: Final = 16 * 1024
 """Bytes of a request's body."""
+BODY: Final = 10.0
+"""Seconds for a request's body."""
 WAIT: Final = 15.0
 """Seconds a decision waits for the stage's answer."""
 THREADS: Final = 4
@@ -163,6 +165,9 @@ class Acts:
                 done, status = {"error": "not_done", "detail": str(error)}, 409
             except (HedxError, KafkaException) as error:
                 done, status = {"error": "kafka_away", "detail": type(error).__name__}, 503
+            except Exception as failure:  # noqa: BLE001 - whatever it was, the act's outcome is on record
+                tell(failure)
+                done, status = {"error": "failed"}, 500
             after()
             outcome = {"of": number, **{key: value for key, value in done.items() if key != "detail"}}
             await self._guard.note(request, OUTCOME, what=what, subject=subject, detail=outcome, **about)
@@ -193,7 +198,10 @@ async def body_of(request: web.Request, *names: str, optional: tuple[str, ...] =
     if request.content_type != "application/json":
         raise Refusal(415, "not_json")
     try:
-        given = json.loads(await request.read())
+        async with asyncio.timeout(BODY):
+            given = json.loads(await request.read())
+    except TimeoutError:
+        raise Refusal(408, "too_slow") from None
     except web.HTTPRequestEntityTooLarge:
         raise Refusal(413, "too_large") from None
     except (ValueError, RecursionError):

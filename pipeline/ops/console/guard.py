@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import ssl
+import traceback
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -41,6 +43,8 @@ HEADERS: Final = {
     "Server": "hedx",
 }
 """Of every answer."""
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -109,7 +113,9 @@ class Guard:
         """The session of somebody who may act now: origin, session, token, role, in this order. Raises Refusal."""
         self.check_origin(request)
         session = self.session(request, used=True)
-        if not hmac.compare_digest(request.headers.get(TOKEN, "").encode(), session.csrf.encode()):
+        if not hmac.compare_digest(
+            request.headers.get(TOKEN, "").encode("utf-8", "surrogateescape"), session.csrf.encode()
+        ):
             raise Refusal(403, "token_wrong")
         request[NAME] = session.name
         if not may(request[CALLER].role, needed):
@@ -129,7 +135,7 @@ class Guard:
     # ---- around handlers -------------------------------------------------------------------------------------------------
 
     async def _dress(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Security headers, and refusals as JSON."""
+        """Security headers; refusals and failures as JSON."""
         try:
             answer = await handler(request)
         except Refusal as refusal:
@@ -138,15 +144,22 @@ class Guard:
                 answer.headers["Retry-After"] = str(-(-refusal.retry_after // 1000))
         except web.HTTPException as error:
             answer = web.json_response({"error": error.reason}, status=error.status)
+        except ConnectionError:  # the client is gone
+            raise
+        except Exception as failure:
+            if request.writer.output_size:  # it has begun to be answered
+                raise
+            tell(failure)
+            answer = web.json_response({"error": "failed"}, status=500)
         if not answer.prepared:
             answer.headers.update(HEADERS)
         return answer
 
     async def _receive(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Who it is; then, where something is to be changed, how often, and a row for what is refused."""
-        if request.host.rpartition(":")[0].strip("[]") not in self._hosts and request.host not in self._hosts:
-            raise Refusal(421, "host_unknown")
         try:
+            if request.host.rpartition(":")[0].strip("[]") not in self._hosts and request.host not in self._hosts:
+                raise Refusal(421, "host_unknown")
             caller = self.caller(request)
         except Refusal as refusal:
             await self._note_knock(request, refusal)
@@ -159,10 +172,15 @@ class Guard:
             return await handler(request)
         except Refusal as refusal:
             if refusal.status != 503 and refusal.code != "too_often":
-                subject = request.path if request.path.isprintable() else ""
-                await self.note(
-                    request, REFUSED, what=request.method, subject=subject[:200], detail={"code": refusal.code}
-                )
+                await self._note_refused(request, refusal.code)
+            raise
+        except web.HTTPException as error:  # no such path, another method
+            await self._note_refused(request, f"http_{error.status}")
+            raise
+        except ConnectionError:
+            raise
+        except Exception:
+            await self._note_refused(request, "failed")
             raise
 
     async def _pace(self, request: web.Request, caller: Caller) -> None:
@@ -174,10 +192,12 @@ class Guard:
             return
         if key not in self._waiting:  # the first of a streak is told, the rest would only fill the log
             self._waiting.add(key)
-            await self.note(
-                request, REFUSED, what=request.method, subject=request.path[:200], detail={"code": "too_often"}
-            )
+            await self._note_refused(request, "too_often")
         raise Refusal(429, "too_often", wait)
+
+    async def _note_refused(self, request: web.Request, code: str) -> None:
+        subject = request.path if request.path.isprintable() else ""
+        await self.note(request, REFUSED, what=request.method, subject=subject[:200], detail={"code": code})
 
     async def _note_knock(self, request: web.Request, refusal: Refusal) -> None:
         principal, serial = known_as(self._certificate(request))
@@ -192,6 +212,12 @@ class Guard:
             raise Refusal(503, "log_closed") from error
         self._tally.noted(noted.act, noted.what, noted.detail)
         return number
+
+
+def tell(failure: Exception) -> None:
+    """Where something went wrong, in this process's own log; none of its text, which may be a client's."""
+    place = traceback.extract_tb(failure.__traceback__)[-1]
+    log.error("%s in %s, line %s", type(failure).__name__, place.name, place.lineno)
 
 
 def client_certificate(request: web.Request) -> bytes | None:

@@ -21,8 +21,6 @@ STATUSES: Final = ("stopped", "stalled", "warn", "ok")
 """Of a group, the gravest first."""
 TREND: Final = 60
 """Points of a trend line."""
-CERTIFICATES: Final = 24
-"""Rows of the table of certificates: those that end first."""
 _TELLING: Final = re.compile(r"[0-9]{1,8}|[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -110,7 +108,7 @@ def catalog_table(release: Release | None) -> Document:
 
 
 def certificates_table(facts: Facts) -> Document:
-    """The certificates that end first, and the revocation list."""
+    """All certificates, those that end first on top, and the revocation list; `sight` shows the first of what a caller may see."""
     held = sorted(facts.certificates, key=lambda one: (one.not_after, one.party, one.usage))
     rows = [
         {
@@ -125,7 +123,7 @@ def certificates_table(facts: Facts) -> Document:
     ]
     crl = facts.revocation_list
     listed = None if crl is None else {"number": crl.number, "made_at": crl.made_at, "next_update": crl.next_update}
-    return {"rows": rows[:CERTIFICATES], "count": len(rows), "crl": listed}
+    return {"rows": rows, "count": len(rows), "crl": listed}
 
 
 def finding_row(finding: Finding) -> Document:

@@ -10,6 +10,8 @@ from pipeline.ops.console.gate import Caller
 from pipeline.ops.console.roles import may
 from pipeline.ops.console.words import own_code
 
+CERTIFICATES: Final = 24
+"""Rows of the table of certificates that a caller is shown: those that end first."""
 _GROUP: Final = re.compile(r"hedx\.([0-9]{2})\..+")
 
 
@@ -18,9 +20,11 @@ def seen(kind: str, value: Any, caller: Caller) -> Any:
     if value is None:
         return None
     if caller.party is None:
-        return None if kind == "desk" and not may(caller.role, "officer") else value
-    show = _OWN.get(kind)
-    return None if show is None else show(value, caller.party)
+        allowed = None if kind == "desk" and not may(caller.role, "officer") else value
+    else:
+        show = _OWN.get(kind)
+        allowed = None if show is None else show(value, caller.party)
+    return _first_certificates(allowed) if kind == "certificates" else allowed
 
 
 def seen_application(document: Mapping[str, Any], caller: Caller) -> bool:
@@ -73,6 +77,11 @@ def _risks(value: Any, party: str) -> Any:
 def _certificates(value: Any, party: str) -> Any:
     rows = [row for row in value["rows"] if row["party"] == party]
     return {**value, "rows": rows, "count": len(rows)}
+
+
+def _first_certificates(value: Any) -> Any:
+    """Cut last: what is left out is what may be seen, too, and ends later."""
+    return {**value, "rows": value["rows"][:CERTIFICATES]}
 
 
 def _findings(value: Any, party: str) -> Any:

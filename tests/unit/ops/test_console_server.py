@@ -16,10 +16,11 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography import x509
 
-from pipeline.center.deadletter_facts import Shown
+from pipeline.center.deadletter_facts import Letter, Shown
 from pipeline.center.installation import Installation, set_up
 from pipeline.crypto.enrolment import certificates_in
 from pipeline.kafka.clock import wall_clock
+from pipeline.ops.console import acts
 from pipeline.ops.console.guard import COOKIE, HEADERS, TOKEN
 from pipeline.ops.console.letter_reading import AT_ONCE
 from pipeline.ops.console.sessions import IDLE
@@ -293,6 +294,27 @@ def test_requests_that_no_page_of_ours_made_are_refused(standing: Standing, head
     assert told(standing)[-1] == ("console_refused", code)
 
 
+def test_a_token_that_is_no_text_is_wrong(standing: Standing) -> None:
+    """Bytes that are no UTF-8 are refused like any other, and on record."""
+
+    async def course(browser: Callable[[str], Browser]) -> None:
+        ops = browser("ops")
+        await ops.sign_in()
+        host = ops.origin.removeprefix("https://")
+        lines = [f"DELETE /api/session HTTP/1.1\r\nHost: {host}\r\nOrigin: {ops.origin}\r\nConnection: close\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in ops.headers.items()]
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        writer.write("".join(lines).encode() + TOKEN.encode() + b": \xff\xfe\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 403")
+        assert answer.endswith(b'{"error": "token_wrong"}')
+        assert b"Content-Security-Policy" in answer
+
+    visit(standing, course)
+    assert told(standing)[-1] == ("console_refused", "token_wrong")
+
+
 def test_nobody_is_signed_in_by_another_site(standing: Standing) -> None:
     """Nor under a name that somebody else chose."""
 
@@ -392,6 +414,69 @@ def test_tries_are_counted(standing: Standing) -> None:
     assert codes.count("too_often") == 2
 
 
+def test_an_act_that_does_not_exist_is_in_the_log(standing: Standing) -> None:
+    """No such path, another method; bounded like every act."""
+
+    async def course(browser: Callable[[str], Browser]) -> None:
+        ops = browser("ops")
+        assert (await ops.act("POST", "/api/secrets")).status == 404
+        assert (await ops.act("PUT", REPLAY)).status == 405
+        assert (await ops.act("POST", "/api/%0aFORGED")).status == 404
+        statuses = [(await ops.act("POST", "/api/secrets")).status for _ in range(20)]
+        assert statuses == [404] * 17 + [429] * 3
+
+    visit(standing, course)
+    assert told(standing)[:3] == [("console_refused", f"http_{status}") for status in (404, 405, 404)]
+    assert [row.detail.get("subject") for row in rows(standing)][:3] == ["/api/secrets", REPLAY, None]
+    assert len(rows(standing)) == 21
+
+
+def test_a_request_that_breaks_something_is_in_the_log(standing: Standing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it was that nobody thought of."""
+
+    def broken(_: object) -> str:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(acts, "person_named", broken)
+
+    async def course(browser: Callable[[str], Browser]) -> None:
+        answer = await browser("ops").act("POST", "/api/session", {"name": "王"})
+        assert await code_of(answer) == (500, "failed")
+
+    visit(standing, course)
+    assert told(standing) == [("console_refused", "failed")]
+
+
+def test_what_goes_wrong_within_is_an_answer_like_any_other(
+    standing: Standing, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the security headers, as JSON, telling nothing; an act's is in the access log, and the process's own log has the place."""
+
+    class Broken(Letters):
+        def show(self, place: str) -> Shown:
+            raise RuntimeError("secret")
+
+        def discard(self, place: str, *, by: str, reason: str, now: int) -> Letter:
+            raise RuntimeError("secret")
+
+    standing.letters = Broken()
+
+    async def course(browser: Callable[[str], Browser]) -> None:
+        ops = browser("ops")
+        await ops.sign_in()
+        looked = await ops.get("/api/dead-letters/0/7")
+        acted = await ops.act("POST", "/api/dead-letters/0/7/discard", {"reason": "x"})
+        for answer in (looked, acted):
+            assert {name: answer.headers.get(name) for name in HEADERS} == dict(HEADERS)
+            assert await code_of(answer) == (500, "failed")
+
+    visit(standing, course)
+    begun, ended = rows(standing)[-2:]
+    assert (ended.act, ended.detail["of"], ended.detail["error"]) == ("console_outcome", begun.number, "failed")
+    assert "RuntimeError in show" in caplog.text
+    assert "secret" not in caplog.text
+
+
 # ---- looking -----------------------------------------------------------------------------------------------------------
 
 
@@ -435,9 +520,15 @@ def test_a_host_that_is_not_ours_gets_nothing(standing: Standing) -> None:
     """A name that somebody points at this address is not in the certificate."""
 
     async def course(browser: Callable[[str], Browser]) -> None:
-        assert await code_of(await browser("ops").get("/sign-in", Host="evil.example:9443")) == (421, "host_unknown")
+        for _ in range(9):
+            answer = await browser("ops").get("/sign-in", Host="evil.example:9443")
+            assert await code_of(answer) == (421, "host_unknown")
 
     visit(standing, course)
+    assert (
+        told(standing) == [("console_refused", "host_unknown")] * 3
+    )  # the others of that minute would only fill the log
+    assert {row.detail["principal"] for row in rows(standing)} == {"ops"}
 
 
 def test_a_province_reads_its_own_applications_only(standing: Standing) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.ops.console.gate import Caller
 from pipeline.ops.console.shapes import alerts
-from pipeline.ops.console.sight import seen, seen_application, without_names
+from pipeline.ops.console.sight import CERTIFICATES, seen, seen_application, without_names
 from pipeline.ops.console.words import own_code
 from tests.console import MINE, OTHERS, events, watched
 
@@ -47,6 +47,15 @@ def test_nothing_of_another_party_is_in_what_a_province_sees() -> None:
     assert [row["party"] for row in shown["certificates"]["rows"]] == ["37"]
     assert shown["certificates"]["count"] == 1
     assert shown["findings"] == []
+
+
+def test_of_many_certificates_a_caller_sees_the_first_of_its_own() -> None:
+    """However many of others end before them; and everybody's first are the center's to see."""
+    rows = [{"party": "53" if n < 40 else "37", "usage": "tls", "serial": f"{n}", "days": n} for n in range(80)]
+    value = {"rows": rows, "count": 80, "crl": None}
+    own, all_ = seen("certificates", value, PROVINCE), seen("certificates", value, OPS)
+    assert own == {"rows": rows[40 : 40 + CERTIFICATES], "count": 40, "crl": None}
+    assert all_ == {"rows": rows[:CERTIFICATES], "count": 80, "crl": None}
 
 
 def test_an_event_nobody_thought_of_is_not_shown_to_a_province() -> None:

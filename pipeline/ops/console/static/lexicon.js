@@ -273,6 +273,8 @@ export const WORDS = {
   "error.cross_site": ["请求来自其他网站，已拒绝", "The request came from another site and was refused"],
   "error.token_wrong": ["会话令牌不符，请重新登录", "The session's token is wrong: sign in again"],
   "error.too_often": ["操作过于频繁，请稍候", "Too often: wait a moment"],
+  "error.too_slow": ["请求未在时限内送达", "The request did not arrive in time"],
+  "error.failed": ["控制台出错，请查看其运行日志", "Something went wrong at the console; its own log has it"],
   "error.log_closed": ["访问日志无法写入，操作已拒绝", "The access log cannot be written, so it was refused"],
   "error.desk_elsewhere": ["本机没有中心的身份", "This machine does not have the center's identity"],
   "error.decision_outdated": ["该申请已变动，请重新查看", "It has changed: look at it again"],
