@@ -23,7 +23,7 @@ from pipeline.ops.console.roles import SHIPPED
 from pipeline.ops.console.server import application
 from pipeline.ops.console.sessions import Sessions
 from pipeline.ops.console.shapes import Trends, lag_rows
-from pipeline.ops.console.sources import SourceAway
+from pipeline.ops.console.sources import SeveralParties, SourceAway
 from pipeline.ops.console.stream import Hub
 from pipeline.stages.effects import Message
 
@@ -166,11 +166,12 @@ class Letters:
 
 
 class Watch:
-    """A stand-in for the watch's server; `asked`: path and parameters of each request."""
+    """A stand-in for the watch's server; `asked`: path and parameters of each request; `others`: more applications."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.away = False
+        self.others: list[dict[str, Any]] = []
 
     async def get(self, path: str, parameters: dict[str, str] | None = None) -> Any:
         """What it would answer."""
@@ -181,9 +182,14 @@ class Watch:
         name = path.rpartition("/")[2]
         if name == "applications":
             return {"applications": list(known.values()), "more": False}
-        if name not in known:
+        wanted = (parameters or {}).get("party")
+        found = [each for each in (*known.values(), *self.others) if each["application_id"] == name]
+        found = [each for each in found if wanted in (None, each["party"])]
+        if not found:
             raise Refusal(404, "unknown")
-        return known[name]
+        if len(found) > 1:
+            raise SeveralParties([each["party"] for each in found])
+        return found[0]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pipeline.ops.console.letter_reading import LetterReading
 from pipeline.ops.console.roles import may
 from pipeline.ops.console.shapes import alerts
 from pipeline.ops.console.sight import seen, seen_application, without_names
-from pipeline.ops.console.sources import Source, SourceAway
+from pipeline.ops.console.sources import SeveralParties, Source, SourceAway
 from pipeline.ops.console.stream import Hub, frame
 from pipeline.ops.console.words import page_words
 
@@ -158,10 +158,21 @@ class Pages:
         return web.json_response({"applications": rows, "more": found["more"]})
 
     async def application(self, request: web.Request) -> web.Response:
-        """One application with its history; of another's a province hears no more than that it is unknown."""
+        """One application with its history: its requester's, where several have one of that id, 409 with whose they are.
+
+        Of another's a province hears no more than that it is unknown.
+        """
         self._guard.session(request)
-        found = await self._ask(f"/api/watch/applications/{request.match_info['id']}")
-        if not seen_application(found, request[CALLER]):
+        caller = request[CALLER]
+        party = caller.party or request.query.get("party", "")
+        if party and not is_provider(party):
+            raise Refusal(400, "filter_wrong")
+        path = f"/api/watch/applications/{request.match_info['id']}"
+        try:
+            found = await self._ask(path, {"party": party} if party else None)
+        except SeveralParties as several:
+            return web.json_response({"error": "several_parties", "parties": several.parties}, status=409)
+        if not seen_application(found, caller) or party not in ("", found["party"]):
             raise Refusal(404, "unknown")
         return web.json_response(without_names(found))
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 
 from pipeline.domain.errors import HedxError
+from pipeline.domain.parties import is_provider
 from pipeline.ops.console.gate import Refusal
 from pipeline.ops.targets import targets_folder
 
@@ -25,6 +26,14 @@ PATIENCE: Final = 5.0
 
 class SourceAway(HedxError):
     """A source of figures does not answer, or not with what it should."""
+
+
+class SeveralParties(HedxError):
+    """Applications of several requesters have this id. `parties`: their codes."""
+
+    def __init__(self, parties: list[str]) -> None:
+        super().__init__(f"of {', '.join(parties)}")
+        self.parties = parties
 
 
 class Address:
@@ -54,7 +63,7 @@ class Source:
         self._session = session
 
     async def get(self, path: str, parameters: dict[str, str] | None = None) -> Any:
-        """The JSON at `path`. Raises SourceAway; Refusal (404) where the server knows no such thing."""
+        """The JSON at `path`. Raises SourceAway; Refusal (404) where there is no such thing, SeveralParties where there are several."""
         timeout = aiohttp.ClientTimeout(total=PATIENCE)
         url = self._address() + path
         try:
@@ -63,7 +72,7 @@ class Source:
             ) as answer:
                 if answer.status == 404:
                     raise Refusal(404, "unknown")
-                if answer.status != 200:
+                if answer.status not in (200, 409):
                     raise SourceAway(f"{url} answers {answer.status}")
                 body = await answer.content.read(LARGEST + 1)
                 while len(body) <= LARGEST and (more := await answer.content.read(LARGEST + 1 - len(body))):
@@ -73,9 +82,16 @@ class Source:
         if len(body) > LARGEST:
             raise SourceAway(f"{url} answers more than {LARGEST} bytes")
         try:
-            return json.loads(body)
+            found = json.loads(body)
         except ValueError:
             raise SourceAway(f"{url} answers no JSON") from None
+        if answer.status == 200:
+            return found
+        try:
+            parties = [party for party in found["parties"] if is_provider(party)]
+        except (KeyError, TypeError):
+            raise SourceAway(f"{url} answers {answer.status}") from None
+        raise SeveralParties(parties)
 
 
 class Health:

@@ -26,7 +26,7 @@ from pipeline.ops.console.letter_reading import AT_ONCE
 from pipeline.ops.console.sessions import IDLE
 from pipeline.province import access
 from pipeline.province.database import access_log
-from tests.console import MINE, OTHERS, Letters, Standing
+from tests.console import MINE, OTHERS, Letters, Standing, watched
 
 REPLAY = "/api/dead-letters/0/7/replay"
 ROLES = {"ops": "operator", "admin": "viewer", "center": "officer", "P37": "viewer"}
@@ -549,6 +549,28 @@ def test_a_province_reads_its_own_applications_only(standing: Standing) -> None:
 
     visit(standing, course)
     assert ("/api/watch/applications", {"state": "started", "party": "37", "limit": "50"}) in standing.watch.asked
+
+
+def test_an_id_that_several_requesters_chose(standing: Standing) -> None:
+    """A province gets its own, whatever the query says; an officer is told whose there are, and chooses."""
+    standing.watch.others = [watched(MINE, "53", "rejected"), watched(OTHERS, "11")]
+
+    async def course(browser: Callable[[str], Browser]) -> None:
+        province, ops = browser("P37"), browser("ops")
+        await province.sign_in()
+        await ops.sign_in()
+        for query in ("", "?party=53", "?party=37"):
+            shown = await (await province.get(f"/api/applications/{MINE}{query}")).json()
+            assert (shown["party"], shown["state"]) == ("37", "started")
+        assert await code_of(await province.get(f"/api/applications/{OTHERS}")) == (404, "unknown")
+        asked = await ops.get(f"/api/applications/{MINE}")
+        assert (asked.status, await asked.json()) == (409, {"error": "several_parties", "parties": ["37", "53"]})
+        for party in ("37", "53"):
+            assert (await (await ops.get(f"/api/applications/{MINE}?party={party}")).json())["party"] == party
+        assert await code_of(await ops.get(f"/api/applications/{MINE}?party=11")) == (404, "unknown")
+        assert await code_of(await ops.get(f"/api/applications/{MINE}?party=../x")) == (400, "filter_wrong")
+
+    visit(standing, course)
 
 
 @pytest.mark.parametrize("query", ["state=evil", "party=99", "before=-1", "before=1e9", "party=center"])

@@ -14,7 +14,8 @@ const TURNS = new Set(["filed", "arrived", "accepted", "held", "approved", "star
 
 let filter = { state: "", party: "", before: "" };
 let found = null;
-let open = null;
+let open = null; // {id, party}: the party may be empty, and is named where several have an application of that id
+let several = [];
 let shown = null;
 let fault = null;
 let asking = false;
@@ -25,11 +26,12 @@ export function init(draws) {
   redraw = draws;
 }
 
-/** Where the address says that we are: `#applications/ID`, `#applications?party=37`. */
+/** Where the address says that we are: `#applications/ID`, `#applications/ID?party=37`, `#applications?party=37`. */
 export function enter(argument, query) {
-  if (open !== argument) shown = null;
-  open = argument || null;
-  if (query.has("party")) filter = { ...filter, party: query.get("party"), before: "" };
+  const party = query.get("party") ?? "";
+  if (open?.id !== argument || open?.party !== party) [shown, several] = [null, []];
+  open = argument ? { id: argument, party } : null;
+  if (!open && query.has("party")) filter = { ...filter, party, before: "" };
   load();
 }
 
@@ -42,9 +44,10 @@ export async function load() {
   asking = true;
   try {
     if (open) {
-      const id = open;
-      const answer = await get(`/api/applications/${encodeURIComponent(id)}`);
-      if (open === id) shown = answer;
+      const wanted = open;
+      const query = wanted.party ? `?${new URLSearchParams({ party: wanted.party })}` : "";
+      const answer = await get(`/api/applications/${encodeURIComponent(wanted.id)}${query}`);
+      if (open === wanted) [shown, several] = [answer, []];
     } else {
       const query = new URLSearchParams(Object.entries(filter).filter(([, value]) => value));
       found = await get(`/api/applications?${query}`);
@@ -52,7 +55,8 @@ export async function load() {
     fault = null;
   } catch (error) {
     fault = error.error ?? "no_answer";
-    if (fault === "unknown") shown = null;
+    if (fault === "unknown" || fault === "several_parties") shown = null;
+    several = error.parties ?? [];
   } finally {
     asking = false;
     redraw();
@@ -112,13 +116,18 @@ function listed(rows) {
     { head: t("applications.since") }, { head: t("applications.persons"), n: true }, { head: t("applications.missing"), wide: true },
   ];
   return table(t("applications.caption"), columns, rows.map((each) => ({
-    key: each.application_id,
+    key: `${each.party} ${each.application_id}`,
     tone: each.stuck ? "bad" : each.risk ? "warn" : "",
     cells: [
-      h("a", { class: "mono", href: `#applications/${each.application_id}`, title: each.application_id }, each.application_id),
+      h("a", { class: "mono", href: href(each.application_id, each.party), title: each.application_id }, each.application_id),
       named("parties", each.party), state(each), h("span", { class: "nowrap" }, time(each.since)), count(each.persons), missing(each.missing),
     ],
   })));
+}
+
+/** The address of an application: its id is its requester's choice, so whose it is belongs to it. */
+export function href(id, party) {
+  return `#applications/${encodeURIComponent(id)}?${new URLSearchParams({ party })}`;
 }
 
 function state(each) {
@@ -138,8 +147,9 @@ function missing(rows) {
 function detail() {
   const back = h("a", { href: "#applications" }, t("applications.back"));
   if (!shown) {
-    const text = fault === "unknown" ? t("applications.unknown", { id: open }) : fault ? t(`error.${fault}`) : t("waiting");
-    return [head("applications.detail", back), empty(text)];
+    const text = fault === "unknown" ? t("applications.unknown", { id: open.id }) : fault ? t(`error.${fault}`) : t("waiting");
+    return [head("applications.detail", back), empty(text), h("ul", { class: "several" }, several.map((party) =>
+      h("li", {}, h("a", { href: href(open.id, party) }, named("parties", party)))))];
   }
   return [
     head("applications.detail", back),

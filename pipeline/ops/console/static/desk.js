@@ -1,5 +1,6 @@
 // The officer's desk: what waits, and until when. Nothing of a form or a roster is here.
 import { act, session } from "./api.js";
+import { href } from "./applications.js";
 import { ask, say } from "./dialog.js";
 import { h } from "./dom.js";
 import { count, minute } from "./format.js";
@@ -54,7 +55,7 @@ function row(each) {
     key: name,
     tone: TONES[each.stage] === "bad" ? "bad" : "",
     cells: [
-      h("a", { class: "mono", href: `#applications/${each.application_id}` }, each.application_id),
+      h("a", { class: "mono", href: href(each.application_id, each.requester) }, each.application_id),
       named("parties", each.requester), count(each.persons), badge(TONES[each.stage], t(`desk.${each.stage}`)),
       h("span", { class: each.stage === "overdue" ? "late nowrap" : "nowrap" }, minute(each.due)),
       h("ul", { class: "faults" }, each.faults.map((fault) => h("li", {}, english() ? fault.en : fault.zh))),

@@ -283,6 +283,7 @@ export const WORDS = {
   "error.reason_control_characters": ["理由含有不可见字符", "The reason holds characters that nobody can see"],
   "error.reason_long_number": ["理由含有类似证件号码的长数字", "The reason holds a number as long as an ID"],
   "error.unknown": ["没有找到", "Not found"],
+  "error.several_parties": ["多个申请单位有此编号的申请，请选择：", "Several requesters have an application of this id. Choose whose:"],
   "error.filter_wrong": ["筛选条件有误", "The filter is wrong"],
 
   "signin.title": ["登录", "Sign in"],
