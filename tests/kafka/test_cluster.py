@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +26,13 @@ from pipeline.kafka.compose_brokers import NODES, PRINCIPAL
 from pipeline.kafka.java import DEPLOYMENT
 from pipeline.kafka.readiness import free_ports
 from pipeline.kafka.security import client_security, write_client_properties
+from pipeline.ops.lag_history import History
+from pipeline.ops.lag_poll import Poller, Scope, brokers_clock
+from pipeline.ops.lag_rules import Limits
+from pipeline.ops.lag_service import LagService
 from tests.broker_cluster import BrokerCluster
-from tests.processes import ROOT
+from tests.processes import ROOT, wait_until
+from tests.scraping import families
 
 PARTIES = "00,37"
 TOPIC = "hedx.center.join"
@@ -126,12 +133,20 @@ class Writer:
             self.committed += values
         except KafkaException as error:
             self.doubtful += values
-            if error.args[0].txn_requires_abort():
-                assert self._producer is not None
-                self._producer.abort_transaction(30)
-            else:
+            if not error.args[0].txn_requires_abort() or not self._aborted():
                 self._producer = None
         self.longest = max(self.longest, time.monotonic() - began)
+
+    def _aborted(self) -> bool:
+        """Whether the transaction could be aborted; not when the coordinator died after it had ended it, say. A stage's worker ends then."""
+        assert self._producer is not None
+        try:
+            self._producer.abort_transaction(30)
+        except KafkaException as error:
+            if not error.args[0].fatal():
+                raise
+            return False
+        return True
 
     def _connect(self) -> Producer:
         security = client_security(self.cluster.installation.transport("center"))
@@ -160,6 +175,25 @@ class Writer:
         assert len(read) == len(set(read)), "a record was written twice"
         assert set(self.committed) <= set(read), "a committed record is lost"
         assert set(read) <= {*self.committed, *self.doubtful}
+
+
+@contextmanager
+def exported(cluster: Cluster) -> Iterator[Callable[[], dict[str, set[float]]]]:
+    """A call makes the lag exporter poll, as operations run it, and gives what its page says of the cluster and of the topic."""
+    security = client_security(cluster.installation.transport("ops"))
+    with Poller(cluster.brokers.bootstrap, Scope("hedx.", {}), security) as poller:
+        service = LagService(poller.poll, poller.replicas, History(Limits()), "hedx", 10.0, brokers_clock)
+
+        def figures() -> dict[str, set[float]]:
+            service.once()
+            found: dict[str, set[float]] = defaultdict(set)
+            for family in families(service.routes()["/metrics"]()[1]).values():
+                for each in family.samples:
+                    if each.labels.get("topic", TOPIC) == TOPIC:
+                        found[each.name].add(each.value)
+            return found
+
+        yield figures
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +250,7 @@ def test_a_broker_passes_its_containers_health_check(cluster: Cluster) -> None:
 
 
 def test_writes_go_on_without_one_broker(cluster: Cluster, writer: Writer) -> None:
-    """The leader of the partition dies by SIGKILL; transactions go on with two brokers, and nothing is lost."""
+    """The leader of the partition dies by SIGKILL; transactions go on with two brokers, nothing is lost, and the exporter tells."""
     writer.once()
     assert writer.committed
     dead = cluster.leader()
@@ -227,8 +261,16 @@ def test_writes_go_on_without_one_broker(cluster: Cluster, writer: Writer) -> No
     assert len(writer.committed) >= before + 20, writer.doubtful
     assert cluster.leader() != dead
     writer.check(cluster.read())
-    cluster.brokers.start(dead)
-    cluster.await_step()
+    with exported(cluster) as figures:
+        wait_until("a broker is missing", lambda: figures()["kafka_brokers"] == {2}, 30)
+        told = figures()
+        assert told["kafka_topic_partition_replicas"] == {3}
+        assert told["kafka_topic_partition_in_sync_replica"] == told["hedx_topic_min_in_sync_replicas"] == {2}
+        assert told["kafka_topic_partition_leader"] <= {*NODES} - {dead}
+        cluster.brokers.start(dead)
+        cluster.await_step()
+        wait_until("all in sync", lambda: figures()["kafka_topic_partition_in_sync_replica"] == {3}, 30)
+        assert figures()["kafka_brokers"] == {3}
     topics = cluster.admin.list_topics(timeout=20).topics
     assert set(INTERNAL) & set(topics), "offsets and transactions are topics, too"
     for name in [*set(INTERNAL) & set(topics), TOPIC]:
