@@ -16,7 +16,7 @@ from pipeline.kafka.clock import real_clock, wall_clock
 from pipeline.ops.metrics_building import Asked, counter, family, gauge, histogram
 from pipeline.ops.reject_codes import bounded
 from pipeline.province import outbox, owing
-from pipeline.province.database import read_only
+from pipeline.province.database import is_made, read_only
 from pipeline.stages.answer import Question
 from pipeline.stages.effects import Message
 from pipeline.stages.local import Posted
@@ -65,6 +65,8 @@ class AdapterMetrics:
         if not self._store.exists():
             return
         with closing(read_only(self._store)) as db:
+            if not is_made(db):
+                return
             now, envelopes, bundles = self._clock(), outbox.unsettled(db), outbox.waiting(db)
             oldest = outbox.oldest(db)
             owed = owing.owed(db, self._party)

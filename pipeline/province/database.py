@@ -147,6 +147,12 @@ def read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5, isolation_level=None)
 
 
+def is_made(connection: sqlite3.Connection) -> bool:
+    """Whether its tables are there: between the making of the file and theirs, a process that only looks finds none."""
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    return bool(version == LAYOUT)
+
+
 @contextmanager
 def snapshot(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Everything read inside is of one moment; nobody who writes waits for it."""

@@ -21,7 +21,7 @@ from pipeline.ops.metrics_building import counter, family, gauge, histogram
 from pipeline.ops.metrics_crew import crew_metrics
 from pipeline.ops.metrics_process import process_metrics
 from pipeline.ops.metrics_worker import WorkerMetrics
-from pipeline.province.database import connect
+from pipeline.province.database import connect, open_file
 from pipeline.stages.effects import Effects, Message, Output
 from tests.network import Network
 from tests.scenario import network_for, small_sample
@@ -201,6 +201,8 @@ def test_before_the_store_is_made_there_are_no_figures_of_it(tmp_path: Path) -> 
     AdapterMetrics(registry, "37", tmp_path / "store.db")
     assert "hedx_outbox_envelopes" not in families(generate_latest(registry))
     assert list(tmp_path.iterdir()) == []
+    open_file(tmp_path / "store.db").close()  # an adapter that is starting has made the file, and no table yet
+    assert "hedx_outbox_envelopes" not in families(generate_latest(registry))
 
 
 def test_a_process_tells_of_the_certificates_it_uses(tmp_path: Path) -> None:
