@@ -202,6 +202,7 @@ class Standing:
     revoked: Collection[int] = frozenset()
     suspended: Collection[str] = frozenset()
     now: int = NOW
+    held: Collection[str] = frozenset({"admin", "center"})
     letters: Letters = field(default_factory=Letters)
     watch: Watch = field(default_factory=Watch)
 
@@ -218,6 +219,6 @@ class Standing:
         self.hub = Hub()
         for kind, value in events().items():
             self.hub.publish(kind, value)
-        reading = LetterReading(self.letters, lambda: self.now)  # type: ignore[arg-type]
+        reading = LetterReading(self.letters, lambda: self.now, self.held)  # type: ignore[arg-type]
         pages = Pages(guard, self.hub, self.watch, reading, desk_here=False)  # type: ignore[arg-type]
         return application(guard, pages, Acts(guard, self.letters, None, reading.forget))  # type: ignore[arg-type]

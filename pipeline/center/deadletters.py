@@ -57,6 +57,11 @@ HOLDER: Final = "hedx.center.deadletters"
 """Transactional id of whoever decides: one at a time, whatever machine or principal."""
 
 
+def replayer(topic: str) -> str:
+    """The principal that puts a message back into `topic`."""
+    return OPERATOR if topic in INBOXES else CENTER
+
+
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """Where the message of the letter at `place` stands now."""
@@ -133,8 +138,9 @@ class DeadLetters:
         """
         self._check(reason)
         topic = self._look(place, whole=False).letter.topic
+        settings = self._settings(replayer(topic))  # before the note: who lacks the principal does nothing
         self._note("dead_letter_replay", place, by, reason, now)
-        with self._decider(OPERATOR if topic in INBOXES else CENTER) as decider:
+        with self._decider(settings) as decider:
             shown = self._look(place, whole=True)
             _check_replay(shown.letter, again=again)
             act = act_on(shown, "replayed", by, reason, now)
@@ -147,8 +153,9 @@ class DeadLetters:
         Raises as `replay`; ConfigError also for a letter that was put back.
         """
         self._check(reason)
+        settings = self._settings(CENTER)
         self._note("dead_letter_discard", place, by, reason, now)
-        with self._decider(CENTER) as decider:
+        with self._decider(settings) as decider:
             shown = self._look(place, whole=True)
             if shown.letter.state != "open":
                 raise ConfigError(f"{place} is {shown.letter.state} already, by {shown.letter.by}")
@@ -162,10 +169,13 @@ class DeadLetters:
         self._note("dead_letter_export", place, by, f"SHA-256 {sha256(shown.message.value or b'').hexdigest()}", now)
         return shown.message.value or b""
 
-    def _decider(self, principal: str) -> Decider:
+    def _settings(self, principal: str) -> Extra:
         if self._security is None:
             raise ConfigError("nothing can be decided here: this is only for looking")
-        return Decider(self._bootstrap, HOLDER, self._security(principal), checkpoint=self._checkpoint)
+        return self._security(principal)
+
+    def _decider(self, settings: Extra) -> Decider:
+        return Decider(self._bootstrap, HOLDER, settings, checkpoint=self._checkpoint)
 
     def _check(self, reason: str) -> None:
         if fault := free_text_fault(reason, REASON_LIMIT):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,11 +31,12 @@ class _Reading:
 
 
 class LetterReading:
-    """`now`: ms. Used within one event loop; a reading takes as long as Kafka, so it never uses the threads of anything else."""
+    """`now`: ms; `held`: the principals that can act from here. Used within one event loop; a reading takes as long as Kafka, so it never uses the threads of anything else."""
 
-    def __init__(self, letters: DeadLetters, now: Callable[[], int]) -> None:
+    def __init__(self, letters: DeadLetters, now: Callable[[], int], held: Collection[str]) -> None:
         self._letters = letters
         self._now = now
+        self._held = held
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="letters")
         self._throttle = Throttle(20, 2_000)
         self._under_way: Counter[str] = Counter()
@@ -71,7 +72,7 @@ class LetterReading:
     async def _read(self, place: str, fingerprint: str) -> dict[str, Any]:
         try:
             shown = await asyncio.get_running_loop().run_in_executor(self._threads, self._letters.show, place)
-            return letter_facts(shown)
+            return letter_facts(shown, self._held)
         except ConfigError:
             raise Refusal(404, "unknown") from None
         except (HedxError, KafkaException) as error:

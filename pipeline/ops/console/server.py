@@ -13,7 +13,7 @@ from aiohttp import web
 from confluent_kafka import KafkaException
 from cryptography import x509
 
-from pipeline.center.deadletters import DeadLetters
+from pipeline.center.deadletters import OPERATOR, DeadLetters
 from pipeline.center.installation import Installation
 from pipeline.center.opening import ACCESS_LOG
 from pipeline.domain.errors import ConfigError, Retryable
@@ -106,7 +106,7 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
         gate = Gate(roles, lambda: following.revoked, lambda: following.suspended)
         sessions, tally = Sessions(), Tally()
         guard = Guard(gate, sessions, Journal(log), setting.now, hosts_of(monitor), tally=tally)
-        reading = LetterReading(letters, setting.now)
+        reading = LetterReading(letters, setting.now, held_of(setting.security))
 
         def changed() -> None:
             reading.forget()
@@ -129,6 +129,19 @@ async def serving(setting: Setting) -> AsyncIterator[Listening]:
             reading.close()
             guard.close()
             await following.stop()
+
+
+def held_of(security: Callable[[str], Extra]) -> Collection[str]:
+    """Those principals that act on dead letters whose certificate and key can be read here, now."""
+
+    def is_held(principal: str) -> bool:
+        try:
+            security(principal)
+        except (ConfigError, OSError):
+            return False
+        return True
+
+    return frozenset(filter(is_held, (OPERATOR, CENTER)))
 
 
 def hosts_of(monitor: Path) -> Collection[str]:

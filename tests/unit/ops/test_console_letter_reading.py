@@ -35,7 +35,7 @@ class Asking:
 
     def __init__(self) -> None:
         self.letters, self.now = Slow(), NOW
-        self.reading = LetterReading(self.letters, lambda: self.now)  # type: ignore[arg-type]
+        self.reading = LetterReading(self.letters, lambda: self.now, ())  # type: ignore[arg-type]
 
     async def ask(self, place: str = PLACE, *, session: str = "s", fingerprint: str = "f") -> dict[str, Any] | str:
         """The facts, or the code of the refusal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -20,9 +21,11 @@ from pipeline.center.deadletter_facts import Letter, Shown
 from pipeline.center.installation import Installation, set_up
 from pipeline.crypto.enrolment import certificates_in
 from pipeline.kafka.clock import wall_clock
+from pipeline.kafka.security import client_security
 from pipeline.ops.console import acts
 from pipeline.ops.console.guard import COOKIE, HEADERS, TOKEN
 from pipeline.ops.console.letter_reading import AT_ONCE
+from pipeline.ops.console.server import held_of
 from pipeline.ops.console.sessions import IDLE
 from pipeline.province import access
 from pipeline.province.database import access_log
@@ -612,6 +615,35 @@ def test_a_dead_letter_is_shown_without_its_bytes(standing: Standing) -> None:
         assert await code_of(await ops.get("/api/dead-letters/0/8")) == (404, "unknown")
 
     visit(standing, course)
+
+
+def test_where_a_principal_is_missing_the_page_has_the_command(standing: Standing) -> None:
+    """A letter of an inbox takes `admin`; discarding takes `center`. With both there is no command."""
+    commands = {}
+
+    async def course(browser: Callable[[str], Browser]) -> None:
+        ops = browser("ops")
+        await ops.sign_in()
+        commands[standing.held] = (await (await ops.get("/api/dead-letters/0/7")).json())["commands"]
+
+    replay, discard = "hedx dlq replay 0/7 --reason … --yes", "hedx dlq discard 0/7 --reason … --yes"
+    for held in (frozenset({"admin", "center"}), frozenset({"center"}), frozenset[str]()):
+        standing.held = held
+        visit(standing, course)
+    assert list(commands.values()) == [
+        {"replay": None, "discard": None},
+        {"replay": replay, "discard": None},
+        {"replay": replay, "discard": discard},
+    ]
+
+
+def test_what_a_console_can_do_is_known_from_its_files(tmp_path: Path) -> None:
+    """As in the compose file: the operator's principal, a super user, is not among them."""
+    installation = Installation(tmp_path / "hedx")
+    set_up(installation, ["37"], wall_clock())
+    assert held_of(lambda name: client_security(installation.transport(name))) == {"admin", "center"}
+    shutil.rmtree(installation.transport("admin"))
+    assert held_of(lambda name: client_security(installation.transport(name))) == {"center"}
 
 
 class Stalled(Letters):

@@ -125,6 +125,11 @@ function listed(rows) {
   })));
 }
 
+function choose() {
+  return card("several", null, h("p", {}, t("error.several_parties")), h("ul", {}, several.map((party) =>
+    h("li", {}, h("a", { href: href(open.id, party) }, named("parties", party))))));
+}
+
 /** The address of an application: its id is its requester's choice, so whose it is belongs to it. */
 export function href(id, party) {
   return `#applications/${encodeURIComponent(id)}?${new URLSearchParams({ party })}`;
@@ -148,8 +153,7 @@ function detail() {
   const back = h("a", { href: "#applications" }, t("applications.back"));
   if (!shown) {
     const text = fault === "unknown" ? t("applications.unknown", { id: open.id }) : fault ? t(`error.${fault}`) : t("waiting");
-    return [head("applications.detail", back), empty(text), h("ul", { class: "several" }, several.map((party) =>
-      h("li", {}, h("a", { href: href(open.id, party) }, named("parties", party)))))];
+    return [head("applications.detail", back), several.length ? choose() : empty(text)];
   }
   return [
     head("applications.detail", back),

@@ -122,6 +122,19 @@ function detail() {
     session.role === "viewer"
       ? h("p", { class: "muted", "data-key": "viewer" }, t("letters.not_allowed"))
       : h("div", { class: "buttons", "data-key": "buttons" },
-          h("button", { type: "button", class: "primary", "data-do": "replay", "data-arg": open, disabled: Boolean(shown.hindrance) || shown.state === "discarded" }, t("letters.replay")),
-          h("button", { type: "button", class: "danger", "data-do": "discard", "data-arg": open, disabled: shown.state !== "open" }, t("letters.discard"))))];
+          button("replay", "primary", Boolean(shown.hindrance) || shown.state === "discarded"),
+          button("discard", "danger", shown.state !== "open")),
+    session.role === "viewer" ? null : elsewhere())];
+}
+
+function button(what, tone, disabled) {
+  return shown.commands[what] ? null
+    : h("button", { type: "button", class: tone, "data-do": what, "data-arg": open, disabled }, t(`letters.${what}`));
+}
+
+/** What cannot be done from here, with the command that does it. */
+function elsewhere() {
+  const commands = [shown.hindrance || shown.state === "discarded" ? null : shown.commands.replay, shown.state === "open" ? shown.commands.discard : null];
+  const left = commands.filter(Boolean);
+  return left.length ? card("elsewhere", null, h("p", {}, t("letters.elsewhere")), h("code", { class: "command" }, left.join("\n"))) : null;
 }

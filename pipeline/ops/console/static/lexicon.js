@@ -195,6 +195,7 @@ export const WORDS = {
   "letters.replay.explain": ["把原消息原样放回原主题，由该环节重新处理。请先排除原因，否则会再次搁置。", "Puts the message back, unchanged, where it stood; its stage works on it again. Remove the cause first, else it comes back here."],
   "letters.discard": ["作废", "Discard"],
   "letters.discard.explain": ["不再处理这条消息；它仍保留可查，但不能再重放。", "Nothing more is done with it. It stays readable and can no longer be replayed."],
+  "letters.elsewhere": ["此操作需要本机没有的证书（docs/deadletters.md），请在持有该证书的机器上执行：", "This takes a certificate that is not on this machine (docs/deadletters.md). Where it is, run:"],
   "letters.not_allowed": ["查看角色不能重放或作废", "A viewer cannot replay or discard"],
   "letters.cure": ["处理办法", "what to do"],
 
