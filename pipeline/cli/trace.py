@@ -43,6 +43,7 @@ def _party(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.command()
 @click.argument("id_", metavar="ID")
 @click.option("--party", callback=_party, help="What this party's own store knows, without Kafka.")
+@click.option("--requester", callback=_party, help="Of an application's id that several parties chose: this one's.")
 @click.option(
     "--since", callback=options.instant, metavar="DAY", help="Read events from this day or time on, in China."
 )
@@ -53,6 +54,7 @@ def _party(context: click.Context, parameter: click.Parameter, text: str | None)
 def command(
     id_: str,
     party: str | None,
+    requester: str | None,
     since: int | None,
     places: bool,
     bootstrap: str | None,
@@ -63,16 +65,19 @@ def command(
 
     From the facts on hedx.events, as ops or center: what happened when and where, the waits between, who has not answered and
     until when, and dead letters about it. With the center's certificate also where its messages lie. Nothing is
-    opened. An id that nobody knows ends with 1 and says what was looked at.
+    opened. An application's id is its requester's choice: of several that chose the same, each one's story is told by itself.
+    An id that nobody knows ends with 1 and says what was looked at.
     """
+    if requester is not None and (party is not None or MESSAGE.fullmatch(id_)):
+        raise click.UsageError("--requester is of an application, looked for on Kafka")
     if party is not None:
         return _at_party(party, id_, lang, as_json)
     looker = _Looker(cluster.resolve(bootstrap), since, places=places)
     try:
         if MESSAGE.fullmatch(id_):
             return _message(looker, bytes.fromhex(id_), lang, as_json)
-        found = _application(looker, id_, lang, as_json)
-        if found is Exit.FAILED and (message_id := _as_message(id_)):
+        found = _application(looker, id_, requester, lang, as_json)
+        if found is Exit.FAILED and requester is None and (message_id := _as_message(id_)):
             return _message(looker, message_id, lang, as_json)
     except KafkaException as failure:
         raise ConfigError(f"no Kafka answers: {failure.args[0].str()}") from failure
@@ -115,38 +120,48 @@ def _as_message(id_: str) -> bytes | None:
     return made.bytes if made.version == 7 else None
 
 
-def _application(looker: _Looker, id_: str, lang: Language, as_json: bool) -> Exit:
-    story = trace_story.tell(trace_reading.events_of(looker.facts, id_, looker.since), wall_clock())
-    needle = id_.encode()
-    letters = trace_reading.letters_about(looker.facts, needle, None if story is None else story.began - DAY)
-    if story is None and not letters:
+def _application(looker: _Looker, id_: str, requester: str | None, lang: Language, as_json: bool) -> Exit:
+    everyones = trace_story.stories(trace_reading.events_of(looker.facts, id_, looker.since), wall_clock())
+    stories = [story for story in everyones if requester in (None, story.requester)]
+    if requester is not None and not stories:
         return Exit.FAILED
-    places = trace_reading.messages_of(looker.places, story) if looker.places and story else []
+    began = min((story.began for story in stories), default=None)
+    letters = trace_reading.letters_about(looker.facts, id_.encode(), None if began is None else began - DAY)
+    if not stories and not letters:
+        return Exit.FAILED
+    told = [(story, trace_reading.messages_of(looker.places, story) if looker.places else []) for story in stories]
     looked = looker.looked()
     if as_json:
-        emit(_application_data(id_, story, places, letters, looked), as_json)
+        emit(_application_data(id_, told, letters, looked), as_json)
         return Exit.FINE
-    if story is not None:
+    if len(told) > 1:
+        remark(trace_words.several_words([story.requester for story, _ in told], lang))
+    for story, places in told:
         emit(trace_words.summary(story, lang), as_json)
         table(*trace_words.step_rows(story, lang))
         _show(trace_words.missing_rows(story.missing, lang))
-    _show(trace_words.place_rows(places, lang))
+        _show(trace_words.place_rows(places, lang))
     _show(trace_words.letter_rows(letters, lang))
     _cut(looked, lang)
     return Exit.FINE
 
 
 def _application_data(
-    id_: str, story: Story | None, places: Sequence[Lying], letters: Sequence[Letter], looked: Sequence[Looked]
+    id_: str, told: Sequence[tuple[Story, Sequence[Lying]]], letters: Sequence[Letter], looked: Sequence[Looked]
 ) -> dict[str, object]:
-    told = {} if story is None else asdict(story)
+    """One application's story stands in the object itself; those of several requesters in `applications`."""
+    stories: list[dict[str, object]] = [
+        {**asdict(story), "total": story.ended - story.began, "messages": [asdict(place) for place in places]}
+        for story, places in told
+    ]
+    if len(stories) > 1:
+        what: dict[str, object] = {"what": "applications", "applications": stories}
+    else:
+        what = {"what": "application", **(stories[0] if stories else {"total": None, "messages": []})}
     return {
         "id": id_,
         "found": True,
-        "what": "application",
-        **told,
-        "total": None if story is None else story.ended - story.began,
-        "messages": [asdict(place) for place in places],
+        **what,
         "dead_letters": [asdict(letter) for letter in letters],
         "looked_at": [asdict(one) for one in looked],
     }

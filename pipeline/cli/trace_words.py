@@ -165,6 +165,14 @@ def summary(story: Story, lang: Language) -> dict[str, object]:
     return dict(zip(heads, values, strict=True))
 
 
+def several_words(requesters: Sequence[str | None], lang: Language) -> str:
+    """That an id is of more than one application."""
+    names = [str(_party(requester, lang)) for requester in requesters]
+    if lang == "zh":
+        return f"该编号由 {len(names)} 个单位各自使用，分别列出：{'、'.join(names)}"
+    return f"{len(names)} parties have an application of this id, told one by one: {', '.join(names)}"
+
+
 def looked_words(looked: Sequence[Looked], lang: Language) -> list[str]:
     """What was read, a line for each topic."""
     lines = []

@@ -64,7 +64,7 @@ class Letters:
 
 
 def events_of(scan: Scan, application_id: str, since: int | None = None) -> list[Noted]:
-    """The application's events; they all lie in one partition, that of its id."""
+    """The events of all applications of that id, whoever chose it; they lie in one partition, that of the id."""
     key = application_id.encode()
     return _events(scan, {key}, {murmur2_partition(key, scan.partitions(topics.EVENTS))}, since)
 
@@ -89,13 +89,13 @@ def signed_when(message_id: bytes) -> int | None:
 
 
 def messages_of(scan: Scan, story: Story) -> list[Lying]:
-    """Where envelopes and records about an application lie, as far as this principal may read the topics."""
+    """Where envelopes and records about a requester's application lie, as far as this principal may read the topics."""
     about = story.application_id.encode()
     found: list[Lying] = []
     for topic, (begin, end) in _windows(story).items():
         for message in scan.read(topic, since=begin - BEFORE, until=end + AFTER, most=MOST):
             if about in (message.value or b"") or about in (message.key or b""):
-                found += _lying(message, story.application_id)
+                found += _lying(message, story)
     return found
 
 
@@ -168,17 +168,20 @@ def _windows(story: Story) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _lying(message: Message, application_id: str | None) -> Sequence[Lying]:
-    """What of a message is about the application; of an inbox's by its bundles, of the center's own topics by its key."""
+def _lying(message: Message, story: Story | None) -> Sequence[Lying]:
+    """What of a message is about the application; of an inbox's by its bundles, of the center's own topics by its key.
+
+    Without a `story`: all of it.
+    """
     value = message.value or b""
     if message.topic in (topics.APPLICATIONS, topics.JOIN):
-        return _record(message, application_id or "")
+        return _record(message, story)
     try:
         headers = clear_headers(value)
     except InvalidMessage:
         headers = []
-    wanted = [one for one in headers if application_id is None or one.application_id == application_id]
-    if application_id is not None and not wanted:
+    wanted = [one for one in headers if story is None or _whose(story) == (one.requester, one.application_id)]
+    if story is not None and not wanted:
         return ()
     return (
         Lying(
@@ -196,10 +199,14 @@ def _lying(message: Message, application_id: str | None) -> Sequence[Lying]:
     )
 
 
-def _record(message: Message, application_id: str) -> Sequence[Lying]:
-    _, _, rest = (message.key or b"").decode("utf-8", "replace").partition("/")
+def _whose(story: Story) -> tuple[str | None, str]:
+    return story.requester, story.application_id
+
+
+def _record(message: Message, story: Story | None) -> Sequence[Lying]:
+    requester, _, rest = (message.key or b"").decode("utf-8", "replace").partition("/")
     name, _, section = rest.rpartition("/") if message.topic == topics.JOIN else (rest, "", "")
-    if name != application_id:
+    if story is None or _whose(story) != (requester, name):
         return ()
     try:
         kind, _ = framing.decode(message.value or b"")

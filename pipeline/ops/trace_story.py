@@ -5,6 +5,7 @@ Pure: the same events in any order, any number of times, tell the same.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -70,8 +71,17 @@ Noted = tuple[LifecycleEvent, TraceContext | None]
 """An event, and the span that its record's header names."""
 
 
+def stories(noted: Iterable[Noted], now: int) -> list[Story]:
+    """The stories of the applications of one id, one for each requester that chose it, by requester. `now`: ms."""
+    by_requester: defaultdict[str, list[Noted]] = defaultdict(list)
+    for event, parent in noted:
+        by_requester[event["party"] or ""].append((event, parent))
+    told = (tell(its, now) for _, its in sorted(by_requester.items()))
+    return [story for story in told if story is not None]
+
+
 def tell(noted: Iterable[Noted], now: int) -> Story | None:
-    """The story of the application that all of these events are about; None when there are none. `now`: ms."""
+    """The story of the application of one requester that all of these events are about; None when there are none. `now`: ms."""
     once = {event["event_id"]: (event, parent) for event, parent in noted}
     ordered = _in_order(list(once.values()))
     if not ordered:

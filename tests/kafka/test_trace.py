@@ -291,3 +291,39 @@ def test_a_dead_letter_about_it_is_told(running: Running, capsys: pytest.Capture
     [line] = [line for line in running.lines() if line["event"] == "rejected"]
     assert (line["code"], line["stage"], line["issuer"]) == ("root_mismatch", "intake", REQUESTER)
     assert (line["process"], line["topic"]) == ("center.intake.0", genuine.topic)
+
+
+def test_two_parties_that_chose_one_id_have_two_stories(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with its own hops and messages, together or one by one; nothing of the one is told of the other."""
+    exchange = running.exchange
+    persons = exchange.sample.persons[:4]
+    honest = exchange.application(persons)
+    other: Application = {**exchange.application(persons[:1], SILENT), "application_id": honest["application_id"]}
+    exchange.file(honest, persons)
+    exchange.wait_complete(honest)
+    alone = traced(capsys, honest["application_id"])
+    assert (alone["what"], alone["requester"], alone["state"]) == ("application", REQUESTER, "completed")
+    exchange.file(other, persons[:1])
+    exchange.wait_complete(other)
+    exchange.wait_rest()
+    both = traced(capsys, honest["application_id"])
+    assert (both["what"], "steps" in both) == ("applications", False)
+    assert [story["requester"] for story in both["applications"]] == sorted([SILENT, REQUESTER])
+    for story, count in zip(both["applications"], (1, 4) if SILENT < REQUESTER else (4, 1), strict=True):
+        assert story["state"] == "completed"
+        assert {step["party"] for step in story["steps"]} == {story["requester"]}
+        assert [s["count"] for s in story["steps"] if s["kind"] == "section_received"] == [count]
+        only = traced(capsys, honest["application_id"], "--requester", story["requester"])
+        assert {key: only[key] for key in story} == story
+    messages = [story["messages"] for story in both["applications"]]
+    assert [sum("application" in one["kinds"] for one in mine) for mine in messages] == [1, 1]
+    shared = inbox(CENTER, "responses")  # a provider may answer both in one envelope
+    first, second = (
+        {(m["topic"], m["partition"], m["offset"]) for m in its if m["topic"] != shared} for its in messages
+    )
+    assert {place[0] for place in first} == {inbox(CENTER, "requests"), topics.APPLICATIONS, topics.JOIN}
+    assert first & second == set()
+    traced(capsys, honest["application_id"], "--requester", "00", code=Exit.FAILED)
+    assert run(["trace", honest["application_id"], "--lang", "en"]) == Exit.FINE
+    assert "2 parties have an application of this id, told one by one: Shandong, Yunnan" in capsys.readouterr().err
+    assert run(["trace", "0" * 32, "--requester", REQUESTER]) == Exit.USAGE

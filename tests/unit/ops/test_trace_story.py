@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import tracing
 from pipeline.domain.records import EventPart, LifecycleEvent
-from pipeline.ops.trace_story import Noted, Story, tell
+from pipeline.ops.trace_story import Noted, Story, stories, tell
 
 ID = "8a86f311-0a8b-46c5-9b1f-2a79d1f20f6d"
 ROOT = tracing.sent(ID, "53")
@@ -148,3 +148,22 @@ def test_any_order_and_any_number_of_copies_tell_the_same(made: list[tuple[int, 
     assert [step.at for step in story.steps] == [step.at for step in other.steps]
     assert {step.event_id for step in story.steps} == {step.event_id for step in other.steps}
     assert sum(step.waited for step in story.steps) == story.ended - story.began
+
+
+@given(st.randoms(use_true_random=False))
+def test_two_requesters_of_one_id_are_two_stories(random: random.Random) -> None:
+    """Their events in any order: each story is what its own events alone tell, and waits for its own providers only."""
+    mine = [event("accepted", 10, state="accepted"), dispatched("32"), dispatched("37", at=31)]
+    other = [
+        event("arrived", 15, party="11", state="under_review"),
+        event("rejected", 40, party="11", state="rejected"),
+    ]
+    mixed = [*mine, *other]
+    random.shuffle(mixed)
+    told_apart = stories(mixed, now=0)
+    assert told_apart == [told(*other), told(*mine)]
+    assert [(story.requester, story.state, len(story.missing)) for story in told_apart] == [
+        ("11", "rejected", 0),
+        ("53", "accepted", 2),
+    ]
+    assert stories([], now=0) == []
