@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic, sleep
 
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from pipeline.kafka.attempts import Place
 
 TIMEOUT = 10.0
+COMING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""What a broker says of a partition that was just made, or moves to another broker: asked again, within `TIMEOUT`."""
+LOOK = 0.05
 
 
 def end_offsets(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
@@ -36,8 +40,15 @@ def _offsets(admin: AdminClient, places: Iterable[Place], which: OffsetSpec) -> 
     asked = {TopicPartition(*place): which for place in places}
     if not asked:
         return {}
-    answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT)
-    return {(tp.topic, tp.partition): int(answer.result().offset) for tp, answer in answers.items()}
+    deadline = monotonic() + TIMEOUT
+    while True:
+        answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=TIMEOUT)
+        try:
+            return {(tp.topic, tp.partition): int(answer.result().offset) for tp, answer in answers.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in COMING or monotonic() > deadline:
+                raise
+        sleep(LOOK)
 
 
 class Probes:

@@ -8,7 +8,6 @@ goes on (`CrashingSupervisor`), creates topics of its own (switched off), and st
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, cast
 
 import faust
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from faust import SSLCredentials
 from faust.app.base import BootStrategy
@@ -35,9 +34,6 @@ GROUP = "hedx.ops.watch"
 LOOK = 0.05
 """Seconds between two looks at whether the end is reached."""
 
-PATIENCE = 10.0
-COMING = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
-"""What a broker says of a topic that was just made; asked again for `PATIENCE` seconds."""
 
 Place = tuple[str, int]
 Read = Callable[[bytes | None], None]
@@ -223,22 +219,12 @@ class Watch:
             found = admin.list_topics(self._topic, timeout=10).topics[self._topic]
             if found.error is not None:
                 raise ConfigError(f"{self._topic} is not there: `hedx topics apply`")
-            ends = self._ends_of(admin, [(self._topic, partition) for partition in found.partitions])
+            ends = end_offsets(admin, [(self._topic, partition) for partition in found.partitions])
             if self._since is not None:
                 self._begin_at(offsets_from(admin, ends, self._since), ends)
         except KafkaException as error:
             raise ConfigError(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
         return ends
-
-    def _ends_of(self, admin: AdminClient, places: list[Place]) -> Mapping[Place, int]:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return end_offsets(admin, places)
-            except KafkaException as error:
-                if error.args[0].code() not in COMING or time.monotonic() > deadline:
-                    raise
-            time.sleep(LOOK)
 
     def _begin_at(self, found: Mapping[Place, int | None], ends: Mapping[Place, int]) -> None:
         """Commit where the group begins: Faust reads on from there. A partition without younger records: at its end."""
