@@ -23,7 +23,7 @@ class EventLog:
         self._now = now
         self._events: list[tuple[LifecycleEvent, TraceContext | None]] = []
         self._message: TraceContext | None = None
-        self._newest: dict[str, TraceContext] = {}
+        self._newest: dict[tuple[str, str], TraceContext] = {}  # by id and requester, who chose the id
 
     def follow(self, headers: Headers) -> None:
         """What is added from now on follows the span that a message of the center's own topics came with.
@@ -92,12 +92,12 @@ class EventLog:
         before = tracing.follow(parent or self._message, application_id, party or "")
         self._events.append((event, before))
         made = TraceContext(before.trace_id, tracing.span_of(name))
-        self._newest[application_id] = made
+        self._newest[application_id, party or ""] = made
         return made
 
     def newest(self, application_id: str, requester: str) -> TraceContext:
         """What something sent on about an application follows: its newest event here, else what the message followed."""
-        return self._newest.get(application_id) or tracing.follow(self._message, application_id, requester)
+        return self._newest.get((application_id, requester)) or tracing.follow(self._message, application_id, requester)
 
     def traced(self, outputs: Iterable[Output]) -> list[Output]:
         """`outputs`, with a header on those between the center's stages that have none yet."""

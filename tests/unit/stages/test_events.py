@@ -61,3 +61,15 @@ def test_a_fork_is_written_only_when_merged() -> None:
     kept.add("rejected", application_id="b")
     log.merge(kept)
     assert [event["kind"] for event in written(log)] == ["rejected"]
+
+
+def test_of_one_id_each_requester_has_its_own_thread() -> None:
+    """What is sent on about one requester's application follows its events, and not another's under the same id."""
+    log = EventLog("applications", 1)
+    mine = log.add("started", application_id="a", party="37")
+    other = log.add("rejected", application_id="a", party="11")
+    assert (log.newest("a", "37"), log.newest("a", "11")) == (mine, other)
+    assert log.newest("a", "32") not in (mine, other)
+    merged = EventLog("applications", 1)
+    merged.merge(log)
+    assert merged.newest("a", "37") == mine
