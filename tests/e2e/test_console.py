@@ -39,6 +39,7 @@ from tests.raw_https import Caller
 pytestmark = pytest.mark.timeout(400)
 
 ROLES = "roles: {ops: operator, center: officer, admin: viewer, P37: viewer}\n"
+ENDED = ("completed", "incomplete", "supplemented")
 JOIN = 'tr[data-key="hedx.center.join hedx.center.join"]'
 
 
@@ -199,6 +200,42 @@ def test_a_dead_letter_is_replayed_by_an_operator_and_not_by_a_viewer(standing: 
     assert told == [("console_acted", "console:李运维 (ops)"), ("console_outcome", "console:李运维 (ops)")]
     refusals = [row for row in standing.log() if row.act == "console_refused" and "赵查看" in row.actor]
     assert [row.detail["code"] for row in refusals] == ["role_missing"]
+
+
+def test_without_the_operators_certificate_the_page_has_the_command(standing: Standing, exchange: Exchange) -> None:
+    """A console started without `admin`, as in the compose file: the command for a letter of an inbox, and a button to discard it."""
+    known = len(exchange.messages("hedx.deadletters"))
+    hostile(exchange)
+    wait_until("it was put aside", lambda: len(exchange.messages("hedx.deadletters")) > known, LONG)
+    folder, hidden = exchange.installation.transport("admin"), standing.scratch / "admin"
+
+    def restart() -> None:
+        standing.processes.stop("console")
+        standing.processes.restart("console")
+        wait_until("the console listens", lambda: accepts(standing.origin.removeprefix("https://")), LONG)
+
+    folder.rename(hidden)
+    try:
+        restart()
+        with standing.visit("ops") as visit:
+            visit.sign_in("李运维")
+            visit.go("letters")
+            visit.page.locator(".letters tbody tr a").first.wait_for()
+            place = visit.page.locator(".letters tbody tr a").first.inner_text()
+            visit.go(f"letters/{place.replace('/', '-')}")
+            visit.wait_text(".elsewhere .command", f"hedx dlq replay {place} --reason … --yes")
+            assert visit.page.locator("[data-do=replay]").count() == 0
+            assert visit.page.locator("[data-do=discard]:not([disabled])").count() == 1
+            visit.page.screenshot(path=standing.scratch / "zh-elsewhere.png")
+            caller = standing.caller("ops")
+            token = caller.sign_in("李运维")
+            status, told = caller.act("POST", f"/api/dead-letters/{place}/replay", {"reason": "x"}, token)
+            assert (status, told["error"]) == (409, "not_done")
+        assert [row.act for row in standing.log()][-1] == "console_outcome"
+        assert [row for row in standing.log() if row.detail.get("letter") == place] == []  # it was not begun
+    finally:
+        hidden.rename(folder)
+        restart()
 
 
 def test_an_officer_decides_at_the_desk(standing: Standing, exchange: Exchange) -> None:
@@ -421,3 +458,37 @@ def test_a_lost_connection_is_told_and_mended(standing: Standing) -> None:
             standing.processes.thaw("console")
         visit.page.wait_for_selector(".pulse.live")
         assert visit.page.locator("#lost").is_hidden()
+
+
+def test_an_id_that_two_requesters_chose(standing: Standing, exchange: Exchange) -> None:
+    """Neither hides the other's application: the page asks whose, links name it, and a party's viewer has its own."""
+    first, _ = some(exchange, 60, 2)
+    identifier = first["application_id"]
+    second, _ = some(exchange, 62, 3, requester="37", application_id=identifier)
+    for application in (first, second):
+        exchange.wait_complete(application)
+    caller, ops = standing.caller("P37"), standing.caller("ops")
+    caller.sign_in("省 厅")
+    ops.sign_in("李运维")
+    several = (409, {"error": "several_parties", "parties": sorted([first["requester"], "37"])})
+    wait_until("the watch knows both", lambda: ops.get(f"/api/applications/{identifier}") == several, LONG)
+    wait_until(
+        "the watch knows how it ended", lambda: caller.get(f"/api/applications/{identifier}")[1]["state"] in ENDED, LONG
+    )
+    for query in ("", f"?party={first['requester']}"):
+        status, own = caller.get(f"/api/applications/{identifier}{query}")
+        assert (status, own["party"], own["persons"]) == (200, "37", 3)
+    with standing.visit("ops") as visit:
+        visit.sign_in("李运维")
+        visit.go(f"applications/{identifier}")
+        visit.wait_text(".several p", "多个申请单位")
+        assert visit.page.locator(".several a").count() == 2
+        visit.page.locator(".several a[href$='party=37']").click()
+        visit.wait_text(".application dl", "山东")
+        visit.page.screenshot(path=standing.scratch / "zh-several.png")
+        visit.go("applications?party=37")
+        visit.page.select_option("#state", own["state"])
+        visit.page.locator(f"a[href='#applications/{identifier}?party=37']").wait_for()
+        assert visit.errors != []
+        assert all("409 (Conflict)" in each for each in visit.errors)  # Chromium reports the question as one
+        visit.errors.clear()
