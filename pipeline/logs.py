@@ -5,7 +5,8 @@ read; `HEDX_LOG_LEVEL` says from which level on (INFO). What the standard librar
 become the same lines. Only a process that asks for it by `configure` is set up: commands and tests keep what they have.
 
 A field that is not in `FIELDS` is dropped and counted, never written; a value has one line, no character that nobody sees,
-and no number as long as a person's (`printing.harmless`).
+and no number as long as a person's (`printing.harmless`). Of an exception that is not this package's own there is its class
+and where it was raised: its text may quote anything.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, HedxError
 from pipeline.domain.printing import harmless
 
 if TYPE_CHECKING:  # it takes 10 MB and 0.1 s that a signer, whose memory is locked, has no use for
@@ -157,15 +158,29 @@ def logger(name: str) -> BoundLogger:
 
 
 def trace_line(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> str:
-    """A traceback as one text: the error, then where, the innermost first; no source lines, no values of variables."""
-    name = "" if kind is None else kind.__name__
-    places = [f"{frame.name} ({_short(frame.filename)}:{frame.lineno})" for frame in traceback.extract_tb(trace)]
-    text = f"{name}: {harmless(str(error), LONGEST_EVENT)}"
+    """A traceback as one text: the error, then where, the innermost first; no source lines, no values of variables.
+
+    Only an error of this package has its words with it, which quote nobody. Any other may quote a row or a name: its class alone.
+    """
+    places = [_place(frame) for frame in traceback.extract_tb(trace)]
+    text = "" if kind is None else kind.__name__
+    if isinstance(error, HedxError):
+        text += f": {harmless(str(error), LONGEST_EVENT)}"
     if places:
         text += " in " + " < ".join(reversed(places))
     if error is not None and error.__cause__ is not None:
         text += f"; because of {type(error.__cause__).__name__}"
     return harmless(text, LONGEST_TRACEBACK)
+
+
+def place_of(error: BaseException) -> str:
+    """An error's class and where it was raised, without its text: `KeyError in work (pipeline/province/desks.py:12)`."""
+    places = traceback.extract_tb(error.__traceback__)
+    return type(error).__name__ + (f" in {_place(places[-1])}" if places else "")
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    return f"{frame.name} ({_short(frame.filename)}:{frame.lineno})"
 
 
 def _structured() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from pipeline import logs
 from pipeline.crypto.trust import Trust
 from pipeline.crypto.trust_log import TrustLog
 from pipeline.domain.catalog import Release
@@ -147,8 +148,9 @@ class LiveReference:
                 for table in self._tables:
                     if self._apply(table.topic, table.poll(0.25)):
                         self._keep()
-        except Exception as error:  # whatever it is, it ends the process: see `_kept_up`
-            log.exception("the reference topics are not followed any more")
+        except Exception as error:  # noqa: BLE001  # whatever it is, it ends the process: see `_kept_up`
+            where = logs.trace_line(type(error), error, error.__traceback__)
+            log.error("the reference topics are not followed any more: %s", where)  # noqa: TRY400  # not its text
             self._failure = error
 
     def _look_at_list(self, at: float, now: int) -> None:

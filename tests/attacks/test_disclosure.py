@@ -30,6 +30,8 @@ from pipeline.demo.providers import PROVIDERS
 from pipeline.domain.dossiers import Dossier
 from pipeline.domain.errors import ConfigError, InvalidMessage
 from pipeline.domain.parties import CENTER, inbox
+from pipeline.domain.printing import harmless
+from pipeline.logs import Lines
 from pipeline.ops.health import file_modes
 from pipeline.ops.health_facts import gather as gather_facts
 from pipeline.province.case_keys import CaseKeyFolder
@@ -625,6 +627,28 @@ def test_an_id_number_that_a_stranger_writes_where_it_does_not_belong_is_masked(
     details = stand.network.parties[REQUESTER].store.connection.execute("SELECT detail FROM dead_letter").fetchall()
     assert all(number not in detail for (detail,) in details)
     assert len(stand.network.broker.messages(topics.DEAD_LETTERS)) == before
+
+
+def test_an_error_that_quotes_a_person_is_told_without_its_words(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A driver quotes the row it stumbled over: name, telephone, a number with spaces. The log has class and place."""
+    person = next(p for p in stand.sample.persons if len(p["document_number"]) == 18)
+    number = person["document_number"]
+    spaced = f"{number[:6]} {number[6:14]} {number[14:]}"
+    assert spaced[:6] in harmless(spaced), "masking long digits does not find it"
+    try:
+        raise RuntimeError(f"row ({person['name']}, {spaced}, 13800138000)")
+    except RuntimeError as error:
+        failed = (type(error), error, error.__traceback__)
+    record = logging.makeLogRecord(
+        {"name": "pipeline.x", "levelno": logging.ERROR, "msg": "failed", "exc_info": failed}
+    )
+    for structured in (True, False):
+        line = Lines("attacked", as_json=structured).format(record)
+        assert "RuntimeError in test_an_error_that_quotes_a_person" in line
+        for word in (person["name"], number[6:14], "13800138000"):
+            assert word not in line
 
 
 @pytest.mark.parametrize("name", ["王\u202e小明", "王\n小明", "王\u200b小明", "王\x1b[31m小明"])

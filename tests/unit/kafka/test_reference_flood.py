@@ -12,7 +12,7 @@ from pipeline.crypto.keys import LocalSigner
 from pipeline.crypto.seal_keys import sign_seal_key
 from pipeline.crypto.suite import generate_key, point
 from pipeline.crypto.trust_log import log_head
-from pipeline.domain.errors import Retryable
+from pipeline.domain.errors import Retryable, ViewLost
 from pipeline.domain.records import SealKey
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.rejections import EACH, TOGETHER
@@ -82,6 +82,24 @@ def test_a_topic_that_gives_nothing_more_is_given_up(reference: LiveReference) -
     """Without progress the time runs out, and whoever started the process tries again."""
     with pytest.raises(Retryable, match=r"hedx\.checkpoints"):
         reference._read_to_end(Trickle(2, 0.03, stuck=True), 0.3)  # type: ignore[arg-type]
+
+
+def test_what_ends_the_following_is_told_by_class_and_place(
+    reference: LiveReference, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nobody has set the log up: neither the text of the error nor a traceback with it."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("李四 13800138000")
+
+    monkeypatch.setattr(reference, "_look_at_list", broken)
+    reference._follow()
+    [record] = caplog.records
+    assert "not followed any more: KeyError in broken (unit/kafka/test_reference_flood.py:" in record.getMessage()
+    assert record.exc_info is None
+    assert "13800138000" not in caplog.text
+    with pytest.raises(ViewLost):
+        reference._kept_up()
 
 
 def test_the_topic_takes_what_parties_have_to_say_and_little_more() -> None:

@@ -235,11 +235,57 @@ def test_a_traceback_is_one_field_without_values(out: io.StringIO) -> None:
         except ValueError:
             logging.getLogger("pipeline.x").exception("failed")
     [line] = written(out)
-    assert line["traceback"].startswith(
-        "ValueError: outer\\u000aforged in test_a_traceback_is_one_field_without_values ("
-    )
+    assert line["traceback"].startswith("ValueError in test_a_traceback_is_one_field_without_values (unit/logs/")
     assert line["traceback"].endswith("; because of KeyError")
     assert "hunter2" not in out.getvalue()
+    assert "outer" not in out.getvalue()
+
+
+PERSONAL = "row ('李四', '1101051949 1231 0021', '13800138000')"
+"""What a driver's error may quote: no rule of digits finds the name, the spaced number, the telephone."""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    "error", [RuntimeError(PERSONAL), KeyError("李四"), UnicodeDecodeError("gb18030", b"x", 0, 1, PERSONAL)]
+)
+def test_the_words_of_an_error_that_is_not_ours_are_nowhere(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch, form: str, error: Exception
+) -> None:
+    """Its class and where it was raised, and no more; the same of what caused it."""
+    monkeypatch.setenv(logs.VARIABLE, form)
+    logs.configure("a", stream=out)
+    try:
+        try:
+            int("张三 110105194912310021")
+        except ValueError as cause:
+            raise error from cause
+    except Exception:
+        logging.getLogger("pipeline.x").exception("look-up failed")
+    [line] = out.getvalue().splitlines()
+    assert (
+        f"{type(error).__name__} in test_the_words_of_an_error_that_is_not_ours_are_nowhere (unit/logs/test_lines.py:"
+        in line
+    )
+    assert "; because of ValueError" in line
+    for word in ("李四", "张三", "1231", "13800138000", "row"):
+        assert word not in line
+
+
+def test_the_words_of_our_own_errors_are_there(out: io.StringIO) -> None:
+    """They are written for operators, and quote nobody; on one line all the same."""
+    logs.configure("a", stream=out)
+    try:
+        raise ConfigError("topics.yaml\nis not there")
+    except ConfigError as error:
+        logging.getLogger("pipeline.x").exception("failed")
+        place = logs.place_of(error)
+    [line] = written(out)
+    assert line["traceback"].startswith(
+        "ConfigError: topics.yaml\\u000ais not there in test_the_words_of_our_own_errors"
+    )
+    assert place.startswith("ConfigError in test_the_words_of_our_own_errors_are_there (unit/logs/test_lines.py:")
+    assert logs.place_of(KeyError("never raised")) == "KeyError"
 
 
 def test_a_long_event_is_cut(out: io.StringIO) -> None:
@@ -254,15 +300,17 @@ def test_what_nobody_caught_is_a_line(tmp_path: object) -> None:
     """In the main thread and in any other; nothing else is on stderr."""
     program = (
         "import threading; from pipeline import logs; logs.configure('a')\n"
-        "t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()\n"
-        "raise RuntimeError('x\\ny')\n"
+        "t = threading.Thread(target=lambda: {}['李四']); t.start(); t.join()\n"
+        "raise RuntimeError('x\\ny 13800138000')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     first, second = [json.loads(line) for line in done.stderr.splitlines()]
     assert done.returncode == 1
-    assert first["traceback"].startswith("ZeroDivisionError: division by zero in ")
+    assert first["traceback"].startswith("KeyError in <lambda> (")
     assert (second["level"], second["event"]) == ("critical", "ended by an error")
-    assert second["traceback"].startswith("RuntimeError: x\\u000ay in ")
+    assert second["traceback"].startswith("RuntimeError in <module> (")
+    assert "13800138000" not in done.stderr
+    assert "李四" not in json.dumps([first, second], ensure_ascii=False)
 
 
 def test_nothing_is_set_up_unasked() -> None:
