@@ -15,6 +15,7 @@ from pipeline.domain import tracing
 from pipeline.domain.records import AnswerArrived, LifecycleEvent
 from pipeline.domain.tracing import TraceContext
 from pipeline.kafka.observing import Restored, Worked
+from pipeline.kafka.onlooking import tell
 from pipeline.stages import topics
 from pipeline.stages.effects import Message, Output
 
@@ -38,7 +39,7 @@ class Hop:
 
 
 class Hops(Protocol):
-    """Is told of hops, after the fact, from the thread that made them; it must not raise and must be quick."""
+    """Is told of hops, after the fact, from the thread that made them; it must be quick. What it raises goes nowhere."""
 
     def hopped(self, hops: Sequence[Hop], began: int, seconds: float) -> None:
         """These happened, in work that began at `began` (ms, real time) and took `seconds`."""
@@ -61,14 +62,14 @@ class Hopping:
     def hopped(self, hops: Sequence[Hop], began: int, seconds: float) -> None:
         """Tell all."""
         for one in self.told if hops else ():
-            one.hopped(hops, began, seconds)
+            tell(one.hopped, hops, began, seconds)
 
     def carried(
         self, stage: str, messages: Sequence[Message], outputs: Sequence[Output], began: int, seconds: float
     ) -> None:
         """Tell all."""
         for one in self.told if messages or outputs else ():
-            one.carried(stage, messages, outputs, began, seconds)
+            tell(one.carried, stage, messages, outputs, began, seconds)
 
     def worked(self, work: Worked) -> None:
         """Read what was written and tell all."""

@@ -17,6 +17,7 @@ from pipeline.kafka.deadletters import TOPIC as DEADLETTERS
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
 from pipeline.kafka.observing import Observer, Restored, View, Worked, reason_of
+from pipeline.kafka.onlooking import tell
 from pipeline.kafka.rejections import Rejections
 from pipeline.kafka.stores import DictStore, Store
 from pipeline.stages.effects import Effects, Headers, Message, Output, Progress, Stage
@@ -194,7 +195,7 @@ class MemoryWorker:
                 break
             except Retryable as trouble:
                 if self._observer is not None:
-                    self._observer.aborted(self.stage.name, reason_of(trouble))
+                    tell(self._observer.aborted, self.stage.name, reason_of(trouble))
                 if attempt == PATIENCE - 1:
                     raise
                 done = self._positions()
@@ -220,7 +221,8 @@ class MemoryWorker:
         self.store.apply(effects.changes)
         self._rejections.report((*effects.dead, *effects.refused))
         if self._observer is not None:
-            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, 0.0, self._sieve.withheld))
+            work = Worked(self.stage.name, messages, kept, began, stepped, 0.0, self._sieve.withheld)
+            tell(self._observer.worked, work)
 
     def _restore(self) -> None:
         if self.stage.changelog is None:
@@ -232,7 +234,7 @@ class MemoryWorker:
             self.store.load(partition, [(entry.key or b"", entry.value) for entry in entries])
             records += len(entries)
         if self._observer is not None:
-            self._observer.restored(Restored(self.stage.name, partitions, records, 0.0))
+            tell(self._observer.restored, Restored(self.stage.name, partitions, records, 0.0))
 
     def _positions(self) -> dict[Place, int]:
         return {place: self._broker.committed(self.group, *place) for place in self._places}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.domain.errors import NotReady, Retryable
+from pipeline.kafka.onlooking import tell
 from pipeline.stages.effects import Effects, Message
 
 
@@ -50,7 +51,10 @@ class View:
 
 
 class Observer(Protocol):
-    """Is told what a worker did, from the worker's own thread and after the fact; it must not raise and must be quick."""
+    """Is told what a worker did, from the worker's own thread and after the fact; it must be quick.
+
+    It should not raise; what it raises all the same goes nowhere (`onlooking.tell`).
+    """
 
     def worked(self, work: Worked) -> None:
         """A transaction was committed."""
@@ -69,21 +73,21 @@ def reason_of(trouble: Retryable) -> str:
 
 @dataclass(slots=True)
 class Observers:
-    """Several observers as one, told in order; none of them is Kafka's business."""
+    """Several observers as one, told in order, whatever one of them raises; none of them is Kafka's business."""
 
     observers: list[Observer] = field(default_factory=list)
 
     def worked(self, work: Worked) -> None:
         """Tell all."""
         for observer in self.observers:
-            observer.worked(work)
+            tell(observer.worked, work)
 
     def restored(self, restored: Restored) -> None:
         """Tell all."""
         for observer in self.observers:
-            observer.restored(restored)
+            tell(observer.restored, restored)
 
     def aborted(self, stage: str, reason: str) -> None:
         """Tell all."""
         for observer in self.observers:
-            observer.aborted(stage, reason)
+            tell(observer.aborted, stage, reason)

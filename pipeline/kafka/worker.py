@@ -30,6 +30,7 @@ from pipeline.kafka.held import Held
 from pipeline.kafka.layout import check_layout
 from pipeline.kafka.limits import Limits, Pace
 from pipeline.kafka.observing import Observer, Restored, View, Worked, reason_of
+from pipeline.kafka.onlooking import tell
 from pipeline.kafka.rejections import Rejections
 from pipeline.kafka.restore import restore
 from pipeline.kafka.slots import Slot
@@ -299,7 +300,8 @@ class TransactionalWorker:
         if self._observer is not None:
             began = ended - round(1000 * (stepped + committed))
             withheld = self._sieve.withheld
-            self._observer.worked(Worked(self.stage.name, messages, kept, began, stepped, committed, withheld))
+            work = Worked(self.stage.name, messages, kept, began, stepped, committed, withheld)
+            tell(self._observer.worked, work)
 
     def _report(self, effects: Effects) -> None:
         self.tally.dead += len(effects.dead)
@@ -322,7 +324,7 @@ class TransactionalWorker:
             )
             self.tally.restored += records
             if self._observer is not None:
-                self._observer.restored(Restored(self.stage.name, numbers, records, perf_counter() - began))
+                tell(self._observer.restored, Restored(self.stage.name, numbers, records, perf_counter() - began))
         assignment.take_up(start)
         self._sent |= committed
         log.info("%s.%d: took up %s", self.group, self.slot.number, sorted(start))
@@ -333,9 +335,8 @@ class TransactionalWorker:
         times = self._troubles[self._doing]
         log.warning("%s.%d: going back: %s", self.group, self.slot.number, trouble)
         if self._observer is not None:
-            self._observer.aborted(
-                self.stage.name, str(trouble) if isinstance(trouble, Aborted) else reason_of(trouble)
-            )
+            reason = str(trouble) if isinstance(trouble, Aborted) else reason_of(trouble)
+            tell(self._observer.aborted, self.stage.name, reason)
         if isinstance(trouble, Aborted):
             self.tally.aborts += 1
             if times >= MOST_ABORTS:

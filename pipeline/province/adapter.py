@@ -23,6 +23,7 @@ from pipeline.kafka.clients import Extra
 from pipeline.kafka.clock import real_clock, wall_clock
 from pipeline.kafka.hops import Hopping
 from pipeline.kafka.inboxes import Inbox
+from pipeline.kafka.onlooking import tell
 from pipeline.kafka.posting import Poster
 from pipeline.kafka.reference import LiveReference
 from pipeline.kafka.rejections import Rejections
@@ -151,7 +152,7 @@ class Adapter:
                 if time.monotonic() > next_cleaning:
                     store.forget_expired(wall_clock())
                     next_cleaning = time.monotonic() + FORGET_EVERY
-                self._observer.turned(role)
+                tell(self._observer.turned, role)
         finally:
             desk.rejections.flush()
             reader.close()
@@ -185,7 +186,7 @@ class Adapter:
         try:
             while not self._stop.is_set():
                 seconds = runner.turn(wall_clock())
-                self._observer.turned("outbox")
+                tell(self._observer.turned, "outbox")
                 self._idle(runner, seconds)
         finally:
             poster.close()
@@ -197,7 +198,7 @@ class Adapter:
         try:
             while not self._stop.is_set():
                 keeper.turn(wall_clock())
-                self._observer.turned("keeper")
+                tell(self._observer.turned, "keeper")
                 self._stop.wait(KEEP_EVERY)
         finally:
             poster.close()
@@ -287,10 +288,12 @@ class OutboxRunner:
         with transaction(self._connection) as db:
             outbox.sent(db, due, now)
         if self._hopping:
-            seconds = time.perf_counter() - started
-            self._hopping.hopped(list(hops.of_sending(due, now)), began, seconds)
-            self._hopping.carried("outbox", (), due, began, seconds)
+            tell(self._tell, self._hopping, due, now, began, time.perf_counter() - started)
         return 0.0
+
+    def _tell(self, hopping: Hopping, sent: Sequence[Output], now: int, began: int, seconds: float) -> None:
+        hopping.hopped(list(hops.of_sending(sent, now)), began, seconds)
+        hopping.carried("outbox", (), sent, began, seconds)
 
     def is_changed(self) -> bool:
         """Whether another connection has changed the database since the last turn began."""

@@ -15,8 +15,11 @@ from pathlib import Path
 from pipeline.domain.errors import ConfigError
 from pipeline.province import access, evidence_tables, parking
 
-LAYOUT = 4
-"""The store's `user_version`. 1 (then written as 0) kept persons and answers in clear, 2 no time of receipt of decisions, 3 no acts."""
+LAYOUT = 5
+"""The store's `user_version`. 1 (then written as 0) kept persons and answers in clear, 2 no time of receipt of decisions, 3 no acts,
+4 no time at which a dead letter was appended to its inbox."""
+RAISED = {4: "ALTER TABLE dead_letter ADD COLUMN appended_at INTEGER"}
+"""How a store of an earlier layout is turned into the next one, where it can be: nothing that it held has to go."""
 
 SCHEMA = (
     """
@@ -78,7 +81,7 @@ CREATE TABLE IF NOT EXISTS position (
   topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead_letter (
   topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL,
-  key BLOB, value BLOB, at INTEGER NOT NULL);
+  key BLOB, value BLOB, at INTEGER NOT NULL, appended_at INTEGER);
 CREATE TABLE IF NOT EXISTS dead_letter_act (
   topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, put_aside INTEGER NOT NULL, act TEXT NOT NULL,
   by TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL, done_at INTEGER);
@@ -106,10 +109,11 @@ CREATE INDEX IF NOT EXISTS outbox_open_of ON outbox_open (envelope_id);
 def connect(path: Path) -> sqlite3.Connection:
     """A connection of this thread's own; the file and its tables are made when missing, readable by the owner only.
 
-    Raises ConfigError for a store of an earlier layout: it is not turned into this one, since what it held in clear would
-    stay on the disk.
+    A store of layout 4 is raised to this one, and no earlier program reads it then. Raises ConfigError for one that is earlier
+    still: it is not turned into this one, since what it held in clear would stay on the disk.
     """
     connection = open_file(path)
+    _raise_layout(connection)
     [version] = connection.execute("PRAGMA user_version").fetchone()
     if version == LAYOUT:
         connection.executescript(SCHEMA)
@@ -121,6 +125,18 @@ def connect(path: Path) -> sqlite3.Connection:
         raise ConfigError(f"{path} is of an earlier layout: finish with the version that made it, and start a new one")
     connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {LAYOUT}; COMMIT")
     return connection
+
+
+def _raise_layout(connection: sqlite3.Connection) -> None:
+    """Of two processes at once the second finds it done."""
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    while version in RAISED:
+        with transaction(connection) as db:
+            [version] = db.execute("PRAGMA user_version").fetchone()
+            if version in RAISED:
+                db.execute(RAISED[version])
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
 
 
 def access_log(path: Path) -> sqlite3.Connection:

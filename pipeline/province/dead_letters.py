@@ -1,7 +1,7 @@
 """A party's own dead letters, in its store: looked at, worked on again by its adapter, or discarded.
 
-The adapter alone works on messages: who wants one worked on again notes that here, and the adapter's own thread takes it up as if
-it had just come, but for its position in the inbox, which stays. It is noted as done after its effects are stored; should the
+The adapter alone works on messages: who wants one worked on again notes that here, and the adapter's own thread takes it up as it
+came, with the time at which it was appended; the position in the inbox stays. It is noted as done after its effects are stored; should the
 adapter end between the two, it is worked on once more, and its receiver knows it. What fails again is a letter again.
 """
 
@@ -127,15 +127,20 @@ def act_on_kept(
         return kept_letter(db, place)
 
 
-def asked_for(connection: sqlite3.Connection, topic: str) -> list[Message]:
-    """Messages of `topic` that are to be worked on again, at most `AT_ONCE`, in the order in which they were asked for."""
+def asked_for(connection: sqlite3.Connection, topic: str) -> dict[int, Message]:
+    """Messages of `topic` that are to be worked on again, at most `AT_ONCE`, in the order in which they were asked for.
+
+    By the number of the act that asks. Each has the time at which it was appended, which deadlines go by; of a letter that was
+    put aside before that was kept (layout 4) nobody knows it, and it has the time at which it was put aside.
+    """
     rows = connection.execute(
-        "SELECT l.topic, l.partition, l.offset, l.at, l.key, l.value FROM dead_letter_act a JOIN dead_letter l ON"
+        "SELECT a.rowid, l.topic, l.partition, l.offset, coalesce(l.appended_at, l.at), l.key, l.value"
+        " FROM dead_letter_act a JOIN dead_letter l ON"
         " l.topic = a.topic AND l.partition = a.partition AND l.offset = a.offset AND l.at = a.put_aside"
         " WHERE a.topic = ? AND a.done_at IS NULL ORDER BY a.rowid LIMIT ?",
         (topic, AT_ONCE),
     )
-    return [Message(*row) for row in rows]
+    return {number: Message(*row) for number, *row in rows}
 
 
 def work_again(
@@ -148,13 +153,9 @@ def work_again(
     asked = asked_for(connection, topic)
     if not asked:
         return False
-    work(asked, {})
+    work(list(asked.values()), {})
     with transaction(connection) as db:
-        db.executemany(
-            "UPDATE dead_letter_act SET done_at = ? WHERE topic = ? AND partition = ? AND offset = ? AND put_aside = ?"
-            " AND done_at IS NULL",
-            [(now, each.topic, each.partition, each.offset, each.timestamp) for each in asked],
-        )
+        db.executemany("UPDATE dead_letter_act SET done_at = ? WHERE rowid = ?", [(now, number) for number in asked])
     return True
 
 

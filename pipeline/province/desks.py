@@ -12,6 +12,7 @@ from pipeline.domain.errors import HedxError, InvalidMessage, Retryable
 from pipeline.kafka.attempts import NOT_THE_MESSAGES
 from pipeline.kafka.clock import real_clock
 from pipeline.kafka.hops import Hopping
+from pipeline.kafka.onlooking import tell
 from pipeline.kafka.rejections import Rejections
 from pipeline.province import hops, parking
 from pipeline.province.observing import UNOBSERVED, AdapterObserver
@@ -20,7 +21,7 @@ from pipeline.province.store import Positions, Store
 from pipeline.stages.answer import Answerer, Found, Need, Question, period_of
 from pipeline.stages.deliver import Deliver
 from pipeline.stages.effects import Batch, Message
-from pipeline.stages.local import Access, LocalEffects, Parked
+from pipeline.stages.local import Access, LocalEffects, Parked, Posted
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def one_by_one(
 ) -> None:
     """Work on a batch; when it fails, on each message alone, so that one message stops nobody else's.
 
-    A message that fails alone becomes a dead letter, `stage_failed`, with the place of the failure and none of its text.
+    `positions`: where the inbox is read on afterwards; none of a place that is not among them moves, so that what is worked on
+    again, out of turn, moves none. A message that fails alone becomes a dead letter, `stage_failed`, with the place of the failure and none of its text.
     What is not a message's fault passes through: every HedxError, and NOT_THE_MESSAGES (disk, database, brokers, memory).
     """
     try:
@@ -54,13 +56,14 @@ def one_by_one(
     except Exception as failure:  # noqa: BLE001  # whatever it is, it is put aside with its message
         if len(messages) > 1:
             for message in messages:
-                after = {(message.topic, message.partition): message.offset + 1}
+                place = message.topic, message.partition
+                after = {place: message.offset + 1} if place in positions else {}
                 one_by_one(work, store, [message], after, clock, report)
             store.apply(LocalEffects(), positions, clock())
             return
         error = InvalidMessage("stage_failed", _place(failure))
         store.apply(LocalEffects(dead=[(messages[0], error)]), positions, clock())
-        report([(messages[0], error)])
+        tell(report, [(messages[0], error)])
 
 
 def _place(failure: Exception) -> str:
@@ -145,9 +148,9 @@ class AnswerDesk:
             refused = replace(questions[0], queries=[], persons=[], refusal=error)
             effects.posts += self._answerer.reply([refused], {})
         self._store.apply(effects, {}, now)
-        self._observer.answered(questions, effects.posts)
+        tell(self._observer.answered, questions, effects.posts)
         if self._hopping:
-            self._hopping.hopped(list(hops.of_answers(effects.posts, now)), real_clock(), 0.0)
+            tell(self._tell_answers, self._hopping, effects.posts, now, real_clock(), 0.0)
 
     def _answer(self, questions: Sequence[Question], effects: LocalEffects, now: int) -> None:
         """Look everything up, park what has to wait, seal the rest."""
@@ -165,17 +168,20 @@ class AnswerDesk:
         questions, effects = self._answerer.open(self._store, Batch(messages, now))
         self._answer(questions, effects, now)
         self._store.apply(effects, positions, now)
-        self._observer.answered(questions, effects.posts)
+        tell(self._observer.answered, questions, effects.posts)
         if self._hopping:
             seconds = perf_counter() - started
-            self._hopping.hopped(list(hops.of_answers(effects.posts, now)), began, seconds)
-            self._hopping.carried(self._answerer.name, _sound(messages, effects), (), began, seconds)
-        self._report((*effects.dead, *effects.refused))
+            tell(self._tell_answers, self._hopping, effects.posts, now, began, seconds)
+            tell(self._hopping.carried, self._answerer.name, _sound(messages, effects), (), began, seconds)
+        tell(self._report, (*effects.dead, *effects.refused))
         _alarm(effects)
+
+    def _tell_answers(self, hopping: Hopping, posts: Sequence[Posted], now: int, began: int, seconds: float) -> None:
+        hopping.hopped(list(hops.of_answers(posts, now)), began, seconds)
 
     def _report(self, refused: Sequence[tuple[Message, InvalidMessage]]) -> None:
         self.rejections.report(refused)
-        self._observer.refused(self._answerer.name, refused)
+        tell(self._observer.refused, self._answerer.name, refused)
 
     def _look_up(self, need: Need, subjects: Sequence[str]) -> Found:
         category = need[0]
@@ -185,7 +191,7 @@ class AnswerDesk:
         try:
             result = self._sources.lookup(category, period_of(need), subjects)
         finally:
-            self._observer.looked_up(category, perf_counter() - started)
+            tell(self._observer.looked_up, category, perf_counter() - started)
         if result.refused_all is not None:
             return Found({}, {}, None, result.refused_all, "", "")
         standing = self._sources.standing(category)
@@ -264,13 +270,18 @@ class DeliveryDesk:
         now, began, started = self._clock(), real_clock(), perf_counter()
         effects = self._deliver.step(self._store, Batch(messages, now))
         self._store.apply(effects, positions, now)
-        self._report((*effects.dead, *effects.refused))
+        tell(self._report, (*effects.dead, *effects.refused))
         _alarm(effects)
         if self._hopping:
             seconds, sound = perf_counter() - started, _sound(messages, effects)
-            self._hopping.hopped(list(hops.of_delivery(self._deliver.party, effects, sound, now)), began, seconds)
-            self._hopping.carried(self._deliver.name, sound, (), began, seconds)
+            tell(self._tell_delivery, self._hopping, effects, sound, now, began, seconds)
+            tell(self._hopping.carried, self._deliver.name, sound, (), began, seconds)
+
+    def _tell_delivery(
+        self, hopping: Hopping, effects: LocalEffects, sound: Sequence[Message], now: int, began: int, seconds: float
+    ) -> None:
+        hopping.hopped(list(hops.of_delivery(self._deliver.party, effects, sound, now)), began, seconds)
 
     def _report(self, refused: Sequence[tuple[Message, InvalidMessage]]) -> None:
         self.rejections.report(refused)
-        self._observer.refused(self._deliver.name, refused)
+        tell(self._observer.refused, self._deliver.name, refused)

@@ -30,25 +30,27 @@ def of_sending(outputs: Sequence[Output], at: int) -> Iterator[Hop]:
 
 
 def of_answers(posts: Sequence[Posted], at: int) -> Iterator[Hop]:
-    """The requests to which there are answers in our outbox now, or refusals; one for each section."""
-    told: set[tuple[str, int, str]] = set()
-    for post in posts:
-        header = post.bundle.header
+    """The requests to which there are answers in our outbox now, or refusals; one for each section. Each post is looked at once."""
+    answers: dict[tuple[str, int, str], Header] = {}
+    persons: dict[tuple[str, int, str], int] = {}
+    for header in (post.bundle.header for post in posts):
         about = header.application_id, header.section, header.requester
-        if header.kind != "answer" or header.provider is None or about in told:
-            continue
-        told.add(about)
+        persons[about] = max(persons.get(about, 0), int.from_bytes(header.members, "little").bit_count())
+        if header.kind == "answer" and header.provider is not None:
+            answers.setdefault(about, header)
+    for about, header in answers.items():
+        provider = header.provider or ""
         yield Hop(
             at,
             "answer",
             "answered",
             header.application_id,
-            tracing.answered(*about, header.provider),
-            tracing.asked(*about, header.provider),
+            tracing.answered(*about, provider),
+            tracing.asked(*about, provider),
             header.section,
             header.requester,
-            header.provider,
-            max((_persons(other) for other in posts if _about(other) == about), default=0),
+            provider,
+            persons[about],
             header.code,
         )
 
@@ -106,15 +108,6 @@ def _told(
     parent = tracing.follow(known.get(tracing.trace_of(application_id)), application_id, party)
     span = tracing.happened(application_id, own)
     return Hop(at, "deliver", kind, application_id, span, parent, party=party, code=code)
-
-
-def _persons(post: Posted) -> int:
-    return int.from_bytes(post.bundle.header.members, "little").bit_count()
-
-
-def _about(post: Posted) -> tuple[str, int, str]:
-    header = post.bundle.header
-    return header.application_id, header.section, header.requester
 
 
 def _headers(value: bytes | None) -> list[Header]:

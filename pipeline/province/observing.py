@@ -12,7 +12,7 @@ from pipeline.stages.local import Posted
 
 
 class AdapterObserver(Protocol):
-    """Is told what an adapter did, after the fact; it must not raise. Times in seconds."""
+    """Is told what an adapter did, after the fact. Times in seconds. What it raises goes nowhere (`kafka.onlooking.tell`)."""
 
     def looked_up(self, category: str, seconds: float) -> None:
         """One bulk look-up in a register, whether it answered or not."""

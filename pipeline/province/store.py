@@ -281,9 +281,19 @@ class Store:
             outbox.settled(db, effects.settled)
             parking.arrived(db, effects.settled)
             db.executemany(
-                "INSERT INTO dead_letter VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO dead_letter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (m.topic, m.partition, m.offset, error.code, harmless(error.detail), m.key, m.value, now)
+                    (
+                        m.topic,
+                        m.partition,
+                        m.offset,
+                        error.code,
+                        harmless(error.detail),
+                        m.key,
+                        m.value,
+                        now,
+                        m.timestamp,
+                    )
                     for m, error in sifted.kept
                 ],
             )

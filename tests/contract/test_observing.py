@@ -126,3 +126,39 @@ def test_several_look_on(world: World) -> None:
     world.worker(Router((source,)), observer=Observers([one, two])).run_until_idle()
     assert one.works == two.works
     assert len(one.steps) == 1
+
+
+class Raising:
+    """An observer with a defect."""
+
+    def worked(self, work: Worked) -> None:
+        raise KeyError("a label")
+
+    def restored(self, restored: Restored) -> None:
+        raise Retryable("a collector is away")
+
+    def aborted(self, stage: str, reason: str) -> None:
+        raise ValueError("a label")
+
+
+def test_one_that_raises_changes_nothing(world: World) -> None:
+    """Neither the messages, of which none is a dead letter or worked on twice, nor the worker, which goes on."""
+    source, log, target = world.create("in"), world.create("log"), world.create("out")
+    for _ in range(3):
+        world.send(source, b"k", b"+")
+    stage = Counter((source,), log, target)
+    first = world.worker(stage, observer=Raising())
+    first.run_until_idle()
+    first.close()
+    world.send(source, b"k", b"+")
+    second = world.worker(stage, observer=Observers([Raising()]))
+    second.run_until_idle()
+    assert [message.value for message in world.messages(target)] == [b"1", b"2", b"3", b"4"]
+
+
+def test_one_that_raises_when_told_of_an_abort_keeps_nothing_from_coming_again(world: World) -> None:
+    """The messages are through after as many times as without it."""
+    source, target = world.create("in"), world.create("out")
+    world.send(source, b"k", b"v")
+    world.worker(Flaky((source,), target, Retryable, 2), observer=Raising()).run_until_idle()
+    assert [message.value for message in world.messages(target)] == [b"v"]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.demo.application import Sample
-from pipeline.domain.errors import ConfigError, Retryable
+from pipeline.domain.errors import ConfigError, InvalidMessage, Retryable
 from pipeline.domain.parties import inbox
 from pipeline.province import dead_letters
 from pipeline.province.dead_letters import KeptLetter, act_on_kept, kept_letter, kept_letters, work_again
 from pipeline.province.desks import AnswerDesk
-from tests.network import Network, Party
+from pipeline.stages.effects import Message
+from pipeline.stages.local import LocalEffects
+from tests.network import PARTITIONS, Network, Party
 from tests.scenario import assert_equals_oracle, network_for, small_sample
 
 PROVIDER = "37"
@@ -74,7 +77,7 @@ def test_a_crash_before_it_is_noted_repeats_it_without_effect(tmp_path: Path, mo
     network, sample, member, letter = filed(tmp_path, monkeypatch)
     db = member.store.connection
     act_on_kept(db, letter.place, "replayed", by="user:li", reason=REASON, now=network.clock())
-    member.answers.work(dead_letters.asked_for(db, TOPIC), {})
+    member.answers.work(list(dead_letters.asked_for(db, TOPIC).values()), {})
     waiting = db.execute("SELECT count(*) FROM outbox_bundle").fetchone()
     assert waiting != (0,)
     assert turn(network, member) is True
@@ -94,6 +97,59 @@ def test_what_fails_again_is_a_letter_again(tmp_path: Path, monkeypatch: pytest.
     assert turn(network, member) is True
     assert [each.state for each in kept_letters(db)] == ["open", "replayed"]
     assert kept_letter(db, letter.place).state == "open"
+
+
+def test_several_that_fail_again_move_no_position_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads on from the store's positions, weeks later, meets nothing that was answered then."""
+    network, sample, member, letter = filed(tmp_path, monkeypatch)
+    db, numbers = member.store.connection, range(PARTITIONS)
+    for (
+        number
+    ) in numbers:  # the envelope once more in each partition, and behind it: the first is answered, the others known
+        for _ in range(3):
+            network.broker.produce(TOPIC, letter.key, letter.value, partition=number)
+        copy = Message(TOPIC, number, 0, network.clock(), letter.key, letter.value)
+        if (number, 0) != (letter.partition, letter.offset):
+            member.store.apply(LocalEffects(dead=[(copy, InvalidMessage("stage_failed"))]), {}, network.clock())
+    network.run()
+    assert_equals_oracle(network, sample)
+    before = member.store.positions(TOPIC)
+    assert before == {number: network.broker.end(TOPIC, number) for number in numbers}
+    letters = kept_letters(db)
+    for kept in letters:
+        act_on_kept(db, kept.place, "replayed", by="user:li", reason=REASON, now=network.clock())
+    network.clock.advance(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(member.answers, "_work", lambda *_: int("a defect"))
+        assert turn(network, member) is True
+    states = [kept.state for kept in kept_letters(db)]
+    assert states == ["open"] * len(letters) + ["replayed"] * len(letters)
+    assert member.store.positions(TOPIC) == before
+    network.clock.advance(15 * 24 * 3600)
+    member.store.forget_expired(network.clock())
+    member.positions = {(TOPIC, number): following for number, following in member.store.positions(TOPIC).items()}
+    network._feed(member, TOPIC, member.answers.work)
+    assert [kept.state for kept in kept_letters(db)] == states
+
+
+def test_it_is_worked_on_with_the_time_at_which_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of being put aside: what a deadline goes by is the time at which the brokers appended it."""
+    network, _, member, _ = filed(tmp_path, monkeypatch)
+    [letter] = kept_letters(member.store.connection)
+    [came] = [m for m in network.broker.messages(TOPIC) if (m.partition, m.offset) == (letter.partition, letter.offset)]
+    db = member.store.connection
+    network.clock.advance(3 * 24 * 3600)
+    late = replace(came, offset=came.offset + 100)
+    member.store.apply(LocalEffects(dead=[(late, InvalidMessage("stage_failed"))]), {}, network.clock())
+    place = f"{TOPIC}/{late.partition}/{late.offset}"
+    act_on_kept(db, place, "replayed", by="user:li", reason=REASON, now=network.clock())
+    assert [m.timestamp for m in dead_letters.asked_for(db, TOPIC).values()] == [came.timestamp]
+    assert kept_letter(db, place).at == network.clock() != came.timestamp
+    monkeypatch.setattr(member.answers, "_look_up", lambda *_: int("a defect"))
+    network.clock.advance(1)
+    assert turn(network, member) is True
+    act_on_kept(db, place, "replayed", by="user:li", reason=REASON, now=network.clock())
+    assert [m.timestamp for m in dead_letters.asked_for(db, TOPIC).values()] == [came.timestamp]
 
 
 def test_what_is_nobodys_fault_stays_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,9 @@ def test_a_replay_is_asked_for_and_left_to_the_adapter(store: Store, capsys: pyt
     assert set(states(capsys).values()) == {"open"}
     assert hedx(capsys, *words, "--yes")[0] == Exit.FINE
     assert states(capsys)[f"{TOPIC}/0/0"] == "asked"
-    assert [(message.key, message.value) for message in asked_for(store.connection, TOPIC)] == [(b"key", SECRET)]
+    assert [(message.key, message.value) for message in asked_for(store.connection, TOPIC).values()] == [
+        (b"key", SECRET)
+    ]
     code, out = hedx(capsys, *words, "--yes", "--json")
     assert (code, json.loads(out)["letters"][0]["done"]) == (Exit.FAILED, "refused")
 

@@ -12,7 +12,8 @@ import pytest
 from pipeline.crypto import cbor
 from pipeline.domain.errors import ConfigError
 from pipeline.province import access
-from pipeline.province.database import access_log, connect, transaction
+from pipeline.province.database import LAYOUT, access_log, connect, transaction
+from pipeline.province.dead_letters import act_on_kept, asked_for
 from pipeline.stages.local import Access
 
 OPENED = Access("opened", "id-1", "37", "济南市历下区民政局", "最低生活保障审核", {"persons": 3, "bundle": "ab"})
@@ -121,3 +122,18 @@ def test_a_store_of_the_earlier_layout_is_not_gone_on_with(
         old.execute("CREATE TABLE application (application_id TEXT PRIMARY KEY, form BLOB)")
     with pytest.raises(ConfigError, match="earlier layout"):
         connect(tmp_path / "store.db")
+
+
+def test_a_store_of_layout_4_is_raised_and_keeps_what_it_had(tmp_path: Path) -> None:
+    """Its dead letters stay, are asked for as before, and have the time at which they were put aside for want of another."""
+    path = tmp_path / "store.db"
+    with closing(connect(path)) as old:
+        old.execute("ALTER TABLE dead_letter DROP COLUMN appended_at")
+        old.execute("INSERT INTO dead_letter VALUES ('hedx.37.requests', 0, 7, 'stage_failed', '', NULL, x'00', 5)")
+        old.execute("PRAGMA user_version = 4")
+    with closing(connect(path)) as raised, closing(connect(path)) as second:
+        for connection in (raised, second):
+            assert connection.execute("PRAGMA user_version").fetchone() == (LAYOUT,)
+            assert connection.execute("SELECT offset, at, appended_at FROM dead_letter").fetchall() == [(7, 5, None)]
+        act_on_kept(raised, "hedx.37.requests/0/7", "replayed", by="user:li", reason="mended", now=9)
+        assert [m.timestamp for m in asked_for(second, "hedx.37.requests").values()] == [5]

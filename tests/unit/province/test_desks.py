@@ -77,3 +77,30 @@ def test_what_is_no_messages_fault_passes_through(store: Store, fault: Exception
         )
     assert store.connection.execute("SELECT count(*) FROM dead_letter").fetchone()[0] == 0
     assert store.positions("hedx.37.requests") == {}
+
+
+def test_what_is_worked_on_out_of_turn_moves_no_position(store: Store) -> None:
+    """Two old letters that fail again become letters; the inbox stays where it was read to."""
+
+    def work(messages: Sequence[Message], positions: Positions) -> None:
+        raise IndexError("a defect")
+
+    store.apply(LocalEffects(), {("hedx.37.requests", 0): 900}, NOW)
+    one_by_one(work, store, [message(3, b"a"), message(7, b"b")], {}, lambda: NOW, Rejections("answer").report)
+    letters = store.connection.execute("SELECT offset FROM dead_letter ORDER BY offset").fetchall()
+    assert letters == [(3,), (7,)]
+    assert store.positions("hedx.37.requests") == {0: 900}
+
+
+def test_whoever_cannot_report_a_letter_makes_no_second_one(store: Store) -> None:
+    """It is stored already: what fails afterwards is not the message's fault, and the batch goes on."""
+
+    def work(messages: Sequence[Message], positions: Positions) -> None:
+        raise IndexError("a defect")
+
+    def report(*_: object) -> None:
+        raise KeyError("a label")
+
+    one_by_one(work, store, [message(0, b"a"), message(1, b"b")], {("hedx.37.requests", 0): 2}, lambda: NOW, report)
+    assert store.connection.execute("SELECT offset FROM dead_letter ORDER BY offset").fetchall() == [(0,), (1,)]
+    assert store.positions("hedx.37.requests") == {0: 2}
