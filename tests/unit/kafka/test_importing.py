@@ -79,7 +79,9 @@ def test_a_party_that_differs_is_written_out() -> None:
 
 STRANGE = {
     "a right of another kind": Acl("P37", "allow", "alter", "topic", "literal", "hedx.37.requests", "10.0.37.1"),
-    "a right of another kind from everywhere": Acl("P37", "allow", "alter", "topic", "literal", "hedx.37.requests", "*"),
+    "a right of another kind from everywhere": Acl(
+        "P37", "allow", "alter", "topic", "literal", "hedx.37.requests", "*"
+    ),
     "a wildcard": Acl("*", "allow", "read", "topic", "literal", "*", "*"),
     "a party's right that the others lack": Acl("P37", "allow", "read", "topic", "literal", "hedx.events", "10.0.37.1"),
     "a denial": Acl("ops", "deny", "read", "topic", "literal", "hedx.events", "*"),
