@@ -100,6 +100,6 @@ class Inbox:
         for place in partitions:
             # another member may have told Kafka otherwise meanwhile
             self._told.pop((self.topic, place.partition), None)
-            if place.partition in stored:
-                place.offset = self._starts[self.topic, place.partition] = stored[place.partition]
+            # never where Kafka's copy stands: it may be ahead of a database that was restored
+            place.offset = self._starts[self.topic, place.partition] = stored.get(place.partition, 0)
         consumer.incremental_assign(partitions)
