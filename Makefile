@@ -10,9 +10,9 @@ VENV := .venv/.installed
 KAFKA := deploy/kafka/libs/.copied
 MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 PYTEST := $(BIN)/python -m pytest -q -m "not chaos and not cluster and not package"
-SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/attacks tests/test_architecture.py
+SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/attacks tests/deploy tests/test_architecture.py
 MEASURING := $(addprefix tests/kafka/test_,access.py lag_size.py transactions.py)
-PAIRED := $(addprefix tests/e2e/test_,console.py demo_interrupt.py) $(filter-out $(MEASURING),$(wildcard tests/kafka/test_*.py))
+PAIRED := $(addprefix tests/e2e/test_,prometheus.py kafka_faults.py console.py kafka_restore.py demo_interrupt.py) $(filter-out $(MEASURING),$(wildcard tests/kafka/test_*.py))
 # One more than cores: there is always a test that waits for a broker.
 WORKERS := $(shell echo $$(($$(nproc) + 1)))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
