@@ -12,7 +12,7 @@ MAVEN_DEPENDENCY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 PYTEST := $(BIN)/python -m pytest -q -m "not chaos and not cluster and not package"
 SHARED := tests/unit tests/contract tests/procedure tests/fuzz tests/attacks tests/deploy tests/test_architecture.py
 MEASURING := $(addprefix tests/kafka/test_,access.py lag_size.py transactions.py)
-PAIRED := $(addprefix tests/e2e/test_,prometheus.py kafka_faults.py console.py kafka_restore.py demo_interrupt.py) $(filter-out $(MEASURING),$(wildcard tests/kafka/test_*.py))
+PAIRED := $(addprefix tests/e2e/test_,kafka_faults.py console.py kafka_restore.py demo_interrupt.py) $(filter-out $(MEASURING),$(wildcard tests/kafka/test_*.py))
 # One more than cores: there is always a test that waits for a broker.
 WORKERS := $(shell echo $$(($$(nproc) + 1)))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -36,7 +36,7 @@ demo: setup  ## Kafka, the center and three provinces; the sample application; i
 	@exec $(BIN)/hedx demo
 
 # The first run shares its tests out to all cores; the second goes by whole files, whose tests share a broker or an exchange of
-# their own. The third, one by one, has what measures time and what is asked of one exchange under way.
+# their own. The third, one by one, has what measures time (alerts among it) and what is asked of one exchange under way.
 test: packages setup lint  ## Lint, types and all tests, on a real broker
 	$(PYTEST) -n $(WORKERS) $(SHARED)
 	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PAIRED)
