@@ -15,6 +15,7 @@ from pipeline.crypto.authority import create_authority, issue
 from pipeline.crypto.keys import LocalIdentity, LocalSigner, PublicSealingKey, SealingKey
 from pipeline.crypto.revocation import build_crl
 from pipeline.crypto.seal_keys import sign_seal_key
+from pipeline.crypto.trust_log import log_head
 from pipeline.domain.calendar import Calendar
 from pipeline.domain.errors import NotReady
 from pipeline.domain.parties import CENTER, inbox
@@ -40,7 +41,14 @@ from pipeline.stages.effects import Stage
 from pipeline.stages.intake import Intake
 from pipeline.stages.join import Join
 from pipeline.stages.membership import log_leaves, trust_entry
-from pipeline.stages.reference import ReferenceTables, make_anchor, publish_catalog, publish_seal_key, publish_trust
+from pipeline.stages.reference import (
+    ReferenceTables,
+    cosign,
+    make_anchor,
+    publish_catalog,
+    publish_seal_key,
+    publish_trust,
+)
 
 PARTITIONS = 3
 DAY = 24 * 3600 * 1000
@@ -147,6 +155,24 @@ class Network:
         self.crl = self.new_crl(self.crl["number"] + 1)
         [output] = publish_trust((), (), self.crl, self.identities[CENTER].signer, self.clock())[1:]
         self.reference.apply(output.topic, output.key or b"", output.value)
+
+    def renew(self, party: str) -> None:
+        """The party gets a new certificate to sign with, witnessed by 32 and 37, and the one it had is revoked."""
+        old, signer = self.identities[party], issue(self.authority, party, self.clock()).signer
+        certificates = [old.signer.certificate, signer.certificate]
+        self.entries[party] = {**trust_entry(old, 2), "signing_certificates": certificates}
+        self.leaves = log_leaves(self.entries.values(), self.clock(), self.leaves)
+        head = log_head(self.leaves, self.clock())
+        logged = publish_trust((), self.leaves, self.crl, self.identities[CENTER].signer, self.clock())
+        seen = [cosign(head, self.identities[witness].signer, self.clock()) for witness in ("32", "37")]
+        for output in (*logged, *seen):
+            self.reference.apply(output.topic, output.key or b"", output.value)
+        self.publish_trust()
+        self.clock.advance(60)
+        self.identities[party] = replace(old, signer=signer)
+        self.revoke(old.signer.certificate)
+        if party == CENTER:
+            self.workers = self._workers()
 
     def _state(self, party: str, key: SealingKey) -> None:
         """Let `party` be sealed to under `key`: its certificate's key signs that, and is not used for more."""

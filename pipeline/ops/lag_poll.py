@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka.admin import TIMEOUT
 from pipeline.kafka.clients import Extra, admin_config
+from pipeline.kafka.ends import COMING as LEADER_COMING
 from pipeline.kafka.ends import begin_offsets, end_offsets
 from pipeline.ops.lag_groups import group_facts
 from pipeline.ops.lag_reading import ReadingSince
@@ -27,9 +28,7 @@ TOPICS_EVERY = 60.0
 
 PATIENCE = 5.0
 PAUSE = 0.1
-COMING = {
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
+COMING = LEADER_COMING | {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,

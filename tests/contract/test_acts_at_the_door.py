@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import pytest
 
 from pipeline.codec import framing
 from pipeline.crypto import cose
-from pipeline.crypto.authority import issue
-from pipeline.crypto.trust_log import log_head
 from pipeline.demo.application import Sample
 from pipeline.domain.faults import fault
 from pipeline.domain.parties import CENTER, inbox
@@ -19,8 +16,6 @@ from pipeline.domain.records import Application
 from pipeline.province import outbox
 from pipeline.stages import topics
 from pipeline.stages.acts import post_act, sign_act
-from pipeline.stages.membership import log_leaves, trust_entry
-from pipeline.stages.reference import cosign, publish_trust
 from tests import catalog_desk as desk
 from tests import delaying, forgery
 from tests.network import Network
@@ -63,25 +58,6 @@ def send(network: Network, party: str, typ: str, record: dict[str, Any], ahead: 
     raw = sign_act(typ, record, network.identities[party].signer, CENTER, network.clock() + ahead)
     about = (record.get("requester", ""), record.get("application_id", ""))
     forgery.send(network, party, CENTER, "requests", post_act(raw, party, CENTER, *about))
-
-
-def renew(network: Network, party: str) -> None:
-    """The party gets a new certificate to sign with, witnessed, and the one it had is revoked."""
-    old, signer = network.identities[party], issue(network.authority, party, network.clock()).signer
-    certificates = [old.signer.certificate, signer.certificate]
-    network.entries[party] = {**trust_entry(old, 2), "signing_certificates": certificates}
-    center = network.identities[CENTER].signer
-    network.leaves = log_leaves(network.entries.values(), network.clock(), network.leaves)
-    for output in publish_trust((), network.leaves, network.crl, center, network.clock()):
-        network.reference.apply(output.topic, output.key or b"", output.value)
-    head = log_head(network.leaves, network.clock())
-    for witness in ("32", "37"):
-        output = cosign(head, network.identities[witness].signer, network.clock())
-        network.reference.apply(output.topic, output.key or b"", output.value)
-    network.publish_trust()
-    network.clock.advance(60)
-    network.identities[party] = replace(old, signer=signer)
-    network.revoke(old.signer.certificate)
 
 
 def test_an_act_of_a_clock_too_far_ahead_is_not_receipted_and_counts_when_it_comes_again(
@@ -136,7 +112,7 @@ def test_an_act_under_a_revoked_certificate_is_declined(network: Network, sample
     """Sent again in an envelope of the renewed certificate; the requester hears that it has to do it again."""
     delaying.withdraw(network, sample.application)
     [act] = network.parties["53"].store.acts(sample.application["application_id"], "withdrawal")
-    renew(network, "53")
+    network.renew("53")
     bundle = post_act(act[0], "53", CENTER, "53", sample.application["application_id"])
     forgery.send(network, "53", CENTER, "requests", bundle)
     network.run()

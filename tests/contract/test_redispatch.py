@@ -12,9 +12,7 @@ import cbor2
 import pytest
 
 from pipeline.crypto import envelopes, signed
-from pipeline.crypto.authority import issue
 from pipeline.crypto.bundles import SealedBundle, parse_bundle
-from pipeline.crypto.trust_log import log_head
 from pipeline.demo.application import Sample, fill_in, write_databases
 from pipeline.demo.population import generate
 from pipeline.domain.parties import CENTER, inbox
@@ -26,8 +24,7 @@ from pipeline.province.filing import file_application
 from pipeline.province.sources import open_sources, sqlite_url
 from pipeline.stages import redispatching, sending
 from pipeline.stages.join import Join
-from pipeline.stages.membership import log_leaves, trust_entry
-from pipeline.stages.reference import cosign, publish_trust
+from pipeline.stages.membership import trust_entry
 from tests.delaying import acknowledgements, withdraw
 from tests.network import PARTITIONS, Clock, Network
 from tests.officer import events_of, restart_applications
@@ -355,31 +352,11 @@ def suspend(network: Network, number: int, *, suspended: bool) -> None:
     network.trust(trust_entry(network.identities["37"], number, suspended=suspended))
 
 
-def renew_center(network: Network) -> None:
-    """The center gets a new certificate to sign with, and the one it had is revoked."""
-    old = network.identities[CENTER]
-    signer = issue(network.authority, CENTER, network.clock()).signer
-    entry = trust_entry(old, 2)
-    network.entries[CENTER] = {**entry, "signing_certificates": [old.signer.certificate, signer.certificate]}
-    network.leaves = log_leaves(network.entries.values(), network.clock(), network.leaves)
-    for output in publish_trust((), network.leaves, network.crl, old.signer, network.clock()):
-        network.reference.apply(output.topic, output.key or b"", output.value)
-    head = log_head(network.leaves, network.clock())
-    for party in ("32", "37"):
-        output = cosign(head, network.identities[party].signer, network.clock())
-        network.reference.apply(output.topic, output.key or b"", output.value)
-    network.publish_trust()
-    network.clock.advance(60)
-    network.identities[CENTER] = replace(old, signer=signer)
-    network.revoke(old.signer.certificate)
-    network.workers = network._workers()
-
-
 def test_an_acceptance_under_a_revoked_certificate_is_signed_anew(tmp_path: Path, winter: Sample) -> None:
     """The center's certificate was revoked in between: providers would refuse the acceptance that it signed first."""
     network = filed(winter, tmp_path)
     stand_still(network, 2)
-    renew_center(network)
+    network.renew(CENTER)
     stand_still(network, 9)
     network.run()
     network.pass_time(60)
